@@ -1,0 +1,1 @@
+"""The component library: takes Inputs, knows no stack, no file and no environment variable."""

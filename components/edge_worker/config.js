@@ -1,0 +1,112 @@
+/** @import {Config, Region} from './types.js' */
+
+const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
+
+// A cron run asks every region at most twice, and 50 subrequests are allowed on the free plan.
+const MAX_REGIONS = 20;
+
+const DEFAULTS = {
+  hedgeAfterMs: 3000,
+  retryOn5xx: false,
+  healthPath: '/healthz',
+  downMs: 10_000,
+};
+
+/**
+ * Checks the CONFIG binding.
+ *
+ * @param {unknown} raw value of the binding
+ * @returns {{config: Config, problems: string[]}} `config` may be used only if there are no problems
+ */
+export function parseConfig(raw) {
+  /** @type {string[]} */
+  const problems = [];
+  const table = isRecord(raw) ? raw : {};
+  if (!isRecord(raw)) problems.push(`CONFIG must be a JSON object, got ${show(raw)}`);
+
+  const entries = Array.isArray(table.regions) ? table.regions : [];
+  if (entries.length === 0) problems.push('CONFIG.regions must be a list of at least one region');
+  if (entries.length > MAX_REGIONS) {
+    problems.push(`CONFIG.regions has ${entries.length} regions, at most ${MAX_REGIONS} are allowed`);
+  }
+  const regions = entries.map((entry, index) => parseRegion(entry, `CONFIG.regions[${index}]`, problems));
+  for (const key of /** @type {const} */ (['name', 'host'])) {
+    const values = regions.map((region) => region[key]);
+    for (const value of new Set(values.filter((v, i) => values.indexOf(v) !== i))) {
+      problems.push(`CONFIG.regions has ${key} ${show(value)} more than once`);
+    }
+  }
+
+  const check = checker(table, 'CONFIG', problems);
+  return {
+    problems,
+    config: {
+      regions,
+      strict: regions.some((region) => region.strict),
+      hedgeAfterMs: check('hedgeAfterMs', DEFAULTS.hedgeAfterMs, isWithin(0, 18_000), 'milliseconds from 0 (never) to 18000'),
+      retryOn5xx: check('retryOn5xx', DEFAULTS.retryOn5xx, isBoolean, 'true or false'),
+      healthPath: check('healthPath', DEFAULTS.healthPath, isPath, 'a path that begins with /'),
+      downMs: check('downMs', DEFAULTS.downMs, isWithin(1, 600_000), 'milliseconds from 1 to 600000'),
+    },
+  };
+}
+
+/**
+ * @param {unknown} raw
+ * @param {string} where
+ * @param {string[]} problems
+ * @returns {Region}
+ */
+function parseRegion(raw, where, problems) {
+  if (!isRecord(raw)) problems.push(`${where} must be an object, got ${show(raw)}`);
+  const check = checker(isRecord(raw) ? raw : {}, where, problems);
+  return {
+    name: check('name', undefined, isLabel, 'lower-case letters, digits and hyphens'),
+    host: check('host', undefined, isHost, 'a host name'),
+    lat: check('lat', undefined, isWithin(-90, 90), 'degrees from -90 to 90'),
+    lon: check('lon', undefined, isWithin(-180, 180), 'degrees from -180 to 180'),
+    countries: check('countries', [], isListOf(isCountry), 'a list of two-letter codes, upper case'),
+    continents: check('continents', [], isListOf(isContinent), `a list out of ${[...CONTINENTS].join(' ')}`),
+    weight: check('weight', 100, isWithin(0, 100), 'percent from 0 to 100'),
+    drain: check('drain', false, isBoolean, 'true or false'),
+    strict: check('strict', false, isBoolean, 'true or false'),
+  };
+}
+
+/**
+ * @param {Record<string, unknown>} table
+ * @param {string} where
+ * @param {string[]} problems
+ * @returns {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any}
+ */
+function checker(table, where, problems) {
+  return (key, fallback, valid, wanted) => {
+    const value = table[key] ?? fallback;
+    if (!valid(value)) problems.push(`${where}.${key} must be ${wanted}, got ${show(value)}`);
+    return value;
+  };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>}
+ */
+const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** @param {unknown} value */
+const isBoolean = (value) => typeof value === 'boolean';
+/** @param {unknown} value */
+const isLabel = (value) => typeof value === 'string' && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
+/** @param {unknown} value */
+const isHost = (value) => typeof value === 'string' && /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(value);
+/** @param {unknown} value */
+const isPath = (value) => typeof value === 'string' && /^\/[^\s#]*$/.test(value);
+/** @param {unknown} value */
+const isCountry = (value) => typeof value === 'string' && /^[A-Z]{2}$/.test(value);
+/** @param {unknown} value */
+const isContinent = (value) => CONTINENTS.has(/** @type {string} */ (value));
+/** @type {(low: number, high: number) => (value: unknown) => boolean} */
+const isWithin = (low, high) => (value) => typeof value === 'number' && value >= low && value <= high;
+/** @type {(valid: (value: unknown) => boolean) => (value: unknown) => boolean} */
+const isListOf = (valid) => (value) => Array.isArray(value) && value.every(valid);
+/** @param {unknown} value */
+const show = (value) => JSON.stringify(value)?.slice(0, 80) ?? String(value);

@@ -1,0 +1,147 @@
+/** @import {Config, Env, Outcome, Place, Region} from './types.js' */
+import { parseConfig } from './config.js';
+import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
+import { labelled, originHeaders, replayableBody, withoutEmptyBody } from './forwarding.js';
+import { log } from './log.js';
+import { pages } from './pages.js';
+import { checkSilence, readRecord, runProbes } from './probe.js';
+import { RegionHealth } from './region_health.js';
+import { candidates } from './routing.js';
+import { STATUS_PATH, statusPage } from './status.js';
+
+/** @typedef {{config: Config, problems: string[], health: RegionHealth}} Edge */
+
+/** @type {Edge | undefined} one for each isolate */
+let edge;
+
+/**
+ * @param {Env} env
+ * @returns {Edge}
+ */
+function edgeOf(env) {
+  if (!edge) {
+    const { config, problems } = parseConfig(env.CONFIG);
+    edge = { config, problems, health: new RegionHealth(config.downMs) };
+  }
+  return edge;
+}
+
+/** @satisfies {ExportedHandler<Env>} */
+const handler = {
+  async fetch(visitors, env, ctx) {
+    const request = withoutEmptyBody(visitors);
+    const { config, problems, health } = edgeOf(env);
+    if (problems.length > 0) {
+      log('misconfigured', { problems });
+      return pages.misconfigured(request.method);
+    }
+    // What passes through reaches a region by the host's own record, hence never a strict one's.
+    const passesThrough = request.body === null && !config.strict;
+    if (passesThrough) ctx.passThroughOnException();
+    try {
+      if (env.HEALTH && health.refreshDue(Date.now())) {
+        ctx.waitUntil(refresh(env.HEALTH, health));
+      }
+      if (env.STATUS_TOKEN && request.url.includes(STATUS_PATH)
+          && new URL(request.url).pathname === STATUS_PATH) {
+        return await statusPage(request, { ...env, STATUS_TOKEN: env.STATUS_TOKEN }, config, health);
+      }
+      return await route(request, env, ctx, config, health);
+    } catch (error) {
+      log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
+      if (passesThrough) throw error;
+      return pages.broken(request.method);
+    }
+  },
+
+  async scheduled(_event, env) {
+    const { config, problems, health } = edgeOf(env);
+    if (problems.length > 0) log('misconfigured', { problems });
+    else health.adopt(await runProbes(config, env));
+  },
+};
+
+export default handler;
+
+/** @type {(namespace: KVNamespace, health: RegionHealth) => Promise<void>} */
+async function refresh(namespace, health) {
+  try {
+    health.adopt(await readRecord(namespace));
+  } catch (error) {
+    log('health_not_read', { error: String(error) });
+    health.adopt({});
+  }
+}
+
+/** @type {(request: Request, env: Env, ctx: ExecutionContext, config: Config, health: RegionHealth) => Promise<Response>} */
+async function route(request, env, ctx, config, health) {
+  const { method } = request;
+  const hasBody = request.body !== null;
+  const kind = kindOf(method, hasBody);
+  const visitor = request.headers.get('cf-connecting-ip') ?? '';
+  const place = /** @type {Place | undefined} */ (request.cf);
+  const eligible = candidates(config.regions, place, visitor);
+  const regions = health.order(eligible.regions, Date.now(), kind === 'safe');
+  if (regions.length === 0) {
+    log('no_region', { strict: eligible.strict });
+    return pages.allDown(method, eligible.strict);
+  }
+
+  const headers = originHeaders(request.headers, env);
+  const body = hasBody && regions.length > 1 ? await replayableBody(request) : undefined;
+  const canRepeat = !hasBody || body !== undefined;
+
+  /** @type {(region: Region, signal?: AbortSignal) => Promise<Outcome>} */
+  const ask = async (region, signal) => {
+    /** @type {RequestInit<RequestInitCfProperties>} */
+    const init = { cf: { resolveOverride: region.host } };
+    if (headers) init.headers = headers;
+    if (signal) init.signal = signal;
+    if (body) init.body = body;
+    try {
+      const response = await fetch(request, init);
+      const verdict = verdictOf(response.status);
+      if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
+      else if (verdict !== 'broken') health.markUp(region.name);
+      if (verdict !== 'answered') log('failed', { region: region.name, verdict, status: response.status, method });
+      return { region, verdict, response };
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      if (!signal?.aborted) {
+        log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        // With a body it may be the visitor's own connection that broke.
+        if (!hasBody) health.markDown(region.name, Date.now());
+      }
+      return { region, verdict: 'lost', error };
+    }
+  };
+
+  const { outcome, attempts } = await askInTurn(regions, ask, {
+    hedgeAfterMs: kind === 'safe' ? config.hedgeAfterMs : 0,
+    mayMoveOn: (verdict) => canRepeat && movesOn(verdict, kind, config.retryOn5xx),
+    onSilence: (region) => {
+      if (health.checkDue(region.name, Date.now())) {
+        ctx.waitUntil(checkSilence(region, config, env, health));
+      }
+    },
+  });
+  return answer(outcome, attempts, kind === 'once', method, eligible.strict);
+}
+
+/**
+ * What the visitor gets of the last attempt.
+ *
+ * @param {Outcome} outcome
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {string} method
+ * @param {boolean} strict
+ */
+function answer({ region, verdict, response, error }, attempts, once, method, strict) {
+  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
+  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
+  response?.body?.cancel().catch(() => {});
+  if (!unreachable) return pages.unclear(method);
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(method, strict);
+}

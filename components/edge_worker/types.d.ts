@@ -1,0 +1,84 @@
+/** One row of the region table, checked and with its defaults. */
+export interface Region {
+  name: string;
+  /** Proxied host of the region in the same zone, `us.example.com`. */
+  host: string;
+  /** Degrees. */
+  lat: number;
+  lon: number;
+  /** ISO 3166-1 alpha-2 codes. */
+  countries: string[];
+  /** Cloudflare's codes: AF AN AS EU NA OC SA. */
+  continents: string[];
+  /** Percent of the visitors for whom the region comes first that it takes. */
+  weight: number;
+  drain: boolean;
+  strict: boolean;
+}
+
+export interface Config {
+  /** In the order of the table. */
+  regions: Region[];
+  /** Whether any region is strict. */
+  strict: boolean;
+  /** Milliseconds; 0 means never. */
+  hedgeAfterMs: number;
+  retryOn5xx: boolean;
+  healthPath: string;
+  /** Milliseconds. */
+  downMs: number;
+}
+
+/** What is bound to the Worker; see the head of `worker.js`. */
+export interface Env {
+  CONFIG: unknown;
+  HEALTH?: KVNamespace;
+  STATUS_TOKEN?: string;
+  ORIGIN_SECRET?: string;
+  ORIGIN_SECRET_HEADER?: string;
+}
+
+/** What request.cf tells of a visitor's place; all of it may be missing. */
+export interface Place {
+  country?: string | null;
+  continent?: string;
+  latitude?: string | number;
+  longitude?: string | number;
+}
+
+/**
+ * How an attempt at a region ended.
+ *
+ * - `answered`: the region's own answer, whatever its status.
+ * - `unreached`: no origin had the request (521, 523, 525, 526, 530).
+ * - `lost`: the connection failed; an origin may have had the request (522, a thrown error).
+ * - `broken`: connected, but this URL got no proper answer (520, 524, other 52x).
+ * - `unavailable`: the region's ingress said 502, 503 or 504.
+ */
+export type Verdict = 'answered' | 'unreached' | 'lost' | 'broken' | 'unavailable';
+
+export interface Outcome {
+  region: Region;
+  verdict: Verdict;
+  response?: Response;
+  error?: unknown;
+}
+
+/**
+ * How often a request may be sent.
+ *
+ * - `safe`: GET, HEAD, OPTIONS without body: hedged, and again after any failure.
+ * - `idempotent`: PUT, DELETE without body: again after any failure.
+ * - `once`: the rest: again only where no origin had it.
+ */
+export type Kind = 'safe' | 'idempotent' | 'once';
+
+export interface Probe {
+  up: boolean;
+  /** `status 200`, or why there was none. */
+  detail: string;
+  ms: number;
+}
+
+/** Value of the key `regions` in the namespace HEALTH. */
+export type HealthRecord = Record<string, { up: boolean; since: string; detail: string }>;
