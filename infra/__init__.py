@@ -1,0 +1,1 @@
+"""The programs: stack files → typed settings → components."""

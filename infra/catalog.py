@@ -1,0 +1,37 @@
+"""What Vultr sells, as a pinned list: to warn of a typo, and to know where a location lies."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PIN = Path(__file__).with_name("vultr_catalog.json")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A Vultr location; latitude and longitude of its city in degrees."""
+
+    city: str
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """`read` is the day the list was made; what was added since is missing."""
+
+    read: str
+    locations: dict[str, Location]
+    plans: frozenset[str]
+
+
+@cache
+def catalog() -> Catalog:
+    """The pinned catalog."""
+    pin = json.loads(PIN.read_text())
+    return Catalog(
+        read=pin["read"],
+        locations={code: Location(*place) for code, place in pin["locations"].items()},
+        plans=frozenset(pin["plans"]),
+    )

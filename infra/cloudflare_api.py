@@ -1,0 +1,75 @@
+"""Reads from Cloudflare's API, for finding what an interrupted update made."""
+
+import os
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+_TIMEOUT = (5, 30)
+"""Seconds to connect, and between two bytes of an answer."""
+
+
+class CloudflareError(Exception):
+    """Cloudflare refused or didn't answer; the text is for a person."""
+
+
+class CloudflareApi:
+    """Reads from Cloudflare's API.
+
+    Args:
+        token: an API token; it goes into the Authorization header and nowhere else.
+        base_url: where the API is; the provider reads the same CLOUDFLARE_BASE_URL.
+    """
+
+    def __init__(self, token: str, base_url: str = "https://api.cloudflare.com/client/v4") -> None:
+        self._base = base_url.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        retry = Retry(
+            total=5,
+            backoff_factor=0.5,
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=("GET",),
+            raise_on_status=False,
+        )
+        self._session.mount(self._base, HTTPAdapter(max_retries=retry))
+
+    @classmethod
+    def from_environment(cls, token: str) -> "CloudflareApi":
+        """The API that the provider talks to."""
+        base_url = os.environ.get("CLOUDFLARE_BASE_URL")
+        return cls(token, base_url) if base_url else cls(token)
+
+    def dns_records(self, zone_id: str, name: str) -> list[dict[str, Any]]:
+        """The records of one name. Raises CloudflareError."""
+        return self._list(f"/zones/{zone_id}/dns_records", {"name": name, "per_page": "100"})
+
+    def worker_routes(self, zone_id: str) -> list[dict[str, Any]]:
+        """The zone's Worker routes. Raises CloudflareError."""
+        return self._get(f"/zones/{zone_id}/workers/routes", {})["result"]
+
+    def _list(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            answer = self._get(path, {**query, "page": str(page)})
+            found += answer["result"]
+            if page >= (answer.get("result_info") or {}).get("total_pages", 1):
+                return found
+            page += 1
+
+    def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        try:
+            answer = self._session.get(self._base + path, params=query, timeout=_TIMEOUT)
+            body = answer.json()
+        except requests.RequestException as error:
+            raise CloudflareError(f"Cloudflare did not answer GET {path}: {error}") from error
+        if not body.get("success"):
+            said = "; ".join(f"{e['message']} ({e['code']})" for e in body.get("errors") or [])
+            raise CloudflareError(
+                f"Cloudflare answered GET {path} with {answer.status_code}: {said}. Check "
+                "CLOUDFLARE_API_TOKEN, its permissions, and edgefleet:zoneId"
+            )
+        return body

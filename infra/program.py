@@ -1,0 +1,100 @@
+"""What `pulumi up` runs: read the fleet's files, refuse what is wrong, deploy this stack."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components import cloudflare_ranges
+from components.cluster import ClusterReader
+from components.vultr_api import VultrApi
+from infra import edge, region
+from infra.adopt import Twins, adopt_orphans
+from infra.cloudflare_api import CloudflareApi
+from infra.guard import refusals
+from infra.inventory import Inventory, SettingsError, Stack, load
+from infra.state import read_state
+
+
+def main() -> None:
+    """Deploy the stack that Pulumi has selected. A mistake of the user's ends in one message."""
+    try:
+        inventory = load(Path(pulumi.get_root_directory()), current=pulumi.get_stack())
+        stack = inventory.stacks[pulumi.get_stack()]
+        if foreign := list(_not_from_file(stack)):
+            raise SettingsError(foreign)
+        for warning in inventory.warnings:
+            pulumi.log.warn(warning)
+        _deploy(inventory, stack)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def _deploy(inventory: Inventory, stack: Stack) -> None:
+    state = read_state()
+    if stack.region and (refused := list(refusals(stack, state))):
+        raise SettingsError(refused)
+    adopt_orphans(
+        state,
+        Twins(
+            lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")),
+            lambda: CloudflareApi.from_environment(
+                _credential("cloudflare", "apiToken", "CLOUDFLARE_API_TOKEN")
+            ),
+        ),
+    )
+    register(inventory, stack, lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")))
+
+
+def register(inventory: Inventory, stack: Stack, vultr: Callable[[], ClusterReader]) -> None:
+    """Register the resources of one stack. Raises SettingsError.
+
+    Args:
+        vultr: gives what live nodes are read with; the edge stack doesn't ask for it.
+    """
+    if stack.region:
+        region.deploy(
+            stack,
+            inventory.cluster_label(stack),
+            vultr(),
+            inventory.withdrawn(stack),
+            cloudflare_ranges.load(),
+        )
+    else:
+        edge.deploy(stack, inventory)
+
+
+def _credential(namespace: str, key: str, variable: str) -> str:
+    """A credential from where the provider takes it too: secret configuration, or environment."""
+    value = pulumi.Config(namespace).get(key) or os.environ.get(variable)
+    if not value:
+        raise pulumi.RunError(
+            f"No credential for {namespace}: set {variable}, or `pulumi config set --secret "
+            f"{namespace}:{key}`"
+        )
+    return value
+
+
+def _not_from_file(stack: Stack) -> Any:
+    """Configuration that Pulumi has and the stack file hasn't (--config-file): the fleet's files
+    are read as files, so the two must agree."""
+    config = pulumi.Config()
+    for key, value in stack.config.items():
+        given = config.get(key)
+        text = value if isinstance(value, str) else json.dumps(value)
+        if given is None or (given != text and _json(given) != value):
+            yield (
+                f"{stack.file}: {pulumi.get_project()}:{key}: Pulumi was given another value than "
+                "this file holds. edgefleet reads the stack files themselves; --config-file is not "
+                "supported"
+            )
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

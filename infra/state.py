@@ -1,0 +1,37 @@
+"""What this stack's own state already holds, for the program that is about to change it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class StackState:
+    """The outputs of each resource in the stack's last checkpoint, by URN."""
+
+    outputs: Mapping[str, Mapping[str, Any]]
+
+    def of_type(self, type_token: str) -> dict[str, Mapping[str, Any]]:
+        """The resources of one type: outputs by name."""
+        return {
+            name: outputs
+            for urn, outputs in self.outputs.items()
+            for kind, name in [urn.split("::", 3)[2:]]
+            if kind.rpartition("$")[2] == type_token
+        }
+
+
+def read_state() -> StackState:
+    """Ask the engine for the stack's last checkpoint.
+
+    `pulumi:pulumi:readStackResourceOutputs` is what the engine itself offers for this; it needs no
+    plugin and no lock.
+    """
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    answer = pulumi.runtime.invoke(
+        "pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}
+    ).value
+    found = (answer or {}).get("outputs") or {}
+    return StackState({urn: entry.get("outputs") or {} for urn, entry in found.items()})
