@@ -1,0 +1,1 @@
+"""A cloud on your laptop: real engine, real Kubernetes API servers, emulated vendors."""
