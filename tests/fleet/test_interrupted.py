@@ -1,0 +1,93 @@
+"""An update that is cut off, and run again, ends where an undisturbed one ends."""
+
+import pytest
+
+from tests.fleet.fleet import ZONE, Fleet, answering, kill_when, lost
+
+STACK = "apac"
+HOST = "apac.example.com"
+
+
+@pytest.fixture
+def nothing_up(fleet: Fleet):
+    """The region is not there yet, and is gone again afterwards."""
+    yield fleet
+    fleet.healthy()
+    fleet.pulumi(STACK, "cancel", "--yes")
+    fleet.pulumi(STACK, "state", "unprotect", "--all", "--yes")
+    fleet.pulumi(STACK, "destroy", "--yes", "--skip-preview").require()
+    assert fleet.clusters(f"edgefleet-{STACK}") == []
+    assert fleet.records(HOST) == {}
+
+
+def ends_as_undisturbed(fleet: Fleet) -> None:
+    assert len(fleet.clusters(f"edgefleet-{STACK}")) == 1
+    assert len(fleet.nodes(STACK)) == 3
+    assert sorted((r["ip_type"], r["port"]) for r in fleet.rules(STACK)) == sorted(
+        (family, port) for family in ("v4", "v6") for port in ("80", "443")
+    )
+    assert sorted(fleet.records(HOST).values()) == fleet.addresses(STACK)
+    assert len(fleet.records(HOST)) == 6
+    fleet.preview(STACK, "--expect-no-changes").require()
+    fleet.preview(STACK, "--expect-no-changes", "--refresh").require()
+
+
+def test_the_engine_is_killed_at_one_step_after_another(nothing_up: Fleet):
+    fleet = nothing_up
+    for step in (
+        ("apac-cluster", "creating"),
+        ("apac-firewall-cloudflare", "creating"),
+        ("apac-calico-felix", "creating"),
+        ("apac-ingress-controller", "creating"),
+        ("apac-dns-", "-a creating"),
+    ):
+        process = fleet.command(STACK, "up", "--yes", "--skip-preview")
+        kill_when(process, step)
+        fleet.pulumi(STACK, "cancel", "--yes").require()
+    fleet.up(STACK)[0].require()
+    ends_as_undisturbed(fleet)
+
+
+def test_answers_to_posts_are_lost(nothing_up: Fleet):
+    fleet = nothing_up
+    fleet.faulty(
+        "vultr",
+        lost("^/v2/kubernetes/clusters$"),
+        lost("^/v2/firewalls/[^/]+/rules$"),
+    )
+    fleet.faulty("cloudflare", lost(f"/zones/{ZONE}/dns_records"))
+    runs = 1
+    while fleet.up(STACK)[0].code != 0:
+        runs += 1
+        assert runs <= 4, "one lost answer each: three runs fail at most"
+    assert runs > 1, "no answer was lost"
+    ends_as_undisturbed(fleet)
+
+
+def test_an_api_that_fails_for_a_while(nothing_up: Fleet):
+    fleet = nothing_up
+    fleet.faulty("vultr", answering(500, "^/v2/kubernetes/clusters", 4))
+    fleet.faulty("cloudflare", answering(429, f"/zones/{ZONE}/", 12))
+    runs = 1
+    while fleet.up(STACK)[0].code != 0:
+        runs += 1
+        assert runs <= 6
+    ends_as_undisturbed(fleet)
+
+
+def test_a_route_whose_answer_was_lost(fleet: Fleet):
+    fleet.pulumi("edge", "destroy", "--yes", "--skip-preview").require()
+    fleet.faulty(
+        "cloudflare",
+        lost("/workers/routes"),
+        lost(f"/zones/{ZONE}/dns_records"),
+    )
+    runs = 1
+    while fleet.up("edge")[0].code != 0:
+        runs += 1
+        assert runs <= 3
+    assert runs > 1, "no answer was lost"
+    assert fleet.routes() == ["api.example.com/*", "example.com/*"]
+    assert len(fleet.records("example.com")) == 1
+    fleet.preview("edge", "--expect-no-changes").require()
+    fleet.preview("edge", "--expect-no-changes", "--refresh").require()

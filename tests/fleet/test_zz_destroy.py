@@ -1,0 +1,79 @@
+"""What destroy leaves; runs last, as it takes the fleet down."""
+
+import time
+from typing import Any
+
+from tests.fleet.fleet import Fleet
+
+CALICO = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
+
+
+def of_vke(obj: dict[str, Any]) -> dict[str, Any]:
+    """What VKE made of an object: all of it but what counts, dates and tells it apart."""
+    metadata = {
+        key: value
+        for key, value in obj["metadata"].items()
+        if key not in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+    }
+    metadata["annotations"] = {
+        key: value
+        for key, value in metadata.get("annotations", {}).items()
+        if key != "deprecated.daemonset.template.generation"
+    }
+    return {"metadata": metadata, "spec": obj["spec"]}
+
+
+def made_by_hand(fleet: Fleet, version: str) -> str:
+    """The API's path of a cluster that nobody has touched."""
+    pool = {"label": "edge", "plan": "vc2-2c-4gb", "node_quantity": 1}
+    made = fleet.vultr(
+        "POST",
+        "/v2/kubernetes/clusters",
+        {"label": "edgefleet-bare", "region": "sgp", "version": version, "node_pools": [pool]},
+    )
+    path = f"/v2/kubernetes/clusters/{made['vke_cluster']['id']}"
+    deadline = time.monotonic() + 120
+    while fleet.vultr("GET", path)["vke_cluster"]["status"] != "active":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return path
+
+
+def test_a_sandbox_that_was_stopped_goes_on(fleet: Fleet):
+    records = fleet.records("us.example.com")
+    fleet.stop()
+    fleet.start()
+    assert fleet.records("us.example.com") == records
+    fleet.preview("us", "--expect-no-changes", "--refresh").require()
+
+
+def test_a_kept_cluster_is_as_vke_made_it(fleet: Fleet):
+    """The cluster is protected; everything of ours goes, and nothing of VKE's."""
+    old = "v1.29.8+1"  # from before Vultr had eBPF: no FELIX_BPF* there (vultr.md §3)
+    settings = fleet.vultr("GET", "/_sandbox/settings")
+    versions = [*settings["versions"], old]
+    fleet.vultr("PUT", "/_sandbox/settings", {"versions": versions})
+    fleet.change("apac", version=old)
+    bare = made_by_hand(fleet, old)
+    before = of_vke(fleet.kubernetes("bare", CALICO))
+    fleet.vultr("DELETE", bare)
+
+    fleet.up("apac")[0].require()
+    assert of_vke(fleet.kubernetes("apac", CALICO)) != before
+    fleet.pulumi("apac", "destroy", "--yes", "--skip-preview", "--exclude-protected").require()
+    assert len(fleet.clusters("edgefleet-apac")) == 1
+    assert of_vke(fleet.kubernetes("apac", CALICO)) == before
+    namespaces = fleet.kubernetes("apac", "/api/v1/namespaces")["items"]
+    assert "nginx-ingress" not in [n["metadata"]["name"] for n in namespaces]
+    assert fleet.rules("apac") == []
+    assert fleet.records("apac.example.com") == {}
+
+
+def test_destroying_a_region_leaves_the_others(fleet: Fleet):
+    kept = fleet.records("us.example.com")
+    fleet.pulumi("eu", "state", "unprotect", "--all", "--yes").require()
+    fleet.pulumi("eu", "destroy", "--yes", "--skip-preview").require()
+    assert fleet.clusters("edgefleet-eu") == []
+    assert fleet.records("eu.example.com") == {}
+    assert fleet.records("us.example.com") == kept
+    fleet.preview("us", "--expect-no-changes", "--refresh").require()
