@@ -2,7 +2,7 @@
 
 const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 
-// A cron run asks every region at most twice, and 50 subrequests are allowed on the free plan.
+// A request and a cron run ask every region at most twice; the free plan allows 50 subrequests.
 const MAX_REGIONS = 20;
 
 const DEFAULTS = {
@@ -27,9 +27,13 @@ export function parseConfig(raw) {
   const entries = Array.isArray(table.regions) ? table.regions : [];
   if (entries.length === 0) problems.push('CONFIG.regions must be a list of at least one region');
   if (entries.length > MAX_REGIONS) {
-    problems.push(`CONFIG.regions has ${entries.length} regions, at most ${MAX_REGIONS} are allowed`);
+    problems.push(
+      `CONFIG.regions has ${entries.length} regions, at most ${MAX_REGIONS} are allowed`,
+    );
   }
-  const regions = entries.map((entry, index) => parseRegion(entry, `CONFIG.regions[${index}]`, problems));
+  const regions = entries.map((entry, index) =>
+    parseRegion(entry, `CONFIG.regions[${index}]`, problems),
+  );
   for (const key of /** @type {const} */ (['name', 'host'])) {
     const values = regions.map((region) => region[key]);
     for (const value of new Set(values.filter((v, i) => values.indexOf(v) !== i))) {
@@ -43,10 +47,20 @@ export function parseConfig(raw) {
     config: {
       regions,
       strict: regions.some((region) => region.strict),
-      hedgeAfterMs: check('hedgeAfterMs', DEFAULTS.hedgeAfterMs, isWithin(0, 18_000), 'milliseconds from 0 (never) to 18000'),
+      hedgeAfterMs: check(
+        'hedgeAfterMs',
+        DEFAULTS.hedgeAfterMs,
+        isWithin(0, 18_000),
+        'milliseconds from 0 (never) to 18000',
+      ),
       retryOn5xx: check('retryOn5xx', DEFAULTS.retryOn5xx, isBoolean, 'true or false'),
       healthPath: check('healthPath', DEFAULTS.healthPath, isPath, 'a path that begins with /'),
-      downMs: check('downMs', DEFAULTS.downMs, isWithin(1, 600_000), 'milliseconds from 1 to 600000'),
+      downMs: check(
+        'downMs',
+        DEFAULTS.downMs,
+        isWithin(1, 600_000),
+        'milliseconds from 1 to 600000',
+      ),
     },
   };
 }
@@ -65,8 +79,18 @@ function parseRegion(raw, where, problems) {
     host: check('host', undefined, isHost, 'a host name'),
     lat: check('lat', undefined, isWithin(-90, 90), 'degrees from -90 to 90'),
     lon: check('lon', undefined, isWithin(-180, 180), 'degrees from -180 to 180'),
-    countries: check('countries', [], isListOf(isCountry), 'a list of two-letter codes, upper case'),
-    continents: check('continents', [], isListOf(isContinent), `a list out of ${[...CONTINENTS].join(' ')}`),
+    countries: check(
+      'countries',
+      [],
+      isListOf(isCountry),
+      'a list of two-letter codes, upper case',
+    ),
+    continents: check(
+      'continents',
+      [],
+      isListOf(isContinent),
+      `a list out of ${[...CONTINENTS].join(' ')}`,
+    ),
     weight: check('weight', 100, isWithin(0, 100), 'percent from 0 to 100'),
     drain: check('drain', false, isBoolean, 'true or false'),
     strict: check('strict', false, isBoolean, 'true or false'),
@@ -95,7 +119,8 @@ const isRecord = (value) => typeof value === 'object' && value !== null && !Arra
 /** @param {unknown} value */
 const isBoolean = (value) => typeof value === 'boolean';
 /** @param {unknown} value */
-const isLabel = (value) => typeof value === 'string' && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
+const isLabel = (value) =>
+  typeof value === 'string' && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
 /** @param {unknown} value */
 const isHost = (value) => typeof value === 'string' && /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(value);
 /** @param {unknown} value */
@@ -105,7 +130,8 @@ const isCountry = (value) => typeof value === 'string' && /^[A-Z]{2}$/.test(valu
 /** @param {unknown} value */
 const isContinent = (value) => CONTINENTS.has(/** @type {string} */ (value));
 /** @type {(low: number, high: number) => (value: unknown) => boolean} */
-const isWithin = (low, high) => (value) => typeof value === 'number' && value >= low && value <= high;
+const isWithin = (low, high) => (value) =>
+  typeof value === 'number' && value >= low && value <= high;
 /** @type {(valid: (value: unknown) => boolean) => (value: unknown) => boolean} */
 const isListOf = (valid) => (value) => Array.isArray(value) && value.every(valid);
 /** @param {unknown} value */

@@ -3,6 +3,10 @@
 // The runtime opens at most six connections a request; two stay free, for KV and a probe.
 export const MAX_OPEN = 4;
 
+// Regions may die one after another under a request, each back before the next goes: if all failed
+// within this time, they are asked once more.
+const AGAIN_WITHIN_MS = 3000;
+
 const UNREACHED = new Set([521, 523, 525, 526, 530]);
 
 /**
@@ -37,6 +41,13 @@ export function movesOn(verdict, kind, retryOn5xx) {
 }
 
 /**
+ * @typedef {object} Rules
+ * @property {number} hedgeAfterMs 0: never
+ * @property {(verdict: Verdict) => boolean} mayMoveOn
+ * @property {(region: Region) => void} onSilence told of each region that is hedged
+ */
+
+/**
  * Asks regions in turn until one answers.
  *
  * A failure from which the request may move on starts the next region at once. With
@@ -46,89 +57,103 @@ export function movesOn(verdict, kind, retryOn5xx) {
  * @param {Region[]} regions best first, at least one
  * @param {(region: Region, signal?: AbortSignal) => Promise<Outcome>} ask rejects only for what is
  *   not the region's fault
- * @param {object} rules
- * @param {number} rules.hedgeAfterMs 0: never
- * @param {(verdict: Verdict) => boolean} rules.mayMoveOn
- * @param {(region: Region) => void} rules.onSilence told of each region that is hedged
+ * @param {Rules} rules
  * @returns {Promise<{outcome: Outcome, attempts: number}>} the answer; where there is none, the
  *   last refusal by a region's ingress, else the last failure
  */
-export function askInTurn(regions, ask, { hedgeAfterMs, mayMoveOn, onSilence }) {
-  const hedges = hedgeAfterMs > 0 && regions.length > 1;
-  /** @type {Set<AbortController | undefined>} */
-  const open = new Set();
+export async function askInTurn(regions, ask, rules) {
+  // Without a signal, which costs a request some percent: should the first lose, it is closed when
+  // it answers, or else with the visitor's request.
+  const pending = ask(regions[0]);
+  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs : 0, pending);
+  // Nearly every request ends here.
+  if (outcome && !rules.mayMoveOn(outcome.verdict)) return { outcome, attempts: 1 };
+  return askOthers(regions, ask, rules, pending, outcome);
+}
+
+/**
+ * @typedef {{controller?: AbortController, pending: Promise<Outcome>}} Attempt
+ * @param {Region[]} regions
+ * @param {(region: Region, signal: AbortSignal) => Promise<Outcome>} ask
+ * @param {Rules} rules
+ * @param {Promise<Outcome>} first the attempt at the first region
+ * @param {Outcome | undefined} outcome its failure; undefined if it is silent
+ */
+async function askOthers(regions, ask, rules, first, outcome) {
+  const { hedgeAfterMs, mayMoveOn, onSilence } = rules;
+  const startedAt = Date.now();
+  /** @type {Map<Region, Attempt>} */
+  const open = new Map([[regions[0], { pending: first }]]);
   /** @type {Outcome | undefined} */
   let failure;
-  let attempts = 0;
-  let finished = false;
-  /** @type {number | null} */
-  let timer = null;
+  let attempts = 1;
 
-  return new Promise((resolve, reject) => {
-    const start = () => {
-      clearTimeout(timer);
-      const region = regions[attempts];
-      attempts += 1;
-      // The first goes without a signal, which costs a request 7 %: should it lose, it is closed when
-      // it answers, or else with the visitor's request.
-      const controller = attempts > 1 ? new AbortController() : undefined;
-      open.add(controller);
-      ask(region, controller?.signal).then((outcome) => {
-        open.delete(controller);
-        settle(outcome);
-      }, stop);
-      if (hedges && attempts < regions.length) timer = setTimeout(hedge, hedgeAfterMs);
-    };
+  const start = () => {
+    const region = regions[attempts % regions.length];
+    const controller = new AbortController();
+    open.set(region, { controller, pending: ask(region, controller.signal) });
+    attempts += 1;
+  };
 
-    const hedge = () => {
-      onSilence(regions[attempts - 1]);
-      if (open.size < MAX_OPEN) start();
-    };
-
-    /** @param {Outcome} outcome */
-    const settle = (outcome) => {
-      if (finished) {
-        discard(outcome);
-      } else if (!mayMoveOn(outcome.verdict)) {
-        finish(outcome);
-      } else {
-        keep(outcome);
-        if (attempts < regions.length) start();
-        else if (open.size === 0) finish(/** @type {Outcome} */ (failure));
-      }
-    };
-
-    /** @param {Outcome} outcome */
-    const keep = (outcome) => {
-      if (failure?.verdict === 'unavailable' && outcome.verdict !== 'unavailable') {
-        discard(outcome);
-      } else {
+  for (;;) {
+    if (outcome) {
+      open.delete(outcome.region);
+      if (!mayMoveOn(outcome.verdict)) {
+        cancel(open);
         if (failure) discard(failure);
-        failure = outcome;
+        return { outcome, attempts };
       }
-    };
+      failure = laterOf(failure, outcome);
+      const again =
+        (failure.verdict === 'lost' || failure.verdict === 'unreached') &&
+        attempts < 2 * regions.length &&
+        Date.now() - startedAt < AGAIN_WITHIN_MS;
+      if (attempts < regions.length || (open.size === 0 && again)) start();
+      else if (open.size === 0) return { outcome: failure, attempts };
+    } else {
+      onSilence(regions[attempts - 1]);
+      start();
+    }
+    const hedges = attempts < regions.length && open.size < MAX_OPEN;
+    const pendings = Array.from(open.values(), ({ pending }) => pending);
+    outcome = await within(hedges ? hedgeAfterMs : 0, Promise.race(pendings));
+  }
+}
 
-    /** @param {Outcome} outcome */
-    const finish = (outcome) => {
-      end();
-      if (failure && failure !== outcome) discard(failure);
-      resolve({ outcome, attempts });
-    };
-
-    /** @param {unknown} error */
-    const stop = (error) => {
-      end();
-      reject(error);
-    };
-
-    const end = () => {
-      finished = true;
+/**
+ * What is awaited, or undefined if it isn't there within so many milliseconds; 0: no limit.
+ *
+ * @type {(limitMs: number, pending: Promise<Outcome>) => Promise<Outcome | undefined>}
+ */
+function within(limitMs, pending) {
+  if (limitMs === 0) return pending;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, limitMs);
+    pending.then((outcome) => {
       clearTimeout(timer);
-      for (const controller of open) controller?.abort();
-    };
-
-    start();
+      resolve(outcome);
+    }, reject);
   });
+}
+
+/**
+ * A refusal by a region's ingress tells more than a connection that failed.
+ *
+ * @type {(before: Outcome | undefined, outcome: Outcome) => Outcome}
+ */
+function laterOf(before, outcome) {
+  if (!before) return outcome;
+  const keepBefore = before.verdict === 'unavailable' && outcome.verdict !== 'unavailable';
+  discard(keepBefore ? outcome : before);
+  return keepBefore ? before : outcome;
+}
+
+/** @param {Map<Region, Attempt>} open those that lost */
+function cancel(open) {
+  for (const { controller, pending } of open.values()) {
+    controller?.abort();
+    pending.then(discard, () => {});
+  }
 }
 
 /** @param {Outcome} outcome one that nobody reads: its connection is given back */

@@ -5,7 +5,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const MODULES = [
-  'log', 'config', 'routing', 'region_health', 'failover', 'forwarding', 'pages', 'probe', 'status', 'main',
+  'log',
+  'config',
+  'routing',
+  'region_health',
+  'failover',
+  'forwarding',
+  'pages',
+  'probe',
+  'status',
+  'main',
 ];
 const here = new URL('./', import.meta.url);
 /** @param {string} name */
@@ -18,7 +27,8 @@ function section(name) {
     .replace(/^\/\*\* @import .*\*\/\n/gm, '')
     .replace(/^export (?!default)/gm, '')
     .trim();
-  if (/^import|^export (?!default)/m.test(code)) throw new Error(`${name}.js: keep each import on one line`);
+  if (/^import|^export (?!default)/m.test(code))
+    throw new Error(`${name}.js: keep each import on one line`);
   return `// ---- ${name}.js ----\n\n${code}\n`;
 }
 
@@ -27,6 +37,8 @@ const joined = [read('head.txt'), ...MODULES.map(section)].join('\n');
 if (!process.argv.includes('--check')) {
   writeFileSync(new URL('worker.js', here), joined);
 } else if (joined !== read('worker.js')) {
-  console.error('components/edge_worker/worker.js is out of step: run `node components/edge_worker/join.mjs`');
+  console.error(
+    'components/edge_worker/worker.js is out of step: run `node components/edge_worker/join.mjs`',
+  );
   process.exitCode = 1;
 }

@@ -33,7 +33,7 @@ const handler = {
     const { config, problems, health } = edgeOf(env);
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured(request.method);
+      return pages.misconfigured();
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = request.body === null && !config.strict;
@@ -42,15 +42,23 @@ const handler = {
       if (env.HEALTH && health.refreshDue(Date.now())) {
         ctx.waitUntil(refresh(env.HEALTH, health));
       }
-      if (env.STATUS_TOKEN && request.url.includes(STATUS_PATH)
-          && new URL(request.url).pathname === STATUS_PATH) {
-        return await statusPage(request, { ...env, STATUS_TOKEN: env.STATUS_TOKEN }, config, health);
+      if (
+        env.STATUS_TOKEN &&
+        request.url.includes(STATUS_PATH) &&
+        new URL(request.url).pathname === STATUS_PATH
+      ) {
+        return await statusPage(
+          request,
+          { ...env, STATUS_TOKEN: env.STATUS_TOKEN },
+          config,
+          health,
+        );
       }
       return await route(request, env, ctx, config, health);
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken(request.method);
+      return pages.broken();
     }
   },
 
@@ -73,7 +81,13 @@ async function refresh(namespace, health) {
   }
 }
 
-/** @type {(request: Request, env: Env, ctx: ExecutionContext, config: Config, health: RegionHealth) => Promise<Response>} */
+/**
+ * @param {Request} request
+ * @param {Env} env
+ * @param {ExecutionContext} ctx
+ * @param {Config} config
+ * @param {RegionHealth} health
+ */
 async function route(request, env, ctx, config, health) {
   const { method } = request;
   const hasBody = request.body !== null;
@@ -84,7 +98,7 @@ async function route(request, env, ctx, config, health) {
   const regions = health.order(eligible.regions, Date.now(), kind === 'safe');
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(method, eligible.strict);
+    return pages.allDown(eligible.strict);
   }
 
   const headers = originHeaders(request.headers, env);
@@ -103,7 +117,8 @@ async function route(request, env, ctx, config, health) {
       const verdict = verdictOf(response.status);
       if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
       else if (verdict !== 'broken') health.markUp(region.name);
-      if (verdict !== 'answered') log('failed', { region: region.name, verdict, status: response.status, method });
+      if (verdict !== 'answered')
+        log('failed', { region: region.name, verdict, status: response.status, method });
       return { region, verdict, response };
     } catch (error) {
       if (error instanceof TypeError) throw error;
@@ -125,7 +140,7 @@ async function route(request, env, ctx, config, health) {
       }
     },
   });
-  return answer(outcome, attempts, kind === 'once', method, eligible.strict);
+  return answer(outcome, attempts, kind === 'once', eligible.strict);
 }
 
 /**
@@ -134,14 +149,13 @@ async function route(request, env, ctx, config, health) {
  * @param {Outcome} outcome
  * @param {number} attempts
  * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {string} method
  * @param {boolean} strict
  */
-function answer({ region, verdict, response, error }, attempts, once, method, strict) {
+function answer({ region, verdict, response, error }, attempts, once, strict) {
   const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
   if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
   response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear(method);
+  if (!unreachable) return pages.unclear();
   log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(method, strict);
+  return pages.allDown(strict);
 }

@@ -87,8 +87,12 @@ export async function runProbes(config, env) {
 /** @type {(results: Map<Region, Probe>, before: HealthRecord) => HealthRecord} */
 function recordOf(results, before) {
   const since = new Date().toISOString();
-  return Object.fromEntries([...results].map(([{ name }, { up, detail }]) =>
-    [name, before[name]?.up === up ? before[name] : { up, since, detail }]));
+  return Object.fromEntries(
+    [...results].map(([{ name }, { up, detail }]) => [
+      name,
+      before[name]?.up === up ? before[name] : { up, since, detail },
+    ]),
+  );
 }
 
 /** @type {(namespace: KVNamespace, results: Map<Region, Probe>) => Promise<HealthRecord>} */
@@ -97,8 +101,9 @@ async function writeChanges(namespace, results) {
     const before = await readRecord(namespace);
     const after = recordOf(results, before);
     const names = Object.keys(after);
-    const same = names.length === Object.keys(before).length
-      && names.every((name) => after[name] === before[name]);
+    const same =
+      names.length === Object.keys(before).length &&
+      names.every((name) => after[name] === before[name]);
     if (!same) await namespace.put(KEY, JSON.stringify(after));
     return after;
   } catch (error) {

@@ -26,8 +26,11 @@ export function candidates(regions, cf, visitor) {
   const firsts = takesFirst(ranked);
   const home = firsts.find(({ region }) => region.strict);
   const eligible = home
-    ? ranked.filter((r) => r.region.strict
-        && (firsts.includes(r) || (r.rule === home.rule && r.rule !== BY_DISTANCE)))
+    ? ranked.filter(
+        (r) =>
+          r.region.strict &&
+          (firsts.includes(r) || (r.rule === home.rule && r.rule !== BY_DISTANCE)),
+      )
     : ranked;
   const open = eligible.map((r) => r.region).filter((region) => !region.drain);
   return { regions: weighted(open, visitor), strict: home !== undefined };

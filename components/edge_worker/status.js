@@ -25,24 +25,30 @@ export async function statusPage(request, env, config, health) {
   /** @type {unknown} */
   let recorded = 'no HEALTH namespace is bound';
   if (env.HEALTH) recorded = await readRecord(env.HEALTH).catch((error) => String(error));
-  return Response.json({
-    colo: request.cf?.colo ?? null,
-    time: new Date(now).toISOString(),
-    hedgeAfterMs: config.hedgeAfterMs,
-    retryOn5xx: config.retryOn5xx,
-    regions: config.regions.map((region) => ({
-      ...region,
-      isolate: health.describe(region.name, now),
-      probe: probes.get(region),
-    })),
-    recorded,
-  }, { headers });
+  return Response.json(
+    {
+      colo: request.cf?.colo ?? null,
+      time: new Date(now).toISOString(),
+      hedgeAfterMs: config.hedgeAfterMs,
+      retryOn5xx: config.retryOn5xx,
+      regions: config.regions.map((region) => ({
+        ...region,
+        isolate: health.describe(region.name, now),
+        probe: probes.get(region),
+      })),
+      recorded,
+    },
+    { headers },
+  );
 }
 
 /** @type {(request: Request, token: string) => Promise<boolean>} */
 async function isAuthorized(request, token) {
   const given = request.headers.get('authorization') ?? '';
-  const [a, b] = await Promise.all([given, `Bearer ${token}`].map((text) =>
-    crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))));
+  const [a, b] = await Promise.all(
+    [given, `Bearer ${token}`].map((text) =>
+      crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)),
+    ),
+  );
   return crypto.subtle.timingSafeEqual(a, b);
 }

@@ -39,7 +39,7 @@ function log(event, fields) {
 
 const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 
-// A cron run asks every region at most twice, and 50 subrequests are allowed on the free plan.
+// A request and a cron run ask every region at most twice; the free plan allows 50 subrequests.
 const MAX_REGIONS = 20;
 
 const DEFAULTS = {
@@ -64,9 +64,13 @@ function parseConfig(raw) {
   const entries = Array.isArray(table.regions) ? table.regions : [];
   if (entries.length === 0) problems.push('CONFIG.regions must be a list of at least one region');
   if (entries.length > MAX_REGIONS) {
-    problems.push(`CONFIG.regions has ${entries.length} regions, at most ${MAX_REGIONS} are allowed`);
+    problems.push(
+      `CONFIG.regions has ${entries.length} regions, at most ${MAX_REGIONS} are allowed`,
+    );
   }
-  const regions = entries.map((entry, index) => parseRegion(entry, `CONFIG.regions[${index}]`, problems));
+  const regions = entries.map((entry, index) =>
+    parseRegion(entry, `CONFIG.regions[${index}]`, problems),
+  );
   for (const key of /** @type {const} */ (['name', 'host'])) {
     const values = regions.map((region) => region[key]);
     for (const value of new Set(values.filter((v, i) => values.indexOf(v) !== i))) {
@@ -80,10 +84,20 @@ function parseConfig(raw) {
     config: {
       regions,
       strict: regions.some((region) => region.strict),
-      hedgeAfterMs: check('hedgeAfterMs', DEFAULTS.hedgeAfterMs, isWithin(0, 18_000), 'milliseconds from 0 (never) to 18000'),
+      hedgeAfterMs: check(
+        'hedgeAfterMs',
+        DEFAULTS.hedgeAfterMs,
+        isWithin(0, 18_000),
+        'milliseconds from 0 (never) to 18000',
+      ),
       retryOn5xx: check('retryOn5xx', DEFAULTS.retryOn5xx, isBoolean, 'true or false'),
       healthPath: check('healthPath', DEFAULTS.healthPath, isPath, 'a path that begins with /'),
-      downMs: check('downMs', DEFAULTS.downMs, isWithin(1, 600_000), 'milliseconds from 1 to 600000'),
+      downMs: check(
+        'downMs',
+        DEFAULTS.downMs,
+        isWithin(1, 600_000),
+        'milliseconds from 1 to 600000',
+      ),
     },
   };
 }
@@ -102,8 +116,18 @@ function parseRegion(raw, where, problems) {
     host: check('host', undefined, isHost, 'a host name'),
     lat: check('lat', undefined, isWithin(-90, 90), 'degrees from -90 to 90'),
     lon: check('lon', undefined, isWithin(-180, 180), 'degrees from -180 to 180'),
-    countries: check('countries', [], isListOf(isCountry), 'a list of two-letter codes, upper case'),
-    continents: check('continents', [], isListOf(isContinent), `a list out of ${[...CONTINENTS].join(' ')}`),
+    countries: check(
+      'countries',
+      [],
+      isListOf(isCountry),
+      'a list of two-letter codes, upper case',
+    ),
+    continents: check(
+      'continents',
+      [],
+      isListOf(isContinent),
+      `a list out of ${[...CONTINENTS].join(' ')}`,
+    ),
     weight: check('weight', 100, isWithin(0, 100), 'percent from 0 to 100'),
     drain: check('drain', false, isBoolean, 'true or false'),
     strict: check('strict', false, isBoolean, 'true or false'),
@@ -132,7 +156,8 @@ const isRecord = (value) => typeof value === 'object' && value !== null && !Arra
 /** @param {unknown} value */
 const isBoolean = (value) => typeof value === 'boolean';
 /** @param {unknown} value */
-const isLabel = (value) => typeof value === 'string' && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
+const isLabel = (value) =>
+  typeof value === 'string' && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(value);
 /** @param {unknown} value */
 const isHost = (value) => typeof value === 'string' && /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(value);
 /** @param {unknown} value */
@@ -142,7 +167,8 @@ const isCountry = (value) => typeof value === 'string' && /^[A-Z]{2}$/.test(valu
 /** @param {unknown} value */
 const isContinent = (value) => CONTINENTS.has(/** @type {string} */ (value));
 /** @type {(low: number, high: number) => (value: unknown) => boolean} */
-const isWithin = (low, high) => (value) => typeof value === 'number' && value >= low && value <= high;
+const isWithin = (low, high) => (value) =>
+  typeof value === 'number' && value >= low && value <= high;
 /** @type {(valid: (value: unknown) => boolean) => (value: unknown) => boolean} */
 const isListOf = (valid) => (value) => Array.isArray(value) && value.every(valid);
 /** @param {unknown} value */
@@ -176,8 +202,11 @@ function candidates(regions, cf, visitor) {
   const firsts = takesFirst(ranked);
   const home = firsts.find(({ region }) => region.strict);
   const eligible = home
-    ? ranked.filter((r) => r.region.strict
-        && (firsts.includes(r) || (r.rule === home.rule && r.rule !== BY_DISTANCE)))
+    ? ranked.filter(
+        (r) =>
+          r.region.strict &&
+          (firsts.includes(r) || (r.rule === home.rule && r.rule !== BY_DISTANCE)),
+      )
     : ranked;
   const open = eligible.map((r) => r.region).filter((region) => !region.drain);
   return { regions: weighted(open, visitor), strict: home !== undefined };
@@ -386,6 +415,10 @@ class RegionHealth {
 // The runtime opens at most six connections a request; two stay free, for KV and a probe.
 const MAX_OPEN = 4;
 
+// Regions may die one after another under a request, each back before the next goes: if all failed
+// within this time, they are asked once more.
+const AGAIN_WITHIN_MS = 3000;
+
 const UNREACHED = new Set([521, 523, 525, 526, 530]);
 
 /**
@@ -420,6 +453,13 @@ function movesOn(verdict, kind, retryOn5xx) {
 }
 
 /**
+ * @typedef {object} Rules
+ * @property {number} hedgeAfterMs 0: never
+ * @property {(verdict: Verdict) => boolean} mayMoveOn
+ * @property {(region: Region) => void} onSilence told of each region that is hedged
+ */
+
+/**
  * Asks regions in turn until one answers.
  *
  * A failure from which the request may move on starts the next region at once. With
@@ -429,89 +469,103 @@ function movesOn(verdict, kind, retryOn5xx) {
  * @param {Region[]} regions best first, at least one
  * @param {(region: Region, signal?: AbortSignal) => Promise<Outcome>} ask rejects only for what is
  *   not the region's fault
- * @param {object} rules
- * @param {number} rules.hedgeAfterMs 0: never
- * @param {(verdict: Verdict) => boolean} rules.mayMoveOn
- * @param {(region: Region) => void} rules.onSilence told of each region that is hedged
+ * @param {Rules} rules
  * @returns {Promise<{outcome: Outcome, attempts: number}>} the answer; where there is none, the
  *   last refusal by a region's ingress, else the last failure
  */
-function askInTurn(regions, ask, { hedgeAfterMs, mayMoveOn, onSilence }) {
-  const hedges = hedgeAfterMs > 0 && regions.length > 1;
-  /** @type {Set<AbortController | undefined>} */
-  const open = new Set();
+async function askInTurn(regions, ask, rules) {
+  // Without a signal, which costs a request some percent: should the first lose, it is closed when
+  // it answers, or else with the visitor's request.
+  const pending = ask(regions[0]);
+  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs : 0, pending);
+  // Nearly every request ends here.
+  if (outcome && !rules.mayMoveOn(outcome.verdict)) return { outcome, attempts: 1 };
+  return askOthers(regions, ask, rules, pending, outcome);
+}
+
+/**
+ * @typedef {{controller?: AbortController, pending: Promise<Outcome>}} Attempt
+ * @param {Region[]} regions
+ * @param {(region: Region, signal: AbortSignal) => Promise<Outcome>} ask
+ * @param {Rules} rules
+ * @param {Promise<Outcome>} first the attempt at the first region
+ * @param {Outcome | undefined} outcome its failure; undefined if it is silent
+ */
+async function askOthers(regions, ask, rules, first, outcome) {
+  const { hedgeAfterMs, mayMoveOn, onSilence } = rules;
+  const startedAt = Date.now();
+  /** @type {Map<Region, Attempt>} */
+  const open = new Map([[regions[0], { pending: first }]]);
   /** @type {Outcome | undefined} */
   let failure;
-  let attempts = 0;
-  let finished = false;
-  /** @type {number | null} */
-  let timer = null;
+  let attempts = 1;
 
-  return new Promise((resolve, reject) => {
-    const start = () => {
-      clearTimeout(timer);
-      const region = regions[attempts];
-      attempts += 1;
-      // The first goes without a signal, which costs a request 7 %: should it lose, it is closed when
-      // it answers, or else with the visitor's request.
-      const controller = attempts > 1 ? new AbortController() : undefined;
-      open.add(controller);
-      ask(region, controller?.signal).then((outcome) => {
-        open.delete(controller);
-        settle(outcome);
-      }, stop);
-      if (hedges && attempts < regions.length) timer = setTimeout(hedge, hedgeAfterMs);
-    };
+  const start = () => {
+    const region = regions[attempts % regions.length];
+    const controller = new AbortController();
+    open.set(region, { controller, pending: ask(region, controller.signal) });
+    attempts += 1;
+  };
 
-    const hedge = () => {
-      onSilence(regions[attempts - 1]);
-      if (open.size < MAX_OPEN) start();
-    };
-
-    /** @param {Outcome} outcome */
-    const settle = (outcome) => {
-      if (finished) {
-        discard(outcome);
-      } else if (!mayMoveOn(outcome.verdict)) {
-        finish(outcome);
-      } else {
-        keep(outcome);
-        if (attempts < regions.length) start();
-        else if (open.size === 0) finish(/** @type {Outcome} */ (failure));
-      }
-    };
-
-    /** @param {Outcome} outcome */
-    const keep = (outcome) => {
-      if (failure?.verdict === 'unavailable' && outcome.verdict !== 'unavailable') {
-        discard(outcome);
-      } else {
+  for (;;) {
+    if (outcome) {
+      open.delete(outcome.region);
+      if (!mayMoveOn(outcome.verdict)) {
+        cancel(open);
         if (failure) discard(failure);
-        failure = outcome;
+        return { outcome, attempts };
       }
-    };
+      failure = laterOf(failure, outcome);
+      const again =
+        (failure.verdict === 'lost' || failure.verdict === 'unreached') &&
+        attempts < 2 * regions.length &&
+        Date.now() - startedAt < AGAIN_WITHIN_MS;
+      if (attempts < regions.length || (open.size === 0 && again)) start();
+      else if (open.size === 0) return { outcome: failure, attempts };
+    } else {
+      onSilence(regions[attempts - 1]);
+      start();
+    }
+    const hedges = attempts < regions.length && open.size < MAX_OPEN;
+    const pendings = Array.from(open.values(), ({ pending }) => pending);
+    outcome = await within(hedges ? hedgeAfterMs : 0, Promise.race(pendings));
+  }
+}
 
-    /** @param {Outcome} outcome */
-    const finish = (outcome) => {
-      end();
-      if (failure && failure !== outcome) discard(failure);
-      resolve({ outcome, attempts });
-    };
-
-    /** @param {unknown} error */
-    const stop = (error) => {
-      end();
-      reject(error);
-    };
-
-    const end = () => {
-      finished = true;
+/**
+ * What is awaited, or undefined if it isn't there within so many milliseconds; 0: no limit.
+ *
+ * @type {(limitMs: number, pending: Promise<Outcome>) => Promise<Outcome | undefined>}
+ */
+function within(limitMs, pending) {
+  if (limitMs === 0) return pending;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, limitMs);
+    pending.then((outcome) => {
       clearTimeout(timer);
-      for (const controller of open) controller?.abort();
-    };
-
-    start();
+      resolve(outcome);
+    }, reject);
   });
+}
+
+/**
+ * A refusal by a region's ingress tells more than a connection that failed.
+ *
+ * @type {(before: Outcome | undefined, outcome: Outcome) => Outcome}
+ */
+function laterOf(before, outcome) {
+  if (!before) return outcome;
+  const keepBefore = before.verdict === 'unavailable' && outcome.verdict !== 'unavailable';
+  discard(keepBefore ? outcome : before);
+  return keepBefore ? before : outcome;
+}
+
+/** @param {Map<Region, Attempt>} open those that lost */
+function cancel(open) {
+  for (const { controller, pending } of open.values()) {
+    controller?.abort();
+    pending.then(discard, () => {});
+  }
 }
 
 /** @param {Outcome} outcome one that nobody reads: its connection is given back */
@@ -603,32 +657,36 @@ function labelled({ region, response }, attempts) {
 
 // ---- pages.js ----
 
-const MISCONFIGURED = 'This site’s edge router is not configured correctly. Its operators find the reason in the Worker’s log.';
+const MISCONFIGURED =
+  'This site’s edge router is not configured correctly. Its operators find why in the Worker’s log.';
 const BROKEN = 'Something went wrong at the edge of this site.';
 const ALL_DOWN = 'This site can’t be reached at the moment. Please try again shortly.';
-const STRICT_DOWN = 'The region that serves you can’t be reached at the moment, and your requests aren’t sent to another. Please try again shortly.';
-const UNCLEAR = 'The connection was lost before an answer came. Your request may have been carried out or not: check before you send it again.';
+const STRICT_DOWN =
+  'The region that serves you can’t be reached at the moment, and your requests aren’t sent to ' +
+  'another. Please try again shortly.';
+const UNCLEAR =
+  'The connection was lost before an answer came. Your request may have been carried out or not: ' +
+  'check before you send it again.';
 
 /** Seconds after which a visitor may try again; about as long as a region is held back. */
 const RETRY_AFTER = 10;
 
 const pages = {
-  /** @param {string} method */
-  misconfigured: (method) => page(method, 500, MISCONFIGURED),
-  /** @param {string} method */
-  broken: (method) => page(method, 500, BROKEN),
-  /** @param {string} method */
-  unclear: (method) => page(method, 502, UNCLEAR),
-  /** @type {(method: string, strict: boolean) => Response} */
-  allDown: (method, strict) => page(method, 503, strict ? STRICT_DOWN : ALL_DOWN, { 'retry-after': String(RETRY_AFTER) }),
+  misconfigured: () => page(500, MISCONFIGURED),
+  broken: () => page(500, BROKEN),
+  unclear: () => page(502, UNCLEAR),
+  /** @param {boolean} strict */
+  allDown: (strict) =>
+    page(503, strict ? STRICT_DOWN : ALL_DOWN, { 'retry-after': String(RETRY_AFTER) }),
 };
 
-/** @type {(method: string, status: number, text: string, headers?: Record<string, string>) => Response} */
-function page(method, status, text, headers = {}) {
+/** @type {(status: number, text: string, headers?: Record<string, string>) => Response} */
+function page(status, text, headers = {}) {
   const html = `<!doctype html><meta charset="utf-8"><title>${status}</title><p>${text}</p>\n`;
-  return new Response(method === 'HEAD' ? null : html, {
+  const type = 'text/html; charset=utf-8';
+  return new Response(html, {
     status,
-    headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', ...headers },
+    headers: { 'content-type': type, 'cache-control': 'no-store', ...headers },
   });
 }
 
@@ -717,8 +775,12 @@ async function runProbes(config, env) {
 /** @type {(results: Map<Region, Probe>, before: HealthRecord) => HealthRecord} */
 function recordOf(results, before) {
   const since = new Date().toISOString();
-  return Object.fromEntries([...results].map(([{ name }, { up, detail }]) =>
-    [name, before[name]?.up === up ? before[name] : { up, since, detail }]));
+  return Object.fromEntries(
+    [...results].map(([{ name }, { up, detail }]) => [
+      name,
+      before[name]?.up === up ? before[name] : { up, since, detail },
+    ]),
+  );
 }
 
 /** @type {(namespace: KVNamespace, results: Map<Region, Probe>) => Promise<HealthRecord>} */
@@ -727,8 +789,9 @@ async function writeChanges(namespace, results) {
     const before = await readRecord(namespace);
     const after = recordOf(results, before);
     const names = Object.keys(after);
-    const same = names.length === Object.keys(before).length
-      && names.every((name) => after[name] === before[name]);
+    const same =
+      names.length === Object.keys(before).length &&
+      names.every((name) => after[name] === before[name]);
     if (!same) await namespace.put(KEY, JSON.stringify(after));
     return after;
   } catch (error) {
@@ -770,25 +833,31 @@ async function statusPage(request, env, config, health) {
   /** @type {unknown} */
   let recorded = 'no HEALTH namespace is bound';
   if (env.HEALTH) recorded = await readRecord(env.HEALTH).catch((error) => String(error));
-  return Response.json({
-    colo: request.cf?.colo ?? null,
-    time: new Date(now).toISOString(),
-    hedgeAfterMs: config.hedgeAfterMs,
-    retryOn5xx: config.retryOn5xx,
-    regions: config.regions.map((region) => ({
-      ...region,
-      isolate: health.describe(region.name, now),
-      probe: probes.get(region),
-    })),
-    recorded,
-  }, { headers });
+  return Response.json(
+    {
+      colo: request.cf?.colo ?? null,
+      time: new Date(now).toISOString(),
+      hedgeAfterMs: config.hedgeAfterMs,
+      retryOn5xx: config.retryOn5xx,
+      regions: config.regions.map((region) => ({
+        ...region,
+        isolate: health.describe(region.name, now),
+        probe: probes.get(region),
+      })),
+      recorded,
+    },
+    { headers },
+  );
 }
 
 /** @type {(request: Request, token: string) => Promise<boolean>} */
 async function isAuthorized(request, token) {
   const given = request.headers.get('authorization') ?? '';
-  const [a, b] = await Promise.all([given, `Bearer ${token}`].map((text) =>
-    crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))));
+  const [a, b] = await Promise.all(
+    [given, `Bearer ${token}`].map((text) =>
+      crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)),
+    ),
+  );
   return crypto.subtle.timingSafeEqual(a, b);
 }
 
@@ -818,7 +887,7 @@ const handler = {
     const { config, problems, health } = edgeOf(env);
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured(request.method);
+      return pages.misconfigured();
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = request.body === null && !config.strict;
@@ -827,15 +896,23 @@ const handler = {
       if (env.HEALTH && health.refreshDue(Date.now())) {
         ctx.waitUntil(refresh(env.HEALTH, health));
       }
-      if (env.STATUS_TOKEN && request.url.includes(STATUS_PATH)
-          && new URL(request.url).pathname === STATUS_PATH) {
-        return await statusPage(request, { ...env, STATUS_TOKEN: env.STATUS_TOKEN }, config, health);
+      if (
+        env.STATUS_TOKEN &&
+        request.url.includes(STATUS_PATH) &&
+        new URL(request.url).pathname === STATUS_PATH
+      ) {
+        return await statusPage(
+          request,
+          { ...env, STATUS_TOKEN: env.STATUS_TOKEN },
+          config,
+          health,
+        );
       }
       return await route(request, env, ctx, config, health);
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken(request.method);
+      return pages.broken();
     }
   },
 
@@ -858,7 +935,13 @@ async function refresh(namespace, health) {
   }
 }
 
-/** @type {(request: Request, env: Env, ctx: ExecutionContext, config: Config, health: RegionHealth) => Promise<Response>} */
+/**
+ * @param {Request} request
+ * @param {Env} env
+ * @param {ExecutionContext} ctx
+ * @param {Config} config
+ * @param {RegionHealth} health
+ */
 async function route(request, env, ctx, config, health) {
   const { method } = request;
   const hasBody = request.body !== null;
@@ -869,7 +952,7 @@ async function route(request, env, ctx, config, health) {
   const regions = health.order(eligible.regions, Date.now(), kind === 'safe');
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(method, eligible.strict);
+    return pages.allDown(eligible.strict);
   }
 
   const headers = originHeaders(request.headers, env);
@@ -888,7 +971,8 @@ async function route(request, env, ctx, config, health) {
       const verdict = verdictOf(response.status);
       if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
       else if (verdict !== 'broken') health.markUp(region.name);
-      if (verdict !== 'answered') log('failed', { region: region.name, verdict, status: response.status, method });
+      if (verdict !== 'answered')
+        log('failed', { region: region.name, verdict, status: response.status, method });
       return { region, verdict, response };
     } catch (error) {
       if (error instanceof TypeError) throw error;
@@ -910,7 +994,7 @@ async function route(request, env, ctx, config, health) {
       }
     },
   });
-  return answer(outcome, attempts, kind === 'once', method, eligible.strict);
+  return answer(outcome, attempts, kind === 'once', eligible.strict);
 }
 
 /**
@@ -919,14 +1003,13 @@ async function route(request, env, ctx, config, health) {
  * @param {Outcome} outcome
  * @param {number} attempts
  * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {string} method
  * @param {boolean} strict
  */
-function answer({ region, verdict, response, error }, attempts, once, method, strict) {
+function answer({ region, verdict, response, error }, attempts, once, strict) {
   const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
   if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
   response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear(method);
+  if (!unreachable) return pages.unclear();
   log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(method, strict);
+  return pages.allDown(strict);
 }
