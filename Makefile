@@ -3,15 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench lock clean packages
+# What the tests with real packets need. CI installs it; elsewhere such a test is skipped, and says
+# what is missing.
+DEBIAN_PACKAGES := busybox iproute2 iptables nginx-light procps shellcheck ufw util-linux
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came up
-	$(BIN)/fleet sandbox demo
+	$(BIN)/fleet demo
 
-test: check ## Run every test
+test: check packages ## Run every test
 	$(BIN)/python -m pytest
 
 check: setup ## Formatter, linter, type checkers
@@ -33,8 +36,16 @@ setup: .venv/installed node_modules/installed ## Install what is needed, once
 	@touch $@
 
 node_modules/installed: package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+	# Not `npm ci`: the lock has workerd for Linux only, as the registry that it was made with had
+	# no other, and `ci` takes that for a lock out of step.
+	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
+
+packages:
+	@if [ "$(CI)" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	   && ! dpkg -s $(DEBIAN_PACKAGES) >/dev/null 2>&1; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends $(DEBIAN_PACKAGES) >/dev/null; fi
 
 lock: setup ## Lock the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
