@@ -1,62 +1,69 @@
 """`CloudFirewall`: rules in the firewall group that VKE links to every node of a cluster."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import ediri_vultr as vultr
 import pulumi
 
-WEB_PORTS = (80, 443)
-_ANY = {"v4": "0.0.0.0", "v6": "::"}  # noqa: S104 (sent, not bound)
+from components.node_rules import Rule, VultrRule, check_rule_limit, vultr_rules
+from components.vultr_firewall_rules import KeyReader, VultrFirewallRules
 
 
 class CloudFirewallArgs(TypedDict):
-    """`group_id` is the cluster's managed group; `ports` are admitted from Cloudflare only."""
+    """Who gets into the group.
+
+    `group_id` is the cluster's managed group, `rules` the table (`node_rules()`). Without
+    `cloudflare` Vultr keeps Cloudflare's ranges itself; with it these CIDRs are spelled out.
+    `key` finds Vultr's API key when rules are read or changed.
+    """
 
     group_id: pulumi.Input[str]
-    ports: NotRequired[Sequence[int]]
+    rules: Sequence[Rule]
+    key: KeyReader
+    cloudflare: NotRequired[Sequence[str] | None]
 
 
-def cloudflare_rules(ports: Sequence[int]) -> dict[str, dict[str, Any]]:
-    """The rules that admit Cloudflare to `ports`, by name: one for each port and address family.
-
-    `source: cloudflare` lets Vultr keep the ranges; the subnet is ignored but required, and the
-    provider stays settled when it is the family's all-zero network (vultr.md §2; real-providers.md,
-    Vultr 5). The default policy of a group drops the rest.
-    """
-    return {
-        f"cloudflare-{port}-{family}": {
-            "ip_type": family,
-            "protocol": "tcp",
-            "port": str(port),
-            "subnet": subnet,
-            "subnet_size": 0,
-            "source": "cloudflare",
-            "notes": f"Cloudflare to :{port}",
-        }
-        for port in ports
-        for family, subnet in _ANY.items()
-    }
+def split_rules(
+    rules: Sequence[Rule], cloudflare: Sequence[str] | None = None
+) -> tuple[dict[str, VultrRule], dict[str, VultrRule]]:
+    """The group's rules by name: those the provider can hold, and those it can't (no `source`;
+    real-providers.md, Vultr 5). Raises ValueError where all of them together are too many."""
+    rendered = vultr_rules(rules, cloudflare)
+    check_rule_limit(rendered)
+    held = {name: rule for name, rule in rendered.items() if "source" in rule}
+    return held, {name: rule for name, rule in rendered.items() if name not in held}
 
 
 class CloudFirewall(pulumi.ComponentResource):
-    """Admits Cloudflare, and nobody else, to the ingress's ports."""
+    """Admits what the table names, and nobody else: the group's policy is to drop."""
 
     def __init__(
         self, name: str, args: CloudFirewallArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("edgefleet:index:CloudFirewall", name, None, opts)
+        try:
+            held, others = split_rules(args["rules"], args.get("cloudflare"))
+        except ValueError as error:
+            raise pulumi.RunError(f"{name}: {error}") from None
         group_id = pulumi.Output.from_input(args["group_id"]).apply(_require_group)
-        for rule, inputs in cloudflare_rules(args.get("ports", WEB_PORTS)).items():
+        # The group goes with its cluster, and so do its rules.
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        for rule, inputs in held.items():
             vultr.FirewallRule(
                 f"{name}-{rule}",
                 firewall_group_id=group_id,
                 **inputs,
-                # The group goes with its cluster, and so do its rules.
-                opts=pulumi.ResourceOptions(
-                    parent=self, deleted_with=opts.deleted_with if opts else None
+                # A new note would replace the rule, and Vultr refuses the second that matches
+                # alike; closing it first would shut the site for as long.
+                opts=pulumi.ResourceOptions.merge(
+                    child, pulumi.ResourceOptions(ignore_changes=["notes"])
                 ),
             )
+        if others:
+            VultrFirewallRules(f"{name}-rules", group_id, others, args["key"], child)
         self.register_outputs({})
 
 

@@ -1,7 +1,8 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
 hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (calico-ingress.md §3).
+controller is NGINX's own (calico-ingress.md §3). `ingress_options.py` tunes it, `ingress_pod.py`
+is its pod; docs/ingress.md says what each setting does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,152 +11,89 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-NAMESPACE = "nginx-ingress"
-INGRESS_CLASS = "nginx"
-HEALTH_PATH = "/nginx-health"
-"""Answered with 200 by the default server (`-health-status`, its default path)."""
+from components.edge_trust import FOLDER, content_name
+from components.ingress_options import (
+    HEALTH_PATH,
+    INGRESS_CLASS,
+    Tuning,
+    flags,
+    full_secret_name,
+    nginx_config,
+    shutdown_timeout,
+)
+from components.ingress_pod import (
+    APP,
+    CONFIG,
+    RESOURCES,
+    TOLERATIONS,
+    Resources,
+    cluster_rules,
+    daemon_set_spec,
+    own_rules,
+    pod_spec,
+)
 
-_APP = "nginx-ingress"
-_LABELS = {"app.kubernetes.io/name": _APP, "app.kubernetes.io/part-of": "edgefleet"}
-_UID = 101
-_WRITABLE = {
-    "nginx-etc": "/etc/nginx",
-    "nginx-cache": "/var/cache/nginx",
-    "nginx-lib": "/var/lib/nginx",
-    "nginx-state": "/var/lib/nginx/state",
-    "nginx-log": "/var/log/nginx",
-}
+__all__ = ["HEALTH_PATH", "Canary", "IngressDaemonSet", "IngressDaemonSetArgs"]
+
+NAMESPACE = "nginx-ingress"
+_LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
+
+
+class Canary(TypedDict):
+    """Another image on the nodes that have all of these labels; the others stay as they are."""
+
+    image: str
+    node_selector: Mapping[str, str]
+
+
+CERTIFICATE = "origin-tls"
+"""The secret with `default_certificate`."""
+
+
+class Certificate(TypedDict):
+    """A certificate and its key, both PEM; the key is kept as a secret."""
+
+    certificate: pulumi.Input[str]
+    key: pulumi.Input[str]
 
 
 class IngressDaemonSetArgs(TypedDict):
     """`image` is pinned (name:tag, better with digest).
 
     `trusted_proxies` are the networks whose CF-Connecting-IP is believed.
-    `default_tls_secret` names the secret with the certificate of hosts that bring none of their
-    own: NAMESPACE/NAME, or a NAME in the controller's namespace. `extra_config` are further keys of
-    the controller's ConfigMap.
+    `default_certificate` is for hosts that bring none of their own; or `default_tls_secret` names a
+    secret of somebody else's with it: NAMESPACE/NAME, or a NAME in the controller's namespace.
+    `extra_config` are further keys of the controller's ConfigMap from other components, `files`
+    what they refer to: contents by name, below `edge_trust.FOLDER`. `config` are the user's own
+    keys.
+
+    `custom_resources`: the controller's own kinds (VirtualServer, Policy …), whose definitions
+    somebody has to install. `default_class` makes its IngressClass the cluster's default.
     """
 
     image: str
     trusted_proxies: Sequence[str]
     default_tls_secret: NotRequired[pulumi.Input[str] | None]
+    default_certificate: NotRequired[Certificate | None]
     extra_config: NotRequired[Mapping[str, str]]
-
-
-def nginx_config(trusted_proxies: Sequence[str]) -> dict[str, str]:
-    """The controller's ConfigMap: who the visitor is, and the limits of a busy edge."""
-    return {
-        "keepalive": "100",
-        "keepalive-timeout": "65s",
-        "real-ip-header": "CF-Connecting-IP",
-        "server-tokens": "off",
-        "set-real-ip-from": ",".join(trusted_proxies),
-        "worker-connections": "10240",
-    }
-
-
-def cluster_rules() -> list[dict[str, Any]]:
-    """What the controller reads in the cluster with its custom resources switched off.
-
-    NGINX's own role (deployments/rbac, v5.5.4) less what serves custom resources, cert-manager,
-    ExternalDNS, App Protect and changes to Services.
-    """
-
-    def rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
-        return {"api_groups": [group], "resources": resources, "verbs": verbs}
-
-    read = ["get", "list", "watch"]
-    return [
-        rule("", ["configmaps", "namespaces", "pods", "secrets", "services"], read),
-        rule("", ["nodes"], ["list"]),
-        rule("", ["events"], ["create", "patch", "list"]),
-        rule("apps", ["daemonsets", "replicasets", "statefulsets"], ["get"]),
-        rule("discovery.k8s.io", ["endpointslices"], read),
-        rule("networking.k8s.io", ["ingresses"], read),
-        rule("networking.k8s.io", ["ingressclasses"], ["get", "list"]),
-    ]
-
-
-def pod_spec(
-    image: str,
-    config_name: str,
-    service_account: str,
-    default_tls_secret: pulumi.Input[str] | None = None,
-) -> Any:
-    """The pod: host network, host ports, nothing it doesn't need.
-
-    The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
-    into a volume.
-    """
-    confined = {
-        "allow_privilege_escalation": False,
-        "read_only_root_filesystem": True,
-        "run_as_non_root": True,
-        "run_as_user": _UID,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    return {
-        "service_account_name": service_account,
-        "host_network": True,
-        # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        "dns_policy": "ClusterFirstWithHostNet",
-        "priority_class_name": "system-node-critical",
-        "termination_grace_period_seconds": 60,
-        "security_context": {"seccomp_profile": {"type": "RuntimeDefault"}},
-        "volumes": [{"name": name, "empty_dir": {}} for name in _WRITABLE],
-        "init_containers": [
-            {
-                "name": "copy-etc-nginx",
-                "image": image,
-                "command": ["cp", "-vdR", "/etc/nginx/.", "/mnt/etc"],
-                "security_context": confined,
-                "volume_mounts": [{"name": "nginx-etc", "mount_path": "/mnt/etc"}],
-            }
-        ],
-        "containers": [
-            {
-                "name": _APP,
-                "image": image,
-                "args": [
-                    f"-nginx-configmaps=$(POD_NAMESPACE)/{config_name}",
-                    f"-ingress-class={INGRESS_CLASS}",
-                    "-enable-custom-resources=false",
-                    "-enable-leader-election=false",
-                    "-health-status",
-                    *(
-                        [pulumi.Output.concat("-default-server-tls-secret=", default_tls_secret)]
-                        if default_tls_secret
-                        else []
-                    ),
-                ],
-                "env": [
-                    {"name": env, "value_from": {"field_ref": {"field_path": f"metadata.{field}"}}}
-                    for env, field in (("POD_NAMESPACE", "namespace"), ("POD_NAME", "name"))
-                ],
-                # Declared, so that the scheduler sees a conflict before a pod crashes on one.
-                "ports": [
-                    {"name": name, "container_port": port, "host_port": port, "protocol": "TCP"}
-                    for name, port in (("http", 80), ("https", 443), ("readiness", 8081))
-                ],
-                "readiness_probe": {
-                    "http_get": {"path": "/nginx-ready", "port": "readiness"},
-                    "period_seconds": 1,
-                },
-                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
-                "security_context": {
-                    **confined,
-                    "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
-                },
-                "volume_mounts": [
-                    {"name": name, "mount_path": path} for name, path in _WRITABLE.items()
-                ],
-            }
-        ],
-    }
+    files: NotRequired[pulumi.Input[Mapping[str, str]] | None]
+    config: NotRequired[Mapping[str, str]]
+    tuning: NotRequired[Tuning]
+    resources: NotRequired[Resources]
+    tolerations: NotRequired[Sequence[Mapping[str, str]]]
+    node_selector: NotRequired[Mapping[str, str]]
+    canary: NotRequired[Canary | None]
+    custom_resources: NotRequired[bool]
+    default_class: NotRequired[bool]
+    metrics: NotRequired[bool]
+    ipv6: NotRequired[bool]
 
 
 class IngressDaemonSet(pulumi.ComponentResource):
-    """The ingress controller as a DaemonSet, with its namespace, identity and IngressClass."""
+    """The ingress controller as a DaemonSet, with its namespace, identity and IngressClass.
+
+    Raises IngressMistake for options that the controller would ignore or refuse.
+    """
 
     image: pulumi.Output[str]
 
@@ -163,69 +101,151 @@ class IngressDaemonSet(pulumi.ComponentResource):
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
-        core, rbac = kubernetes.core.v1, kubernetes.rbac.v1
+        tuning: Tuning = args.get("tuning", {})
+        data = nginx_config(
+            args["trusted_proxies"], tuning, args.get("extra_config"), args.get("config")
+        )
+        core = kubernetes.core.v1
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
+        # hostNetwork and host ports: Pod Security has no milder word for them.
+        enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
         namespace = core.Namespace(
-            f"{name}-namespace", metadata={"name": NAMESPACE, "labels": _LABELS}, opts=child
+            f"{name}-namespace",
+            metadata={"name": NAMESPACE, "labels": {**_LABELS, **enforced}},
+            opts=child,
         ).metadata["name"]
-        here: Any = {"namespace": namespace, "name": _APP, "labels": _LABELS}
+        here: Any = {"namespace": namespace, "name": APP, "labels": _LABELS}
         account = core.ServiceAccount(f"{name}-account", metadata=here, opts=child)
-        role = rbac.ClusterRole(
-            f"{name}-role",
-            metadata={"name": _APP, "labels": _LABELS},
-            rules=cluster_rules(),
-            opts=child,
-        )
-        binding = rbac.ClusterRoleBinding(
-            f"{name}-binding",
-            metadata={"name": _APP, "labels": _LABELS},
-            role_ref={
-                "api_group": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": role.metadata["name"],
-            },
-            subjects=[{"kind": "ServiceAccount", "name": _APP, "namespace": namespace}],
-            opts=child,
-        )
-        config = core.ConfigMap(
-            f"{name}-config",
-            metadata={**here, "name": "nginx-config"},
-            data={**nginx_config(args["trusted_proxies"]), **args.get("extra_config", {})},
-            opts=child,
-        )
+        rights = _rights(name, here, args.get("custom_resources", False), child)
+        config_metadata: Any = {**here, "name": CONFIG}
+        config = core.ConfigMap(f"{name}-config", metadata=config_metadata, data=data, opts=child)
+        default = str(args.get("default_class", True)).lower()
         ingress_class = kubernetes.networking.v1.IngressClass(
             f"{name}-class",
             metadata={
                 "name": INGRESS_CLASS,
                 "labels": _LABELS,
-                "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
+                "annotations": {"ingressclass.kubernetes.io/is-default-class": default},
             },
             spec={"controller": "nginx.org/ingress-controller"},
             opts=child,
         )
-        kubernetes.apps.v1.DaemonSet(
-            f"{name}-controller",
-            metadata=here,
-            spec={
-                "selector": {"match_labels": {"app.kubernetes.io/name": _APP}},
-                # Two pods can't share a host port, so one goes before its successor comes.
-                "update_strategy": {
-                    "type": "RollingUpdate",
-                    "rolling_update": {"max_unavailable": 1},
-                },
-                "template": {
-                    "metadata": {"labels": _LABELS},
-                    "spec": pod_spec(
-                        args["image"], "nginx-config", _APP, args.get("default_tls_secret")
-                    ),
-                },
-            },
-            opts=pulumi.ResourceOptions.merge(
-                child,
-                pulumi.ResourceOptions(depends_on=[account, binding, config, ingress_class]),
-            ),
+        if certificate := args.get("default_certificate"):
+            secret = _certificate(name, here, certificate, child)
+            args = {**args, "default_tls_secret": secret}
+        given = args.get("files")
+        files = None if given is None else _files(name, here, given, child)
+        ready = pulumi.ResourceOptions.merge(
+            child, pulumi.ResourceOptions(depends_on=[account, *rights, config, ingress_class])
         )
+        canary = args.get("canary")
+
+        def controller(part: str, app: str, image: str, **placed: Any) -> None:
+            pod = pod_spec(
+                image,
+                _arguments(args),
+                shutdown_seconds=shutdown_timeout(tuning),
+                resources=args.get("resources", RESOURCES),
+                tolerations=args.get("tolerations", TOLERATIONS),
+                metrics=args.get("metrics", True),
+                files=(files, FOLDER) if files is not None else None,
+                **placed,
+            )
+            labels = {**_LABELS, "app.kubernetes.io/name": app}
+            spec: Any = daemon_set_spec(app, labels, pod)
+            metadata: Any = {"namespace": namespace, "name": app, "labels": labels}
+            kubernetes.apps.v1.DaemonSet(f"{name}-{part}", metadata=metadata, spec=spec, opts=ready)
+
+        selector = args.get("node_selector")
+        avoided = canary["node_selector"] if canary else None
+        controller("controller", APP, args["image"], node_selector=selector, avoided=avoided)
+        if canary:
+            both = {**(selector or {}), **canary["node_selector"]}
+            controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
+
+
+def _arguments(args: IngressDaemonSetArgs) -> list[pulumi.Input[str]]:
+    found: list[pulumi.Input[str]] = list(
+        flags(
+            CONFIG,
+            custom_resources=args.get("custom_resources", False),
+            metrics=args.get("metrics", True),
+            ipv6=args.get("ipv6", True),
+        )
+    )
+    if secret := args.get("default_tls_secret"):
+        full = pulumi.Output.from_input(secret).apply(
+            lambda given: full_secret_name(given, NAMESPACE)
+        )
+        # The second: for Ingresses that ask for TLS and name no secret.
+        for server in ("default-server", "wildcard"):
+            found.append(pulumi.Output.concat(f"-{server}-tls-secret=", full))
+    return found
+
+
+def _rights(
+    name: str, here: Any, custom_resources: bool, opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """Bindings of the controller's account: to the cluster's objects, and to its own namespace."""
+    rbac = kubernetes.rbac.v1
+    subjects: Any = [{"kind": "ServiceAccount", "name": APP, "namespace": here["namespace"]}]
+    cluster_wide: Any = {"name": APP, "labels": _LABELS}
+    rules: Any = cluster_rules(custom_resources)
+    own: Any = own_rules()
+
+    def ref(kind: str, role: Any) -> Any:
+        group = "rbac.authorization.k8s.io"
+        return {"apiGroup": group, "kind": kind, "name": role.metadata["name"]}
+
+    role = rbac.ClusterRole(f"{name}-role", metadata=cluster_wide, rules=rules, opts=opts)
+    local = rbac.Role(f"{name}-own-role", metadata=here, rules=own, opts=opts)
+    return [
+        rbac.ClusterRoleBinding(
+            f"{name}-binding",
+            metadata=cluster_wide,
+            role_ref=ref("ClusterRole", role),
+            subjects=subjects,
+            opts=opts,
+        ),
+        rbac.RoleBinding(
+            f"{name}-own-binding",
+            metadata=here,
+            role_ref=ref("Role", local),
+            subjects=subjects,
+            opts=opts,
+        ),
+    ]
+
+
+def _certificate(
+    name: str, metadata: Any, pair: Certificate, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """The secret with a certificate, which is there before the pods look for it."""
+    named: Any = {**metadata, "name": CERTIFICATE}
+    return kubernetes.core.v1.Secret(
+        f"{name}-certificate",
+        metadata=named,
+        type="kubernetes.io/tls",
+        string_data={"tls.crt": pair["certificate"], "tls.key": pulumi.Output.secret(pair["key"])},
+        opts=opts,
+    ).metadata["name"]
+
+
+def _files(
+    name: str, metadata: Any, files: pulumi.Input[Mapping[str, str]], opts: pulumi.ResourceOptions
+) -> pulumi.Output[str]:
+    """The secret with `files`. Named by its content, so that a change rolls the pods: nginx reads
+    files when it starts. The name itself tells nothing."""
+    content = pulumi.Output.secret(files)
+    digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", dict(f))))
+    named: Any = {**metadata, "name": digest}
+    return kubernetes.core.v1.Secret(
+        f"{name}-files",
+        metadata=named,
+        string_data=content,
+        opts=opts,
+    ).metadata["name"]

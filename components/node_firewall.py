@@ -24,6 +24,8 @@ INTERVAL = 60  # seconds
 # /proc: SYS_PTRACE. What ufw and iptables do there: NET_ADMIN, NET_RAW. The node's files belong to
 # root, which the pod is.
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
+NAME = "edgefleet-node-firewall"
+"""Of its objects: a node has one firewall, and so a cluster one keeper of it."""
 FILES = "/edgefleet"
 STATUS = "/status"
 _FOLDER = Path(__file__).parent
@@ -151,7 +153,7 @@ class NodeFirewall(pulumi.ComponentResource):
         super().__init__("edgefleet:index:NodeFirewall", name, None, opts)
         mode: Mode = args.get("mode", "enforce")
         namespace = args.get("namespace", "kube-system")
-        labels = {"app.kubernetes.io/name": "node-firewall", "app.kubernetes.io/instance": name}
+        labels = {"app.kubernetes.io/name": NAME}
         data = pulumi.Output.from_input(args["rules"]).apply(
             lambda rules: config_data(render_table(rules, args["cloudflare"]))
         )
@@ -160,7 +162,7 @@ class NodeFirewall(pulumi.ComponentResource):
         )
         config_map = kubernetes.core.v1.ConfigMap(
             f"{name}-files",
-            metadata={"namespace": namespace, "labels": labels},
+            metadata={"name": NAME, "namespace": namespace, "labels": labels},
             data=data,
             opts=child,
         )
@@ -180,15 +182,13 @@ class NodeFirewall(pulumi.ComponentResource):
                 ),
             },
         }
+        metadata: Any = {"name": NAME, "namespace": namespace, "labels": labels}
+        if mode == "observe":
+            # A pod that only observes is unready wherever there is something to report.
+            metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
         kubernetes.apps.v1.DaemonSet(
             f"{name}-daemon-set",
-            metadata={
-                "name": name,
-                "namespace": namespace,
-                "labels": labels,
-                # A pod that only observes is unready wherever there is something to report.
-                "annotations": {"pulumi.com/skipAwait": "true"} if mode == "observe" else {},
-            },
+            metadata=metadata,
             spec=spec,
             opts=child,
         )

@@ -1,24 +1,21 @@
-"""`ServerSidePatch`: our fields on a workload that somebody else owns.
+"""`ServerSidePatch`: our fields on an object that somebody else owns.
 
 The provider's own Patch resources never settle on lists that others fill too, because they compare
-them by position (real-providers.md, Kubernetes 1). This resource applies the fields server-side
-and compares them by merge key: a container and an environment variable by its name. What it does
-not name, it does not touch.
+them by position (real-providers.md, Kubernetes 1), and leave behind what they had forced
+(Kubernetes 5). This resource applies the fields server-side, compares them by merge key (a
+container and an environment variable by its name), remembers what they were, and hands them back.
+What it does not name, it does not touch.
 
 The provider runs in a process of its own (Pulumi's dynamic provider) and may block.
 """
 
-import json
-import time
-from collections.abc import Iterable, Mapping
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
-import urllib3
-import yaml
-from kubernetes.client import ApiException
-from kubernetes.config import new_client_from_config_dict
 from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
     CreateResult,
     DiffResult,
     ReadResult,
@@ -27,11 +24,20 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.server_side_api import Refused, ServerObject, Unreachable
+from components.server_side_fields import MISSING, SECTIONS, Leaf, leaves, live, value_at
+from components.server_side_plan import (
+    Before,
+    before,
+    conflict_message,
+    mistakes,
+    restoration,
+    where,
+)
+
 FIELD_MANAGER = "edgefleet"
-_ROLLOUT_SECONDS = 600
-_APPEAR_SECONDS = 300
-_POLL_SECONDS = 1.0
-_PATHS = {"DaemonSet": "daemonsets", "Deployment": "deployments"}
+_IDENTITY = ("kind", "namespace", "object_name", "field_manager")
+_STORED = ("kubeconfig", "force", "create_missing", *SECTIONS)
 
 
 class ContainerPatch(TypedDict):
@@ -44,266 +50,225 @@ class ContainerPatch(TypedDict):
 class ServerSidePatchArgs(TypedDict):
     """What to patch where.
 
-    `containers` maps the name of an existing container to its fields. With `force`, fields that
-    another field manager holds with another value are taken over; without, that is an error which
-    names the manager.
+    `containers` and `init_containers` map the name of an existing container to its fields.
+    `tolerations` and `node_selector` are taken whole: the API server knows no parts of them.
+    `fields` is a part of the object, where it has no lists: `{"spec": {"vxlanMode": "Always"}}`.
+
+    With `force`, fields that another field manager holds with another value are taken over;
+    without, the preview fails and names the manager. `create_missing` makes the object where there
+    is none; else it is waited for. Two patches of one object need a `field_manager` each.
     """
 
     kubeconfig: pulumi.Input[str]
-    kind: str
-    namespace: str
+    kind: Literal[
+        "ConfigMap",
+        "DaemonSet",
+        "Deployment",
+        "FelixConfiguration",
+        "IPPool",
+        "KubeControllersConfiguration",
+    ]
     object_name: str
-    containers: pulumi.Input[Mapping[str, ContainerPatch]]
+    namespace: NotRequired[str]
+    containers: NotRequired[pulumi.Input[Mapping[str, ContainerPatch]]]
+    init_containers: NotRequired[pulumi.Input[Mapping[str, ContainerPatch]]]
+    tolerations: NotRequired[pulumi.Input[Sequence[Mapping[str, str]]]]
+    node_selector: NotRequired[pulumi.Input[Mapping[str, str]]]
+    template_annotations: NotRequired[pulumi.Input[Mapping[str, str]]]
+    fields: NotRequired[pulumi.Input[Mapping[str, Any]]]
+    field_manager: NotRequired[str]
+    create_missing: NotRequired[bool]
     force: NotRequired[bool]
-
-
-def apply_body(inputs: Mapping[str, Any], containers: Mapping[str, Any]) -> dict[str, Any]:
-    """The object to send to server-side apply: identity and `containers`, nothing else."""
-    body: dict[str, Any] = {
-        "apiVersion": "apps/v1",
-        "kind": inputs["kind"],
-        "metadata": {"namespace": inputs["namespace"], "name": inputs["object_name"]},
-    }
-    if containers:
-        body["spec"] = {
-            "template": {
-                "spec": {
-                    "containers": [
-                        _container(name, fields) for name, fields in sorted(containers.items())
-                    ]
-                }
-            }
-        }
-    return body
-
-
-def _container(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    container: dict[str, Any] = {"name": name}
-    if env := fields.get("env"):
-        container["env"] = [{"name": key, "value": value} for key, value in sorted(env.items())]
-    if image := fields.get("image"):
-        container["image"] = image
-    return container
-
-
-def live_containers(obj: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that `wanted` names, as `obj` has them; what it lacks is left out."""
-    by_name = {c["name"]: c for c in obj["spec"]["template"]["spec"]["containers"]}
-    found: dict[str, Any] = {}
-    for name, fields in wanted.items():
-        container = by_name.get(name)
-        if container is None:
-            continue
-        found[name] = {}
-        if "env" in fields:
-            env = {e["name"]: e.get("value", "") for e in container.get("env") or []}
-            found[name]["env"] = {key: env[key] for key in fields["env"] if key in env}
-        if "image" in fields:
-            found[name]["image"] = container["image"]
-    return found
-
-
-def conflict_message(where: str, error: Mapping[str, Any]) -> str:
-    """The API server's field conflict as a sentence that names each field and who holds it."""
-    causes = (error.get("details") or {}).get("causes") or []
-    held = [f"{cause['field']} ({cause['message']})" for cause in causes]
-    return (
-        f"{where}: somebody else manages what this stack wants to set: "
-        f"{'; '.join(held) or error.get('message')}. Let them give it up, or take it over with "
-        "`force: true`."
-    )
-
-
-def unready(pods: Iterable[Mapping[str, Any]]) -> list[str]:
-    """`node (reason)` for each pod that isn't ready."""
-    waiting = []
-    for pod in pods:
-        status = pod.get("status") or {}
-        conditions = {c["type"]: c for c in status.get("conditions") or []}
-        ready = conditions.get("Ready", {})
-        if ready.get("status") == "True":
-            continue
-        states = [
-            reason
-            for c in status.get("containerStatuses") or []
-            if (reason := ((c.get("state") or {}).get("waiting") or {}).get("reason"))
-        ]
-        reason = ", ".join(states) or ready.get("reason") or status.get("phase", "no status")
-        waiting.append(f"{(pod.get('spec') or {}).get('nodeName', 'no node')} ({reason})")
-    return sorted(waiting)
-
-
-class _Refused(Exception):
-    """The API server's answer, other than 2xx: `answer` is its Status object."""
-
-    def __init__(self, status: int, answer: Mapping[str, Any]) -> None:
-        super().__init__(f"{answer.get('message', 'no reason given')} ({status})")
-        self.status = status
-        self.answer = answer
-
-
-class _Workload:
-    """The patched object on its API server."""
-
-    def __init__(self, inputs: Mapping[str, Any]) -> None:
-        self._inputs = inputs
-        self.where = f"{inputs['kind']} {inputs['namespace']}/{inputs['object_name']}"
-        self._api = new_client_from_config_dict(yaml.safe_load(inputs["kubeconfig"]))
-        self._api.configuration.retries = urllib3.Retry(total=3, backoff_factor=0.3)  # pyright: ignore[reportAttributeAccessIssue]
-        self._collection = (
-            f"/apis/apps/v1/namespaces/{inputs['namespace']}/{_PATHS[inputs['kind']]}"
-        )
-        self._path = f"{self._collection}/{inputs['object_name']}"
-
-    def get(self) -> dict[str, Any] | None:
-        try:
-            return self._call("GET", self._path)
-        except _Refused as refused:
-            if refused.status == 404:
-                return None
-            raise RuntimeError(f"{self.where}: the API server says: {refused}") from None
-
-    def appear(self) -> dict[str, Any]:
-        """Wait for the owner to make the object: a new cluster answers before its system is up."""
-        deadline = time.monotonic() + _APPEAR_SECONDS
-        while True:
-            try:
-                if obj := self.get():
-                    return obj
-                problem = "it does not exist"
-            except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-                problem = f"the API server does not answer ({error})"
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"{self.where}: after {_APPEAR_SECONDS // 60} minutes {problem}. Is this the "
-                    "right cluster?"
-                )
-            time.sleep(_POLL_SECONDS)
-
-    def apply(self, containers: Mapping[str, Any]) -> dict[str, Any]:
-        query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
-        if self._inputs.get("force"):
-            query.append(("force", "true"))
-        try:
-            return self._call(
-                "PATCH",
-                self._path,
-                query,
-                apply_body(self._inputs, containers),
-                "application/apply-patch+yaml",
-            )
-        except ApiException as error:
-            answer = yaml.safe_load(error.body or "{}") or {}
-            if error.status == 409:
-                raise RuntimeError(conflict_message(self.where, answer)) from None
-            reason = answer.get("message") or error.reason
-            raise RuntimeError(
-                f"{self.where}: the API server refused the patch: {reason}"
-            ) from None
-
-    def wait_rolled_out(self) -> None:
-        deadline = time.monotonic() + _ROLLOUT_SECONDS
-        while obj := self.get():
-            status = obj.get("status") or {}
-            desired = status.get("desiredNumberScheduled", (obj["spec"].get("replicas")))
-            if (
-                status.get("observedGeneration", 0) >= obj["metadata"]["generation"]
-                and (status.get("updatedNumberScheduled", status.get("updatedReplicas")) or 0)
-                >= (desired or 0)
-                and (status.get("numberAvailable", status.get("availableReplicas")) or 0)
-                >= (desired or 0)
-            ):
-                return
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"{self.where}: patched, but after {_ROLLOUT_SECONDS // 60} minutes not ready "
-                    f"on: {', '.join(self._unready_pods(obj)) or 'unknown nodes'}"
-                )
-            time.sleep(_POLL_SECONDS)
-
-    def _unready_pods(self, obj: Mapping[str, Any]) -> list[str]:
-        labels = (obj["spec"]["selector"] or {}).get("matchLabels") or {}
-        pods = self._call(
-            "GET",
-            f"/api/v1/namespaces/{self._inputs['namespace']}/pods",
-            [("labelSelector", ",".join(f"{key}={value}" for key, value in labels.items()))],
-        )
-        return unready(pods["items"])
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        query: list[tuple[str, str]] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> dict[str, Any]:
-        request = self._api.param_serialize(
-            method,
-            path,
-            query_params=query or [],
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            # The client encodes plain JSON only.
-            body=json.dumps(body).encode() if body is not None else None,
-            auth_settings=["BearerToken"],
-        )
-        response = self._api.call_api(*request, _request_timeout=(5, 30))
-        answer = json.loads(response.read() or b"{}")
-        if not 200 <= response.status < 300:
-            raise _Refused(response.status, answer)
-        return answer
 
 
 class _Provider(ResourceProvider):
     """Pickled by reference to this module, so a state outlives changes of the code."""
 
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """Ask the API server, without changing anything, whether the patch would go through.
+
+        Only where something is to change, and only where a cluster answers: a preview of a cluster
+        that is still to be made has nobody to ask.
+        """
+        problem = _objection(olds, news) if _known(news) and not _same(olds, news) else None
+        return CheckResult(news, [CheckFailure("force", problem)] if problem else [])
+
     def create(self, props: dict[str, Any]) -> CreateResult:
-        workload = _Workload(props)
-        workload.appear()
-        outs = self._settle(workload, props)
-        return CreateResult(f"{props['kind']}/{props['namespace']}/{props['object_name']}", outs)
+        name = "/".join([props["kind"], props.get("namespace") or "", props["object_name"]])
+        return CreateResult(name, self._settle(props, None, []))
 
-    def update(self, _id: str, _olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
-        return UpdateResult(self._settle(_Workload(props), props))
+    def update(self, _id: str, olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
+        kept = {leaf.at for leaf in leaves(props)}
+        dropped = [leaf for leaf in leaves(olds) if leaf.at not in kept]
+        return UpdateResult(self._settle(props, olds, dropped))
 
-    def _settle(self, workload: _Workload, props: dict[str, Any]) -> dict[str, Any]:
-        obj = workload.apply(props["containers"])
-        workload.wait_rolled_out()
-        return {**props, "containers": live_containers(obj, props["containers"])}
+    def _settle(
+        self, props: dict[str, Any], olds: Mapping[str, Any] | None, dropped: list[Leaf]
+    ) -> dict[str, Any]:
+        wanted, manager = leaves(props), _manager(props)
+        if not wanted and not dropped:
+            return {**props, **Before({}, {}).outputs(), "generation": 0}
+        obj: dict[str, Any] | None = None
+        server = _connect(props)
+        try:
+            obj = server.get() if props.get("create_missing") else server.appear()
+            known = Before.of(olds) if olds else None
+            remembered = before(obj, wanted, known, manager)
+            given_up = restoration(obj or {"metadata": {}}, dropped, known, manager)
+            fields = [*wanted, *given_up.fields]
+            # Nothing is forced that isn't ours but what `force` says: what is set back is ours.
+            after = server.apply(fields, manager, obj, force=bool(props.get("force")))
+            server.hand_back(manager, given_up.back)
+        except Refused as refused:
+            raise RuntimeError(_refusal(props, obj, refused)) from None
+        except Unreachable as error:
+            raise RuntimeError(f"{server.where}: {error}") from None
+        return {
+            **props,
+            **live(props, after),
+            **remembered.outputs(),
+            "created": obj is None or bool((olds or {}).get("created")),
+            "generation": after["metadata"].get("generation", 0),
+        }
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        obj = _Workload(props).get()
+        if not leaves(props):
+            return ReadResult(id_, props)
+        server = _connect(props)
+        try:
+            obj = server.get()
+        except (Refused, Unreachable) as error:
+            raise RuntimeError(
+                f"{server.where}: {error}. A refresh reads with the kubeconfig that the last "
+                "`pulumi up` stored; where it was rotated since, `pulumi up` without --refresh "
+                "stores the new one"
+            ) from None
         if obj is None:
             return ReadResult("", {})
-        live = {**props, "containers": live_containers(obj, props["containers"])}
+        found = live(props, obj)
+        kept = {key: value for key, value in props.items() if key not in SECTIONS}
         # As inputs too: the preview after a refresh then shows the drift field by field.
-        return ReadResult(id_, live, inputs=dict(live))
+        inputs = {key: kept[key] for key in (*_IDENTITY, *_STORED) if key in kept}
+        # An empty section that was asked for isn't drift.
+        empty = {key: props[key] for key in SECTIONS if key in props and not props[key]}
+        return ReadResult(id_, {**kept, **empty, **found}, inputs={**inputs, **empty, **found})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        identity = [k for k in ("kind", "namespace", "object_name") if olds.get(k) != news.get(k)]
-        changed = [k for k in ("kubeconfig", "containers", "force") if olds.get(k) != news.get(k)]
+        identity = [key for key in _IDENTITY if _stored(olds, key) != _stored(news, key)]
+        changed = not _same(olds, news)
         return DiffResult(
-            changes=bool(identity or changed), replaces=identity, delete_before_replace=True
+            changes=bool(identity) or changed, replaces=identity, delete_before_replace=True
         )
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Give the fields up: what only we held disappears, the rest falls to who else holds it."""
-        workload = _Workload(props)
-        if workload.get() is not None:
-            workload.apply({})
+        """Give the fields up: each becomes what it was, with the owner that it had."""
+        wanted, manager = leaves(props), _manager(props)
+        if not wanted:
+            return
+        server = _connect(props)
+        try:
+            obj = server.get()
+            if obj is None:
+                return
+            given_up = restoration(obj, wanted, Before.of(props), manager)
+            after = server.apply(given_up.fields, manager, obj, force=False)
+            server.hand_back(manager, given_up.back)
+            if props.get("created") and not after["metadata"].get("managedFields"):
+                server.delete()
+        except Refused as refused:
+            raise RuntimeError(f"{server.where}: can't be given back: {refused}") from None
+        except Unreachable as error:
+            raise RuntimeError(
+                f"{server.where}: {error}. This stack's state holds the kubeconfig of the last "
+                "`pulumi up`; where it was rotated since, run `pulumi up` once, which stores the "
+                "new one. Where the cluster is gone for good, `pulumi state delete` forgets this "
+                "patch"
+            ) from None
+
+
+def _connect(props: Mapping[str, Any]) -> ServerObject:
+    try:
+        return ServerObject(props)
+    except Unreachable as error:
+        raise RuntimeError(str(error)) from None
+
+
+def _manager(props: Mapping[str, Any]) -> str:
+    return props.get("field_manager") or FIELD_MANAGER
+
+
+def _stored(props: Mapping[str, Any], key: str) -> Any:
+    # States of older releases lack what had no other value then.
+    default = FIELD_MANAGER if key == "field_manager" else "" if key == "namespace" else False
+    return props.get(key) or default
+
+
+def _same(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    if any(_stored(olds, key) != _stored(news, key) for key in _STORED[:3]):
+        return False
+    old, new = ({leaf.at: leaf.value for leaf in leaves(props)} for props in (olds, news))
+    return old == new
+
+
+def _known(props: Mapping[str, Any]) -> bool:
+    if not isinstance(props.get("kubeconfig"), str):
+        return False
+    if any(not isinstance(props.get(key) or {}, Mapping | list) for key in SECTIONS):
+        return False
+    return all(isinstance(leaf.value, str | int | float | list | dict) for leaf in leaves(props))
+
+
+def _objection(olds: Mapping[str, Any], props: Mapping[str, Any]) -> str | None:
+    wanted = leaves(props)
+    if not wanted:
+        return None
+    obj: dict[str, Any] | None = None
+    try:
+        server = ServerObject(props, patient=False)
+        obj = server.get()
+        if obj is None and not props.get("create_missing"):
+            return None
+        if obj and (found := mistakes(obj, wanted)):
+            return f"{server.where}: {'; '.join(found)}"
+        # What is given up now is set back to what it was, which isn't known here: it stays.
+        kept = {leaf.at for leaf in wanted}
+        dropped = [leaf for leaf in leaves(olds) if leaf.at not in kept]
+        staying = [
+            Leaf(leaf.at, leaf.path, value)
+            for leaf in dropped
+            if (value := value_at(obj or {}, leaf.path)) is not MISSING
+        ]
+        fields = [*wanted, *staying]
+        server.apply(fields, _manager(props), obj, force=bool(props.get("force")), dry_run=True)
+    except Unreachable:
+        return None
+    except Refused as refused:
+        # What isn't installed yet may be by the time it is patched.
+        return (
+            None
+            if refused.status in (404, 429, *range(500, 600))
+            else _refusal(props, obj, refused)
+        )
+    return None
+
+
+def _refusal(props: Mapping[str, Any], obj: Mapping[str, Any] | None, refused: Refused) -> str:
+    if refused.status == 409 and obj:
+        return conflict_message(props, obj, refused.answer, _manager(props))
+    return f"{where(props)}: the API server refuses the patch: {refused}"
 
 
 class ServerSidePatch(Resource, module="index", name="ServerSidePatch"):
-    """Our fields on a DaemonSet or Deployment that somebody else owns.
+    """Our fields on an object that somebody else owns.
 
-    Creating it waits for the object to appear; creating and updating wait until the workload has
-    rolled out on every node, and say which node hasn't.
+    Creating it waits for the object to appear. It does not wait for pods: `Rollout` does, given
+    `generation`, the object's after the patch.
     """
 
-    containers: pulumi.Output[Mapping[str, Any]]
+    generation: pulumi.Output[int]
 
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        props = {**args, "force": args.get("force", False)}
+        props = {"force": False, **args, "generation": None}
         super().__init__(_Provider(), name, props, opts)

@@ -13,12 +13,10 @@ from ipaddress import ip_address
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+
+from components.http_reads import TIMEOUT, reading_session
 
 BASE = "https://api.vultr.com/v2"
-_TIMEOUT = (5, 30)
-"""Seconds to connect, and between two bytes of an answer."""
 
 
 class VultrError(Exception):
@@ -104,22 +102,11 @@ class VultrApi:
     """Reads from Vultr's API.
 
     Args:
-        key: an API key; it goes into the Authorization header and nowhere else.
-        session: where the requests go through.
+        key: an API key.
     """
 
-    def __init__(self, key: str, session: requests.Session | None = None) -> None:
-        self._session = session or requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {key}"
-        # Only reads are sent here, so repeating one is safe.
-        retry = Retry(
-            total=5,
-            backoff_factor=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=("GET",),
-            raise_on_status=False,
-        )
-        self._session.mount(BASE, HTTPAdapter(max_retries=retry))
+    def __init__(self, key: str) -> None:
+        self._session = reading_session(BASE, key)
 
     def find_cluster(self, label: str) -> LiveCluster | None:
         """The cluster with this label, None where there is none.
@@ -216,7 +203,7 @@ class VultrApi:
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         try:
-            answer = self._session.get(BASE + path, params=query, timeout=_TIMEOUT)
+            answer = self._session.get(BASE + path, params=query, timeout=TIMEOUT)
         except requests.RequestException as error:
             raise VultrError(f"Vultr did not answer GET {path}: {error}") from error
         if answer.status_code == 401:

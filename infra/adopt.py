@@ -13,11 +13,14 @@ from typing import Any, Protocol
 import pulumi
 
 from components.vultr_api import LiveCluster, VultrError
+from components.worker_filter import foreign_rules
 from infra.cloudflare_api import CloudflareError
+from infra.edge_guard import RULESET, WORKER
 from infra.guard import CLUSTER, POOL, VPC
 from infra.state import StackState
 
 RULE = "vultr:index/firewallRule:FirewallRule"
+KV = "cloudflare:index/workersKvNamespace:WorkersKvNamespace"
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
 ROUTE = "cloudflare:index/workersRoute:WorkersRoute"
 
@@ -38,6 +41,9 @@ class Cloudflare(Protocol):
 
     def dns_records(self, zone_id: str, name: str) -> list[dict[str, Any]]: ...
     def worker_routes(self, zone_id: str) -> list[dict[str, Any]]: ...
+    def kv_namespaces(self, account_id: str) -> list[dict[str, Any]]: ...
+    def workers(self, account_id: str) -> list[dict[str, Any]]: ...
+    def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None: ...
 
 
 class Twins:
@@ -58,6 +64,9 @@ class Twins:
             RULE: self._rule,
             RECORD: self._record,
             ROUTE: self._route,
+            KV: self._namespace,
+            WORKER: self._worker,
+            RULESET: self._ruleset,
         }
 
     def knows(self, type_token: str) -> bool:
@@ -125,6 +134,29 @@ class Twins:
             for route in self._cloudflare().worker_routes(zone_id)
             if route["pattern"] == props["pattern"] and route.get("script") == props.get("script")
         )
+
+    def _namespace(self, props: Props) -> str | None:
+        account_id = props["accountId"]
+        return _only(
+            f"{account_id}/{namespace['id']}"
+            for namespace in self._cloudflare().kv_namespaces(account_id)
+            if namespace["title"] == props["title"]
+        )
+
+    def _worker(self, props: Props) -> str | None:
+        # Ours never got a version; one that serves somebody is left for Cloudflare to refuse.
+        account_id = props["accountId"]
+        return _only(
+            f"{account_id}/{worker['id']}"
+            for worker in self._cloudflare().workers(account_id)
+            if worker["name"] == props["name"] and not worker.get("deployed_on")
+        )
+
+    def _ruleset(self, props: Props) -> str | None:
+        found = self._cloudflare().entrypoint(props["zoneId"], props["phase"])
+        if not found or not found.get("rules") or foreign_rules(found):
+            return None
+        return f"zones/{props['zoneId']}/{found['id']}"
 
 
 def _known(props: Props, key: str) -> str | None:

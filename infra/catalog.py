@@ -19,11 +19,19 @@ class Location:
 
 @dataclass(frozen=True)
 class Catalog:
-    """`read` is the day the list was made; what was added since is missing."""
+    """`read` is the day the list was made; what was added since is missing.
+
+    `plans` gives a node's price in dollars a month, before tax and without extras; where the
+    prices come from stands in the file. `load_balancer` is the price of Vultr's smallest managed
+    one. `prices_read` is the day that the prices were read.
+    """
 
     read: str
     locations: dict[str, Location]
-    plans: frozenset[str]
+    plans: dict[str, float]
+    prices_read: str
+    prices_source: str
+    load_balancer: float
 
 
 @cache
@@ -33,5 +41,8 @@ def catalog() -> Catalog:
     return Catalog(
         read=pin["read"],
         locations={code: Location(*place) for code, place in pin["locations"].items()},
-        plans=frozenset(pin["plans"]),
+        plans=pin["plans"],
+        prices_read=pin["prices"]["read"],
+        prices_source=pin["prices"]["source"],
+        load_balancer=pin["prices"]["load_balancer"],
     )

@@ -4,11 +4,8 @@ import os
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
-_TIMEOUT = (5, 30)
-"""Seconds to connect, and between two bytes of an answer."""
+from components.http_reads import TIMEOUT, reading_session
 
 
 class CloudflareError(Exception):
@@ -19,22 +16,13 @@ class CloudflareApi:
     """Reads from Cloudflare's API.
 
     Args:
-        token: an API token; it goes into the Authorization header and nowhere else.
+        token: an API token.
         base_url: where the API is; the provider reads the same CLOUDFLARE_BASE_URL.
     """
 
     def __init__(self, token: str, base_url: str = "https://api.cloudflare.com/client/v4") -> None:
         self._base = base_url.rstrip("/")
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
-        retry = Retry(
-            total=5,
-            backoff_factor=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            allowed_methods=("GET",),
-            raise_on_status=False,
-        )
-        self._session.mount(self._base, HTTPAdapter(max_retries=retry))
+        self._session = reading_session(self._base, token)
 
     @classmethod
     def from_environment(cls, token: str) -> "CloudflareApi":
@@ -50,6 +38,22 @@ class CloudflareApi:
         """The zone's Worker routes. Raises CloudflareError."""
         return self._get(f"/zones/{zone_id}/workers/routes", {})["result"]
 
+    def kv_namespaces(self, account_id: str) -> list[dict[str, Any]]:
+        """The account's KV namespaces. Raises CloudflareError."""
+        return self._list(f"/accounts/{account_id}/storage/kv/namespaces", {"per_page": "100"})
+
+    def workers(self, account_id: str) -> list[dict[str, Any]]:
+        """The account's Workers. Raises CloudflareError."""
+        return self._list(f"/accounts/{account_id}/workers/workers", {"per_page": "100"})
+
+    def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None:
+        """The ruleset with the zone's own rules of a phase. Raises CloudflareError."""
+        path = f"/zones/{zone_id}/rulesets"
+        for ruleset in self._get(path, {})["result"]:
+            if ruleset["kind"] == "zone" and ruleset["phase"] == phase:
+                return self._get(f"{path}/{ruleset['id']}", {})["result"]
+        return None
+
     def _list(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         page = 1
@@ -62,7 +66,7 @@ class CloudflareApi:
 
     def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         try:
-            answer = self._session.get(self._base + path, params=query, timeout=_TIMEOUT)
+            answer = self._session.get(self._base + path, params=query, timeout=TIMEOUT)
             body = answer.json()
         except requests.RequestException as error:
             raise CloudflareError(f"Cloudflare did not answer GET {path}: {error}") from error

@@ -10,10 +10,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from infra.catalog import catalog
+from infra.collisions import collisions
+from infra.edge_settings import Edge, Routing
 from infra.sentences import problems
-from infra.settings import Edge, FleetValues, RegionStack
+from infra.settings import SECRETS, FleetValues, RegionStack
+from infra.yaml_core import CoreLoader
 
 M = TypeVar("M", bound=BaseModel)
+
+CA_FILE = "origin-pulls-ca.pem"
+"""The CA of Authenticated Origin Pulls: its certificate, committed beside Pulumi.yaml."""
 
 _FLEET_KEYS = {field.alias for field in FleetValues.model_fields.values()}
 
@@ -30,7 +36,8 @@ class SettingsError(Exception):
 class Stack:
     """One stack file. Exactly one of `region` and `edge` is set.
 
-    `config` holds the file's own keys of this project as they stand there.
+    `config` holds the file's own keys of this project as they stand there; `secrets` the names of
+    those that are encrypted.
     """
 
     name: str
@@ -39,6 +46,7 @@ class Stack:
     region: RegionStack | None
     edge: Edge | None
     config: dict[str, Any]
+    secrets: frozenset[str] = frozenset()
 
     @property
     def hostname(self) -> str:
@@ -49,11 +57,15 @@ class Stack:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The project's stacks. `warnings` are sentences for the person; nothing is wrong with them."""
+    """The project's stacks. `warnings` are sentences for the person; nothing is wrong with them.
+
+    `origin_ca` is the content of `CA_FILE`, None where there is none.
+    """
 
     project: str
     stacks: dict[str, Stack]
     warnings: tuple[str, ...]
+    origin_ca: str | None = None
 
     def cluster_label(self, stack: Stack) -> str:
         """What Vultr calls the stack's cluster: the fleet's own name, unless the file says one."""
@@ -68,6 +80,12 @@ class Inventory:
             for other in self.regions(stack.fleet.domain)
             if other.region and other.region.region == stack.region.region and other is not stack
         ]
+
+    def routing(self, stack: Stack) -> Routing:
+        """What the stack's logical region says to the Worker: one of its clusters says it, or all
+        the same."""
+        said = [other.region.routing for other in [stack, *self.siblings(stack)] if other.region]
+        return next((routing for routing in said if routing), Routing())
 
     def withdrawn(self, stack: Stack) -> bool:
         """Whether the stack's nodes leave the region's host name: it drains, and another cluster
@@ -108,8 +126,10 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
         if stack:
             stacks[stack.name] = stack
             warnings += _unknown_to_catalog(stack)
-    inventory = Inventory(name, stacks, tuple(warnings))
-    mistakes += _collisions(inventory)
+    ca = project_dir / CA_FILE
+    origin_ca = ca.read_text() if ca.exists() else None
+    inventory = Inventory(name, stacks, tuple(warnings), origin_ca)
+    mistakes += collisions(inventory)
     if mistakes:
         raise SettingsError(mistakes)
     if current and current not in stacks:
@@ -119,7 +139,7 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), CoreLoader)  # noqa: S506 (it is a safe one)
     except FileNotFoundError:
         raise SettingsError([f"{path}: there is no such file"]) from None
     except yaml.YAMLError as error:
@@ -189,6 +209,7 @@ def _read_stack(
         for key, value in config.items()
         if isinstance(key, str) and key.startswith(f"{project}:")
     }
+    secrets = {key: own.pop(key) for key in SECRETS if key in own}
     fleet, wrong = _parse(
         path,
         project,
@@ -196,6 +217,12 @@ def _read_stack(
         {k: v for k, v in {**defaults, **own}.items() if k in _FLEET_KEYS},
     )
     rest = {key: value for key, value in own.items() if key not in _FLEET_KEYS}
+    wrong += [
+        f"{path.name}: {project}:{key}: stands there for everybody to read; make another one and "
+        f"`pulumi config set --secret {key}`"
+        for key, value in secrets.items()
+        if not isinstance(value, dict) or set(value) != {"secure"}
+    ]
     region = edge = None
     if "edge" in rest:
         edge, more = _parse(path, project, Edge, rest.pop("edge") or {}, "edge")
@@ -210,7 +237,7 @@ def _read_stack(
     if wrong or not fleet:
         return None, wrong
     name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    return Stack(name, path.name, fleet, region, edge, own), []
+    return Stack(name, path.name, fleet, region, edge, own, frozenset(secrets)), []
 
 
 def _parse(
@@ -239,37 +266,4 @@ def _unknown_to_catalog(stack: Stack) -> Iterator[str]:
             yield (
                 f"{where}.pools[{index}].plan: {pool.plan!r} is not in the list of {known.read}; "
                 "Vultr will say whether it exists"
-            )
-
-
-def _collisions(inventory: Inventory) -> Iterator[str]:
-    stacks = [stack for _, stack in sorted(inventory.stacks.items())]
-    regions = [stack for stack in stacks if stack.region]
-    project = inventory.project
-    by_label: dict[str, list[Stack]] = {}
-    for stack in regions:
-        by_label.setdefault(inventory.cluster_label(stack), []).append(stack)
-    for label, sharing in by_label.items():
-        for stack in sharing[1:]:
-            yield (
-                f"{stack.file}: {project}:cluster.label: {label!r} is also the label of "
-                f"{sharing[0].file}; each cluster needs its own"
-            )
-    for stack in regions:
-        assert stack.region
-        if stack.hostname in stack.fleet.hosts:
-            yield (
-                f"{stack.file}: {project}:region: {stack.region.region!r} would make "
-                f"{stack.hostname} the region's host name, but it is one of the site's hosts "
-                f"({project}:hosts)"
-            )
-    edges: dict[str, list[Stack]] = {}
-    for stack in stacks:
-        if stack.edge:
-            edges.setdefault(stack.fleet.domain, []).append(stack)
-    for domain, of_domain in edges.items():
-        for stack in of_domain[1:]:
-            yield (
-                f"{stack.file}: {project}:edge: {of_domain[0].file} is already the edge stack "
-                f"of {domain}"
             )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from components.cluster import ClusterReader
 from components.vultr_api import VultrApi
 from infra import edge, region
 from infra.adopt import Twins, adopt_orphans
-from infra.cloudflare_api import CloudflareApi
+from infra.cloudflare_api import CloudflareApi, CloudflareError
+from infra.edge_guard import edge_refusals
 from infra.guard import refusals
 from infra.inventory import Inventory, SettingsError, Stack, load
-from infra.state import read_state
+from infra.origin import ReadSecret, contradictions
+from infra.state import StackState, read_state
 
 
 def main() -> None:
@@ -35,36 +37,66 @@ def main() -> None:
 
 def _deploy(inventory: Inventory, stack: Stack) -> None:
     state = read_state()
-    if stack.region and (refused := list(refusals(stack, state))):
+    if refused := list(_refusals(stack, state)):
         raise SettingsError(refused)
     adopt_orphans(
         state,
         Twins(
             lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")),
-            lambda: CloudflareApi.from_environment(
-                _credential("cloudflare", "apiToken", "CLOUDFLARE_API_TOKEN")
-            ),
+            _cloudflare,
         ),
     )
-    register(inventory, stack, lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")))
+    register(
+        inventory,
+        stack,
+        lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")),
+        lambda key: pulumi.Config().require_secret(key),
+        state,
+    )
 
 
-def register(inventory: Inventory, stack: Stack, vultr: Callable[[], ClusterReader]) -> None:
+def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
+    if stack.region:
+        yield from refusals(stack, state)
+        return
+    try:
+        yield from edge_refusals(stack, state, _cloudflare)
+    except CloudflareError as error:
+        yield f"{stack.file}: edgefleet:edge.blockForeignWorkers: {error}"
+
+
+def _cloudflare() -> CloudflareApi:
+    return CloudflareApi.from_environment(
+        _credential("cloudflare", "apiToken", "CLOUDFLARE_API_TOKEN")
+    )
+
+
+def register(
+    inventory: Inventory,
+    stack: Stack,
+    vultr: Callable[[], ClusterReader],
+    secret: ReadSecret,
+    state: StackState,
+) -> None:
     """Register the resources of one stack. Raises SettingsError.
 
     Args:
         vultr: gives what live nodes are read with; the edge stack doesn't ask for it.
+        secret: gives secrets of the stack's configuration.
+        state: what the stack's last checkpoint holds.
     """
+    if wrong := list(contradictions(inventory)):
+        raise SettingsError(wrong)
     if stack.region:
         region.deploy(
             stack,
-            inventory.cluster_label(stack),
+            inventory,
             vultr(),
-            inventory.withdrawn(stack),
             cloudflare_ranges.load(),
+            secret,
         )
     else:
-        edge.deploy(stack, inventory)
+        edge.deploy(stack, inventory, secret, state)
 
 
 def _credential(namespace: str, key: str, variable: str) -> str:

@@ -1,5 +1,7 @@
 """A region stack: one cluster, closed to all but Cloudflare, serving under its region's name."""
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -7,29 +9,47 @@ from components.calico import CalicoDataplane
 from components.cloud_firewall import CloudFirewall
 from components.cloudflare_ranges import CloudflareRanges
 from components.cluster import ClusterReader, VkeCluster
-from components.ingress import IngressDaemonSet
+from components.ingress import Canary, Certificate, IngressDaemonSet
+from components.network_policy import NetworkBaseline
+from components.node_firewall import IMAGE as NODE_FIREWALL_IMAGE
+from components.node_firewall import NodeFirewall
+from components.origin_tls import OriginTls
 from components.regional_dns import RegionalDns
-from infra.inventory import Stack
+from infra import images
+from infra.credentials import vultr_key
+from infra.firewall import node_table
+from infra.images import pinned
+from infra.inventory import Inventory, Stack
+from infra.origin import ReadSecret, origin_trust
+from infra.settings import RegionStack
 
 
 def deploy(
-    stack: Stack, label: str, vultr: ClusterReader, withdrawn: bool, ranges: CloudflareRanges
+    stack: Stack,
+    inventory: Inventory,
+    vultr: ClusterReader,
+    ranges: CloudflareRanges,
+    secret: ReadSecret,
 ) -> None:
     """Register the stack's resources and its outputs.
 
     Args:
-        label: what Vultr calls the cluster.
         vultr: where live nodes are read.
-        withdrawn: the nodes leave the region's host name; other clusters of the region go on.
         ranges: the addresses Cloudflare connects from.
+        secret: gives secrets of the stack's configuration.
+
+    Raises SettingsError.
     """
     settings = stack.region
     assert settings
     name = stack.name
+    withdrawn = inventory.withdrawn(stack)
+    digests = images.load()
+    trust, trust_files = origin_trust(stack, inventory, secret)
     cluster = VkeCluster(
         name,
         {
-            "label": label,
+            "label": inventory.cluster_label(stack),
             "location": settings.cluster.location,
             "version": settings.cluster.version,
             "pools": [
@@ -52,7 +72,14 @@ def deploy(
     )
     with_cluster = pulumi.ResourceOptions(deleted_with=cluster.cluster)
     firewall = CloudFirewall(
-        f"{name}-firewall", {"group_id": cluster.firewall_group_id}, with_cluster
+        f"{name}-firewall",
+        {
+            "group_id": cluster.firewall_group_id,
+            "rules": node_table(stack),
+            "cloudflare": ranges.cidrs if settings.firewall.source == "explicit" else None,
+            "key": vultr_key,
+        },
+        with_cluster,
     )
 
     provider = kubernetes.Provider(
@@ -73,19 +100,80 @@ def deploy(
     calico = CalicoDataplane(
         f"{name}-calico",
         {
+            **settings.calico.options(),
             "kubeconfig": cluster.kubeconfig,
-            "external_service_mode": settings.calico.external_service_mode,
+            "api_endpoint": settings.calico.api_endpoint,
+            "digests": digests,
             "force": settings.calico.force,
         },
         with_cluster,
     )
-    # NodeFirewall comes here: after the dataplane, before anything listens on a host port.
-    # OriginTls comes here: the ingress takes its secret as the default certificate.
+    needed: list[pulumi.Resource] = [calico]
+    if settings.firewall.node != "off":
+        # Before anything listens on a host port.
+        needed.append(
+            NodeFirewall(
+                f"{name}-node-firewall",
+                {
+                    "rules": node_table(stack),
+                    "cloudflare": ranges.cidrs,
+                    "mode": settings.firewall.node,
+                    "image": pinned(NODE_FIREWALL_IMAGE, digests),
+                },
+                pulumi.ResourceOptions.merge(
+                    in_cluster, pulumi.ResourceOptions(depends_on=[calico])
+                ),
+            )
+        )
+    certificate = None
+    if not settings.tls.secret:
+        origin_tls = OriginTls(
+            f"{name}-tls",
+            {
+                "hostnames": [*stack.fleet.hosts, stack.hostname],
+                "validity_days": settings.tls.validity_days,
+            },
+        )
+        certificate = Certificate(certificate=origin_tls.certificate, key=origin_tls.private_key)
+        pulumi.export("originCertificateExpires", origin_tls.expires_on)
     ingress = IngressDaemonSet(
         f"{name}-ingress",
-        {"image": settings.ingress.image, "trusted_proxies": ranges.cidrs},
-        pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[calico])),
+        {
+            "image": pinned(settings.ingress.image, digests),
+            "trusted_proxies": ranges.cidrs,
+            "tuning": settings.ingress.tuning.options(),
+            "config": settings.ingress.config,
+            "resources": {
+                "requests": settings.ingress.resources.requests,
+                "limits": settings.ingress.resources.limits,
+            },
+            "canary": _canary(settings, digests),
+            "custom_resources": settings.ingress.custom_resources,
+            "default_class": settings.ingress.default_class,
+            "metrics": settings.ingress.metrics,
+            "default_tls_secret": settings.tls.secret,
+            "default_certificate": certificate,
+            "extra_config": trust.nginx_config(),
+            "files": trust_files if trust.nginx_config() else None,
+        },
+        pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=needed)),
     )
+    policy = settings.network_policy
+    if policy.namespaces:
+        NetworkBaseline(
+            f"{name}-policy",
+            {
+                "namespaces": policy.namespaces,
+                "variant": policy.variant,
+                "sources": policy.sources,
+                "ingress_selector": policy.ingress_selector,
+                "order": policy.order,
+                "tier": policy.tier,
+                "kubeconfig": cluster.kubeconfig,
+                "force": settings.calico.force,
+            },
+            pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[calico])),
+        )
     RegionalDns(
         f"{name}-dns",
         {
@@ -111,5 +199,13 @@ def deploy(
         ),
     )
     pulumi.export("dataplane", calico.environment)
+    pulumi.export("calico", calico.expected)
     pulumi.export("ingressImage", ingress.image)
     pulumi.export("kubeconfig", cluster.kubeconfig)
+
+
+def _canary(settings: RegionStack, digests: Mapping[str, str]) -> Canary | None:
+    canary = settings.ingress.canary
+    if canary is None:
+        return None
+    return {"image": pinned(canary.image, digests), "node_selector": canary.node_selector}

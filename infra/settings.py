@@ -4,40 +4,28 @@ The models are strict: a key that isn't known, a string where a number belongs o
 range is refused; `sentences.py` says so in words.
 """
 
-import re
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
+
+from infra.dataplane_settings import Calico, Ingress, NetworkPolicy
+from infra.edge_settings import Routing
+from infra.strict import Strict as _Strict
+from infra.strict import matching as _matching
 
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        hide_input_in_errors=True,
-    )
-
-
-def _matching(pattern: str, what: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(what)
-        return value
-
-    return AfterValidator(check)
+SECRETS = ("originPullsKey", "originSecret", "statusToken")
+"""Keys that hold secrets: `originPullsKey` is the key of the CA whose certificate `fleet ca init`
+writes, `originSecret` the value of the Worker's header, `statusToken` opens the Worker's status
+page. Read with Pulumi's decryption only."""
 
 
 def _cidr(value: object) -> str:
@@ -45,6 +33,21 @@ def _cidr(value: object) -> str:
         return str(IPv4Network(value))  # pyright: ignore[reportArgumentType]
     except (ValueError, TypeError) as error:
         raise ValueError(f"must be an IPv4 network like 10.20.0.0/20 ({error})") from None
+
+
+def _network(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a network like 198.51.100.0/24 or 2001:db8::/48")
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be a network like 198.51.100.0/24 ({error})") from None
+
+
+def _somebody(network: str) -> str:
+    if ip_network(network).prefixlen == 0:
+        raise ValueError("opens SSH to everybody: name the networks that administrators come from")
+    return network
 
 
 DnsLabel = Annotated[
@@ -60,21 +63,9 @@ CloudflareId = Annotated[
 KubernetesVersion = Annotated[
     str, _matching(r"v\d+\.\d+\.\d+\+\d+", "must be a VKE version like v1.35.5+1")
 ]
-Image = Annotated[
-    str,
-    _matching(
-        r"[a-z0-9./_-]+:[\w][\w.-]*(@sha256:[0-9a-f]{64})?",
-        "must be pinned: name:tag, better name:tag@sha256:<64 hex digits>",
-    ),
-    AfterValidator(lambda image: _not_latest(image)),
-]
 Cidr = Annotated[str, BeforeValidator(_cidr)]
-
-
-def _not_latest(image: str) -> str:
-    if image.split("@")[0].endswith(":latest"):
-        raise ValueError("must be pinned: `latest` is another image tomorrow")
-    return image
+Network = Annotated[str, BeforeValidator(_network)]
+Step = Literal["off", "observe", "require"]
 
 
 class Autoscale(_Strict):
@@ -97,7 +88,7 @@ class Pool(_Strict):
     plan: str = Field(min_length=1)
     nodes: int = Field(ge=1)
     autoscale: Autoscale | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _within_bounds(self) -> "Pool":
@@ -132,7 +123,7 @@ class Cluster(_Strict):
     vpc: Vpc | None = None
     high_availability: bool = False
     protect: bool = True
-    replace: list[ReplacingField] = []
+    replace: list[ReplacingField] = Field(default=[])
 
     @model_validator(mode="after")
     def _pool_labels_differ(self) -> "Cluster":
@@ -142,17 +133,40 @@ class Cluster(_Strict):
         return self
 
 
-class Calico(_Strict):
-    """The dataplane baseline on VKE's calico-node. Leave it alone and every cluster is the same."""
+class Firewall(_Strict):
+    """Who reaches a node: one table for Vultr's firewall and the node's own.
 
-    external_service_mode: Literal["Tunnel", "DSR"] = "Tunnel"
-    force: bool = False
+    `source`: "cloudflare" lets Vultr keep Cloudflare's ranges up to date, "explicit" spells out the
+    pinned ones, with which a group is full at two ports: name 443 alone in `web_ports`. SSH is
+    closed but for `admin_cidrs`. `node` is what happens to the node's own ufw: kept in step, only
+    compared, put back as it was found, or left alone. `node_networks` are the nodes' private
+    networks: the VPC's, where the stack names one, else the range that Vultr takes VPCs from.
+    `pod_networks` is the cluster's subnet.
+    """
+
+    source: Literal["cloudflare", "explicit"] = "cloudflare"
+    web_ports: list[Literal[80, 443]] = Field(default=[80, 443], min_length=1)
+    admin_cidrs: list[Annotated[Network, AfterValidator(_somebody)]] = Field(default=[])
+    ssh_port: int = Field(default=22, ge=1, le=65535)
+    node: Literal["enforce", "observe", "remove", "off"] = "enforce"
+    node_networks: list[Network] | None = Field(default=None, min_length=1)
+    pod_networks: list[Network] = Field(default=["10.244.0.0/16"], min_length=1)
 
 
-class Ingress(_Strict):
-    """F5 NGINX Ingress Controller on every node's :80 and :443."""
+class Tls(_Strict):
+    """The ingress's default certificate: of Cloudflare's Origin CA, unless `secret` names one.
 
-    image: Image = "nginx/nginx-ingress:5.6.1"
+    `secret` is a `kubernetes.io/tls` secret as NAMESPACE/NAME, or a NAME in the ingress's
+    namespace, that somebody else keeps: cert-manager, or a person.
+    """
+
+    secret: (
+        Annotated[
+            str, _matching(rf"({LABEL}/)?{LABEL}(\.{LABEL})*", "must be NAME or NAMESPACE/NAME")
+        ]
+        | None
+    ) = None
+    validity_days: Literal[7, 30, 90, 365, 730, 1095, 5475] = 1095
 
 
 class Coordinates(_Strict):
@@ -170,23 +184,28 @@ class RegionStack(_Strict):
     cluster: Cluster
     calico: Calico = Calico()
     ingress: Ingress = Ingress()
+    firewall: Firewall = Firewall()
+    tls: Tls = Tls()
+    network_policy: NetworkPolicy = NetworkPolicy()
+    routing: Routing | None = None
     drain: bool = False
 
 
-class Edge(_Strict):
-    """The edge stack. `script` is the Worker's name in the account."""
-
-    script: DnsLabel = "edgefleet"
-
-
 class FleetValues(_Strict):
-    """What every stack shares. It stands in Pulumi.yaml; a stack file may say otherwise."""
+    """What every stack shares. It stands in Pulumi.yaml; a stack file may say otherwise.
+
+    `origin_pulls` is Authenticated Origin Pulls: on the edge stack whether Cloudflare shows a
+    client certificate, on a region stack what the ingress makes of it. `origin_header` is the
+    Worker's secret header.
+    """
 
     domain: Hostname
     hosts: list[Hostname] = Field(min_length=1)
     zone_id: CloudflareId
     account_id: CloudflareId
-    stacks: list[str] = []
+    stacks: list[str] = Field(default=[])
+    origin_pulls: Step = "observe"
+    origin_header: Step = "off"
 
     @model_validator(mode="after")
     def _hosts_in_zone(self) -> "FleetValues":

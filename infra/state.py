@@ -1,10 +1,14 @@
 """What this stack's own state already holds, for the program that is about to change it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
+
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between attempts at reading the state."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,25 @@ def read_state() -> StackState:
     plugin and no lock.
     """
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke(
-        "pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}
-    ).value
+    answer = _whole(
+        lambda: (
+            pulumi.runtime.invoke(
+                "pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}
+            ).value
+        )
+    )
     found = (answer or {}).get("outputs") or {}
     return StackState({urn: entry.get("outputs") or {} for urn, entry in found.items()})
+
+
+def _whole(ask: Callable[[], Any]) -> Any:
+    """The answer; asked again where the engine, which keeps stacks in files, read a checkpoint
+    that it was itself just writing ("failed to load checkpoint: EOF")."""
+    for pause in _PAUSES:
+        try:
+            return ask()
+        except Exception as error:
+            if "failed to load checkpoint" not in str(error):
+                raise
+            time.sleep(pause)
+    return ask()

@@ -1,0 +1,233 @@
+"""What a Calico dataplane may look like: options in, fields of VKE's objects out.
+
+Sources: calico-ingress.md §1 and §2; names of objects and containers as in Calico's own manifest
+(v3.32.1).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict
+
+Dataplane = Literal["ebpf", "iptables"]
+ExternalServiceMode = Literal["Tunnel", "DSR"]
+ConnectTimeLoadBalancing = Literal["TCP", "Enabled", "Disabled"]
+Switch = Literal["Enabled", "Disabled"]
+KubeProxy = Literal["absent", "left", "stopped"]
+Encapsulation = Literal["none", "vxlan", "ipip", "crossSubnet"]
+
+NON_CALICO = {"kubernetes.io/os": "linux", "non-calico": "true"}
+"""No node has the second label: kube-proxy with this selector runs nowhere (calico-ingress.md §1).
+A node selector has one owner as a whole, so the usual label is part of it."""
+INIT_CONTAINERS = {"upgrade-ipam": "cni", "install-cni": "cni", "ebpf-bootstrap": "node"}
+"""calico-node's init containers and the image that each runs."""
+REGISTRY = "quay.io/calico"
+_AUTODETECTION = re.compile(
+    r"first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidrs?)=\S+"
+)
+_ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+class CalicoOptions(TypedDict):
+    """The dataplane. Everything left out is the fleet's baseline, or stays as VKE has it.
+
+    The four options named like felix's variables mean something with `dataplane` "ebpf" only.
+
+    `kube_proxy`: "absent" where VKE runs none (its eBPF clusters) and nothing is touched;
+    "stopped" takes it off every node by a node selector, which going back takes away; "left" lets
+    it run beside Calico. `kube_proxy_cleanup` has felix remove kube-proxy's iptables rules; unless
+    given it is on where kube-proxy doesn't run.
+
+    `version` pins every container of calico-node to one release of Calico ("v3.32.1") from
+    `registry`; `init_containers` maps the names of init containers to "node" or "cni" where a
+    cluster's differ from Calico's own manifest; `digests` maps image to "sha256:…".
+
+    `encapsulation`, `nat_outgoing`: of the address pool `ip_pool`. `mtu` is of the pods'
+    interfaces, in bytes; with eBPF the network card's less 50. `autodetection` is how a node finds
+    its own address (IP_AUTODETECTION_METHOD).
+    """
+
+    dataplane: NotRequired[Dataplane]
+    external_service_mode: NotRequired[ExternalServiceMode | None]
+    connect_time_load_balancing: NotRequired[ConnectTimeLoadBalancing | None]
+    host_networked_nat_without_ctlb: NotRequired[Switch | None]
+    kube_proxy: NotRequired[KubeProxy]
+    kube_proxy_cleanup: NotRequired[bool | None]
+    version: NotRequired[str | None]
+    registry: NotRequired[str | None]
+    init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
+    digests: NotRequired[Mapping[str, str]]
+    encapsulation: NotRequired[Encapsulation | None]
+    ip_pool: NotRequired[str]
+    nat_outgoing: NotRequired[bool | None]
+    mtu: NotRequired[int | None]
+    autodetection: NotRequired[str | None]
+
+
+class CalicoMistake(ValueError):
+    """Options that don't go together; the text says which, and why."""
+
+
+def _bpf(options: CalicoOptions) -> dict[str, str]:
+    given = {
+        "FELIX_BPFEXTERNALSERVICEMODE": options.get("external_service_mode"),
+        "FELIX_BPFCONNECTTIMELOADBALANCING": options.get("connect_time_load_balancing"),
+        "FELIX_BPFHOSTNETWORKEDNATWITHOUTCTLB": options.get("host_networked_nat_without_ctlb"),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
+    """felix's variables, which it reads before any FelixConfiguration (calico-ingress.md §1).
+
+    The baseline: connect-time balancing for every protocol and no NAT without it are a consistent
+    pair, by which host and pod traffic both reach services. Raises CalicoMistake.
+    """
+    options = options or {}
+    refuse(options)
+    if options.get("dataplane", "ebpf") == "iptables":
+        return {"FELIX_BPFENABLED": "false"}
+    cleanup = options.get("kube_proxy_cleanup")
+    if cleanup is None:
+        cleanup = options.get("kube_proxy", "absent") != "left"
+    environment = {
+        "FELIX_BPFENABLED": "true",
+        "FELIX_BPFEXTERNALSERVICEMODE": "Tunnel",
+        "FELIX_BPFCONNECTTIMELOADBALANCING": "Enabled",
+        "FELIX_BPFHOSTNETWORKEDNATWITHOUTCTLB": "Disabled",
+        "FELIX_BPFKUBEPROXYIPTABLESCLEANUPENABLED": str(cleanup).lower(),
+        **_bpf(options),
+    }
+    if options.get("kube_proxy") == "left":
+        # felix's own health server for services would take kube-proxy's port 10256.
+        environment["FELIX_BPFKUBEPROXYHEALTHZPORT"] = "0"
+    return environment
+
+
+def refuse(options: CalicoOptions) -> None:
+    """Raise CalicoMistake for options that don't go together."""
+    for mistake in _mistakes(options):
+        raise CalicoMistake(mistake)
+
+
+def _mistakes(options: CalicoOptions) -> list[str]:
+    found = []
+    kube_proxy = options.get("kube_proxy", "absent")
+    if options.get("dataplane", "ebpf") == "iptables":
+        found += [
+            f"{name}={value} means nothing with dataplane iptables: leave it out"
+            for name, value in _bpf(options).items()
+        ]
+        if options.get("kube_proxy_cleanup") is not None:
+            found.append("kube_proxy_cleanup means nothing with dataplane iptables: leave it out")
+        if kube_proxy == "stopped":
+            found.append(
+                "kube_proxy stopped with dataplane iptables: nothing would serve the cluster's "
+                "services. Say kube_proxy: left"
+            )
+    else:
+        balancing = options.get("connect_time_load_balancing") or "Enabled"
+        nat = options.get("host_networked_nat_without_ctlb") or "Disabled"
+        if balancing == "Enabled" and nat == "Enabled":
+            found.append(
+                "connect_time_load_balancing Enabled with host_networked_nat_without_ctlb Enabled: "
+                "felix would warn and switch the NAT off by itself. Say Disabled for it"
+            )
+        if balancing != "Enabled" and nat == "Disabled":
+            found.append(
+                f"connect_time_load_balancing {balancing} with host_networked_nat_without_ctlb "
+                "Disabled: what nodes themselves send would not reach services. Say Enabled for "
+                "one of the two"
+            )
+        if kube_proxy == "left" and options.get("kube_proxy_cleanup"):
+            found.append(
+                "kube_proxy_cleanup with kube_proxy left: felix would remove the iptables rules "
+                "that kube-proxy puts back, for ever. Say kube_proxy: stopped, or no cleanup"
+            )
+        if options.get("encapsulation") == "ipip":
+            found.append(
+                "encapsulation ipip with dataplane ebpf: Calico's eBPF has no IPIP. Say vxlan"
+            )
+    mtu = options.get("mtu")
+    if mtu is not None and not 1280 <= mtu <= 9000:
+        found.append(f"mtu {mtu}: between 1280 (IPv6 needs that) and 9000 bytes")
+    method = options.get("autodetection")
+    if method is not None and not _AUTODETECTION.fullmatch(method):
+        found.append(
+            f"autodetection {method!r}: one of first-found, kubernetes-internal-ip, can-reach=…, "
+            "interface=…, skip-interface=…, cidrs=…"
+        )
+    version = options.get("version")
+    if version is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", version):
+        found.append(f"version {version!r}: a release of Calico, like v3.32.1")
+    if version is None and (options.get("registry") or options.get("init_containers")):
+        found.append("registry and init_containers mean nothing without version")
+    return found
+
+
+def images(options: CalicoOptions) -> tuple[dict[str, str], dict[str, str]]:
+    """Images of calico-node's container and of its init containers, by container; all of one
+    version. Empty without a pinned version."""
+    version = options.get("version")
+    if version is None:
+        return {}, {}
+
+    def image(part: str) -> str:
+        tagged = f"{options.get('registry') or REGISTRY}/{part}:{version}"
+        digest = (options.get("digests") or {}).get(tagged)
+        return f"{tagged}@{digest}" if digest else tagged
+
+    inits = options.get("init_containers") or INIT_CONTAINERS
+    return {"calico-node": image("node")}, {name: image(part) for name, part in inits.items()}
+
+
+def pool_spec(options: CalicoOptions) -> dict[str, Any]:
+    """Fields of the IPPool, which the CALICO_IPV4POOL_* variables don't change once it exists."""
+    modes = {
+        "none": ("Never", "Never"),
+        "vxlan": ("Never", "Always"),
+        "crossSubnet": ("Never", "CrossSubnet"),
+        "ipip": ("Always", "Never"),
+    }
+    spec: dict[str, Any] = {}
+    if encapsulation := options.get("encapsulation"):
+        spec["ipipMode"], spec["vxlanMode"] = modes[encapsulation]
+    if options.get("nat_outgoing") is not None:
+        spec["natOutgoing"] = options.get("nat_outgoing")
+    return spec
+
+
+def felix_spec(options: CalicoOptions) -> dict[str, Any]:
+    """felix's switches that match the pool's encapsulation (calico-ingress.md §2)."""
+    encapsulation = options.get("encapsulation")
+    if encapsulation is None:
+        return {}
+    return {
+        "ipipEnabled": encapsulation == "ipip",
+        "vxlanEnabled": encapsulation in ("vxlan", "crossSubnet"),
+    }
+
+
+def services_endpoint(address: str) -> dict[str, str]:
+    """Data of `kubernetes-services-endpoint` for `host:port`. Raises CalicoMistake."""
+    match = _ENDPOINT.fullmatch(address)
+    if not match or not 0 < int(match["port"]) < 65536:
+        raise CalicoMistake(f"API endpoint {address!r}: must be host:port, like 192.0.2.1:6443")
+    return {
+        "KUBERNETES_SERVICE_HOST": match["host"].strip("[]"),
+        "KUBERNETES_SERVICE_PORT": match["port"],
+    }
+
+
+def expected(options: CalicoOptions) -> dict[str, Any]:
+    """What a check of the running cluster compares with."""
+    node, inits = images(options)
+    return {
+        "dataplane": options.get("dataplane", "ebpf"),
+        "environment": felix_environment(options),
+        "kubeProxy": options.get("kube_proxy", "absent"),
+        "images": {**node, **inits},
+        "pool": pool_spec(options),
+        "felix": felix_spec(options),
+        "mtu": options.get("mtu"),
+        "autodetection": options.get("autodetection"),
+    }

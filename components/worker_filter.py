@@ -1,0 +1,75 @@
+"""`WorkerFilter`: a WAF rule that keeps other zones' Workers from the regions' host names.
+
+Whoever has a Worker at Cloudflare can ask a region by its name, with headers of his choice, and
+comes to the origin from Cloudflare's addresses (cloudflare.md §5).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+PHASE = "http_request_firewall_custom"
+REF = "edgefleet_other_zones_workers"
+"""By which the rule is known as ours; Cloudflare gives a rule without one its id."""
+
+
+class WorkerFilterArgs(TypedDict):
+    """`zone` is the zone's name, whose own Workers pass; `hosts` are the regions'."""
+
+    zone_id: pulumi.Input[str]
+    zone: str
+    hosts: Sequence[str]
+    health_path: str
+
+
+def expression(zone: str, hosts: Sequence[str], health_path: str) -> str:
+    """The rule in Cloudflare's language.
+
+    The health path is open to every Worker: our probe runs by cron, where no route names a zone,
+    and no source says what `cf.worker.upstream_zone` holds there. It answers anybody else, too.
+    """
+    listed = " ".join(f'"{host}"' for host in sorted(hosts))
+    return (
+        f'(http.host in {{{listed}}} and cf.worker.upstream_zone ne "" '
+        f'and cf.worker.upstream_zone ne "{zone}" and http.request.uri.path ne "{health_path}")'
+    )
+
+
+def foreign_rules(ruleset: Mapping[str, Any] | None) -> list[str]:
+    """What the rules of a phase's entrypoint are called that aren't ours."""
+    return [
+        str(rule.get("description") or rule.get("ref") or rule.get("id"))
+        for rule in (ruleset or {}).get("rules") or []
+        if rule.get("ref") != REF
+    ]
+
+
+class WorkerFilter(pulumi.ComponentResource):
+    """The rule, in a ruleset that owns all of the zone's custom rules (real-providers.md,
+    Cloudflare 8): only for a zone that has none besides."""
+
+    def __init__(
+        self, name: str, args: WorkerFilterArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:WorkerFilter", name, None, opts)
+        cloudflare.Ruleset(
+            f"{name}-rules",
+            zone_id=args["zone_id"],
+            kind="zone",
+            phase=PHASE,
+            name="edgefleet",
+            description="Made by edgefleet, which owns all of it",
+            rules=[
+                {
+                    "ref": REF,
+                    "action": "block",
+                    "description": "edgefleet: no other zone's Workers at the regions",
+                    "enabled": True,
+                    "expression": expression(args["zone"], args["hosts"], args["health_path"]),
+                }
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})

@@ -1,0 +1,51 @@
+"""What the models of stack files share: strictness, and names of things."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Strict(BaseModel):
+    """Keys in camelCase; nothing unknown, nothing of another type."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+def matching(pattern: str, what: str) -> AfterValidator:
+    """The whole string must match; `what` says so in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
+def in_camel_case(text: str) -> str:
+    """A message about options of a component, in the words of a stack file."""
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda match: to_camel(match[0]), text)
+
+
+def _not_latest(image: str) -> str:
+    if image.split("@")[0].endswith(":latest"):
+        raise ValueError("must be pinned: `latest` is another image tomorrow")
+    return image
+
+
+Image = Annotated[
+    str,
+    matching(
+        r"[a-z0-9./_-]+:[\w][\w.-]*(@sha256:[0-9a-f]{64})?",
+        "must be pinned: name:tag, better name:tag@sha256:<64 hex digits>",
+    ),
+    AfterValidator(_not_latest),
+]

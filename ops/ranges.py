@@ -1,0 +1,113 @@
+"""`fleet ranges`: the pinned addresses of Cloudflare, and whether they are still right."""
+
+import json
+import os
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.cloudflare_ranges import PIN, CloudflareRanges, load
+from ops.files import write_atomically
+from ops.range_source import RangesError, Source, diff, fetch, leaps
+
+STALE, UNKNOWN = 1, 2
+"""Exit codes: the pin isn't what Cloudflare says; nobody could say."""
+
+app = typer.Typer(help="Cloudflare's addresses, pinned for both firewalls and the ingress.")
+
+
+def source() -> Source:
+    """Where Cloudflare is; the provider reads the same CLOUDFLARE_BASE_URL."""
+    base = os.environ.get("CLOUDFLARE_BASE_URL")
+    return replace(Source(), api=f"{base.rstrip('/')}/ips") if base else Source()
+
+
+@app.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Ask Cloudflare; exit 1 where the pin is stale.")
+    ] = False,
+) -> None:
+    """Show the pinned ranges and their age."""
+    if context.invoked_subcommand:
+        if check:
+            raise typer.BadParameter("--check goes with `fleet ranges` alone")
+        return
+    pin = _pin(PIN)
+    if check:
+        _check(pin)
+        return
+    age = (date.today() - pin.fetched).days
+    typer.echo(f"read {pin.fetched}, {age} days ago; etag {pin.etag or 'not known'}")
+    for cidr in pin.cidrs:
+        typer.echo(cidr)
+
+
+@app.command()
+def update(
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a list that shrinks or grows by more than half.")
+    ] = False,
+) -> None:
+    """Fetch the ranges and pin them."""
+    old = _pin(PIN)
+    try:
+        new = fetch(source(), date.today())
+    except RangesError as error:
+        raise _failed(str(error), UNKNOWN) from None
+    changes = diff(old, new)
+    if (far := list(leaps(old, new))) and not force:
+        for line in changes:
+            typer.echo(line)
+        raise _failed(
+            f"{'; '.join(far)}. Nothing was written. Compare with "
+            "https://www.cloudflare.com/ips; where it is so, run it again with --force",
+            STALE,
+        )
+    write_atomically(PIN, render(new))
+    for line in changes:
+        typer.echo(line)
+    typer.echo(
+        f"{PIN.name}: {len(changes)} changes" if changes else f"{PIN.name}: no range changed"
+    )
+
+
+def render(ranges: CloudflareRanges) -> str:
+    """The pin's content."""
+    pin = {
+        "source": Source().api,
+        "fetched": ranges.fetched.isoformat(),
+        "etag": ranges.etag,
+        "ipv4_cidrs": [str(network) for network in ranges.ipv4],
+        "ipv6_cidrs": [str(network) for network in ranges.ipv6],
+    }
+    return json.dumps(pin, indent=2) + "\n"
+
+
+def _check(pin: CloudflareRanges) -> None:
+    try:
+        changes = diff(pin, fetch(source(), date.today()))
+    except RangesError as error:
+        raise _failed(str(error), UNKNOWN) from None
+    if not changes:
+        typer.echo(f"{len(pin.cidrs)} ranges, as Cloudflare says them today")
+        return
+    for line in changes:
+        typer.echo(line)
+    raise _failed("the pin is stale: `fleet ranges update`, and a pull request", STALE)
+
+
+def _pin(path: Path) -> CloudflareRanges:
+    try:
+        return load(path)
+    except (OSError, ValueError) as error:
+        raise _failed(str(error), UNKNOWN) from None
+
+
+def _failed(text: str, code: int) -> typer.Exit:
+    typer.secho(f"error: {text}", err=True, fg="red")
+    return typer.Exit(code)
