@@ -91,6 +91,11 @@ def test_region_stacks_run_images_at_all(project: Path):
 def test_only_cloudflare_reaches_the_web_ports(stack: Rendering):
     for rule in of_type(stack, "vultr:index/firewallRule:FirewallRule").values():
         assert rule.inputs["source"] == "cloudflare", rule.name
+    for group in of_type(stack, "pulumi-python:dynamic/index:VultrFirewallRules").values():
+        for name, rule in group.inputs["rules"].items():
+            first, _, last = rule.get("port", "0").partition(":")
+            for port in (80, 443):
+                assert not int(first) <= port <= int(last or first), name
 
 
 @pytest.mark.parametrize("name", ["us", "eu", "apac"])
@@ -143,8 +148,8 @@ def test_the_edge_table_comes_from_the_stack_files(project: Path, tmp_path: Path
     assert [row["name"] for row in after] == ["apac", "eu", "us"]
     assert [row["drain"] for row in after] == [False, True, False]
     script = of_type(rendered(changed, "edge"), "cloudflare:index/workersScript:WorkersScript")
-    (binding,) = script["edge-script"].inputs["bindings"]
-    assert json.loads(binding["json"])["regions"] == after
+    bindings = {b["name"]: b for b in script["edge-script"].inputs["bindings"]}
+    assert json.loads(bindings["CONFIG"]["json"])["regions"] == after
 
 
 def test_hosts_never_point_to_a_draining_region(tmp_path: Path):
