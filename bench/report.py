@@ -1,0 +1,119 @@
+"""Writes results down: bench/results.json, and docs/benchmarks.md from it."""
+
+import datetime
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+"""`ratio`, `baseline`, `figure`, `unit`."""
+
+_HEAD = """\
+# Benchmarks
+
+Written by `make bench` from bench/results.json; don't edit. A ratio is the figure divided by what
+it stands beside: a limit, or the same thing measured in another way in the same run. Figures come
+from the sandbox, which emulates both vendors: they tell what Pulumi, this code and the API servers
+cost, not how long Vultr takes to make a machine.
+"""
+_NOTES = """\
+## What is compared
+
+- *make demo*: the commands of `make demo`, everything being installed, on a project and a sandbox
+  of their own: first with no sandbox, no clusters and empty stacks, then once more with all four
+  stacks up. Its memory is taken twice a second; PSS counts a page that processes share once, RSS
+  once for each of them.
+- *preview of us*: `pulumi preview -s us` with nothing to change, from start to exit. The flat
+  program (bench/flat) registers the same custom resources, type by type, with the same SDKs against
+  the same sandbox: no components, no settings, node addresses written down. The empty program
+  registers nothing. All run in turn, several times; the ratio is of the medians.
+- *the Worker*: on workerd, beside a Worker of three lines that passes every request on.
+"""
+
+
+def entry(name: str, figure: float, baseline: float, unit: str = "s") -> dict[str, Any]:
+    """What a benchmark gives: a figure, and what it stands beside."""
+    ratio = figure / baseline
+    return {"name": name, "ratio": ratio, "baseline": baseline, "figure": figure, "unit": unit}
+
+
+def read(file: Path) -> dict[str, Result]:
+    """Results by name; none where there is no file yet."""
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def results(entries: Iterable[Mapping[str, Any]]) -> dict[str, Result]:
+    """Results by name. Raises ValueError where two entries share one."""
+    found: dict[str, Result] = {}
+    for entry in entries:
+        if entry["name"] in found:
+            raise ValueError(f"two benchmarks give {entry['name']!r}")
+        found[entry["name"]] = {key: entry[key] for key in ("ratio", "baseline", "figure", "unit")}
+    return found
+
+
+def write(results: Mapping[str, Result], file: Path, document: Path) -> None:
+    """Write both files."""
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    document.parent.mkdir(exist_ok=True)
+    document.write_text(markdown(results, machine()))
+
+
+def markdown(results: Mapping[str, Result], machine: Mapping[str, str]) -> str:
+    """The document."""
+    rows = ["| what | ratio | figure | beside |", "|---|--:|--:|--:|"]
+    for name, result in results.items():
+        figure, baseline = (
+            f"{_number(result[k])} {result['unit']}" for k in ("figure", "baseline")
+        )
+        rows.append(f"| {name.replace('|', '/')} | {result['ratio']:.3f} | {figure} | {baseline} |")
+    on = [f"- {what}: {value}" for what, value in machine.items()]
+    where = (
+        "## The machine\n\nOf the last run; a run of some benchmarks only keeps the others' rows."
+    )
+    return "\n".join([_HEAD, *rows, "", _NOTES, where, "", *on, ""])
+
+
+def _number(value: float) -> str:
+    """Three digits that count, without an exponent."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if value else "0"
+
+
+def machine() -> dict[str, str]:
+    """What it ran on."""
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "date": datetime.date.today().isoformat(),
+        "CPU": f"{_cpu_model()}, {len(os.sched_getaffinity(0))} cores",
+        "memory": f"{pages * size / 1e9:.1f} GB",
+        "load when written": f"{os.getloadavg()[1]:.1f} (mean of 5 minutes, this run included)",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        "Go": _version("go", "version").removeprefix("go version "),
+        "Node": _version("node", "--version"),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine()
+
+
+def _version(*command: str) -> str:
+    if not shutil.which(command[0]):
+        return "not on PATH"
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
