@@ -98,13 +98,12 @@ def test_a_vpc_of_its_own(project: Path):
 def test_a_first_preview_says_how_many_records_follow(project: Path):
     rendering = rendered(project, "us")
     assert of_type(rendering, RECORD) == {}
-    assert rendering.messages == [
-        "us.example.com: 6 records follow (A and AAAA for 3 nodes) once Vultr has made the nodes"
-    ]
+    text = "us.example.com: 6 records follow (A and AAAA for 3 nodes) once Vultr has made the nodes"
+    assert text in rendering.messages
 
 
 def test_a_preview_without_an_id_shows_the_nodes_that_have_the_label(project: Path):
     rendering = rendered(project, "us", live_nodes(3))
     assert len(of_type(rendering, RECORD)) == 6
-    (warning,) = rendering.messages
-    assert warning.startswith("cluster edgefleet-us: its id is not known yet. Shown are the nodes")
+    start = "cluster edgefleet-us: its id is not known yet. Shown are the nodes"
+    assert [text for text in rendering.messages if text.startswith(start)]

@@ -68,7 +68,7 @@ def test_the_daemon_set_runs_everywhere_on_the_node_s_own_network(engine: _Engin
     pod = made["DaemonSet"]["spec"]["template"]["spec"]
     assert (pod["hostNetwork"], pod["hostPID"]) == (True, True)
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert pod["volumes"][0]["configMap"]["name"] == "wall-files"
+    assert pod["volumes"][0]["configMap"]["name"] == "edgefleet-node-firewall"
     assert made["ConfigMap"]["metadata"]["namespace"] == "kube-system"
     assert made["DaemonSet"]["metadata"]["namespace"] == "kube-system"
     selector = made["DaemonSet"]["spec"]["selector"]["matchLabels"]

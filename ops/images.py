@@ -1,0 +1,125 @@
+"""`fleet images`: which images the fleet runs, and their digests."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.images import LOCK, LockError, load, save
+from infra.inventory import SettingsError
+from infra.inventory import load as load_inventory
+from ops.registry import Registries, RegistryError
+from ops.render import Rendering, render_stack
+
+_PROJECT = Path(__file__).resolve().parents[1]
+
+app = typer.Typer(help="Container images by digest.", no_args_is_help=True)
+
+
+@app.callback()
+def images() -> None:
+    """Keeps the command below one name, also while there is only one of them."""
+
+
+@app.command()
+def lock(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail where the file is out of date.")
+    ] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask again for tags that are locked already.")
+    ] = False,
+) -> None:
+    """Look up the digest of every image that a stack runs, and write images.lock.json.
+
+    Digests that are known stay, unless --refresh asks for what the tags are now. --check asks no
+    registry, but with --refresh.
+    """
+    try:
+        used = used_images(_PROJECT)
+        known = load()
+    except (SettingsError, LockError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(2) from None
+    ask = Registries().digest
+    found = looked_up(used, known, ask if not check or refresh else None, refresh)
+    for line in found.report(known):
+        typer.echo(line)
+    if check:
+        raise typer.Exit(1 if found.digests != known or found.missing else 0)
+    if found.digests != known:
+        save(found.digests)
+        typer.echo(f"{LOCK.name}: {len(found.digests)} images")
+    raise typer.Exit(1 if found.missing else 0)
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """`digests` by image, and why there are none for `missing`."""
+
+    digests: Mapping[str, str]
+    missing: Mapping[str, str]
+
+    def report(self, known: Mapping[str, str]) -> Iterator[str]:
+        """What differs from `known`, a line each."""
+        for image, digest in self.digests.items():
+            if image not in known:
+                yield f"{image}: locked to {digest}"
+            elif known[image] != digest:
+                yield f"{image}: the tag moved from {known[image]} to {digest}"
+        for image in known.keys() - self.digests.keys() - self.missing.keys():
+            yield f"{image}: locked, but no stack runs it"
+        for image, why in self.missing.items():
+            yield f"{image}: pinned by its tag only: {why}"
+
+
+def looked_up(
+    used: Iterable[str],
+    known: Mapping[str, str],
+    ask: Callable[[str], str] | None,
+    refresh: bool = False,
+) -> LookedUp:
+    """Digests of `used` images. A digest is what a registry said, now or before; never a guess."""
+    digests, missing = {}, {}
+    for image in sorted(set(used)):
+        if image in known and not refresh:
+            digests[image] = known[image]
+            continue
+        try:
+            if ask is None:
+                raise RegistryError("no digest is locked: run `fleet images lock`")
+            digests[image] = ask(image)
+        except RegistryError as error:
+            missing[image] = str(error).removeprefix(f"{image}: ")
+            if image in known:
+                digests[image] = known[image]
+    return LookedUp(digests, missing)
+
+
+def used_images(project: Path) -> set[str]:
+    """name:tag of every image in any region stack's resources. Raises SettingsError."""
+    inventory = load_inventory(project)
+    found: set[str] = set()
+    for stack in inventory.stacks.values():
+        if stack.region:
+            found |= images_in(render_stack(inventory, stack))
+    return found
+
+
+def images_in(rendering: Rendering) -> set[str]:
+    """name:tag of every image in a rendered stack, digests left away."""
+    found = (image for r in rendering.resources for image in _images(r.inputs))
+    return {image.partition("@")[0] for image in found}
+
+
+def _images(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("image"), str):
+            yield value["image"]
+        for item in value.values():
+            yield from _images(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _images(item)
