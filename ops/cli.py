@@ -1,8 +1,19 @@
 """`fleet`: the command line."""
 
+from pathlib import Path
+
 import typer
 
+from infra.inventory import SettingsError
+from ops import add, importing, listing, rendering
+from ops.ca import app as ca
+from ops.demo import DemoError, run
+from ops.images import app as images
+from ops.ranges import app as ranges
 from sandbox.cli import app as sandbox
+from sandbox.lifecycle import SandboxError
+
+_PROJECT = Path(__file__).resolve().parents[1]
 
 app = typer.Typer(
     name="fleet",
@@ -11,12 +22,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("list")(listing.listing)
+app.command("render")(rendering.command)
+app.command("cost")(listing.cost)
+app.command("add")(add.command)
+app.command("import")(importing.command)
+app.add_typer(ca, name="ca")
+app.add_typer(images, name="images")
+app.add_typer(ranges, name="ranges")
 app.add_typer(sandbox, name="sandbox")
 
 
-@app.callback()
-def fleet() -> None:
-    """Keeps the commands below one name, also while there is only one of them."""
+@app.command()
+def demo() -> None:
+    """Bring the whole fleet up on the sandbox, and show what came up."""
+    try:
+        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True)))
+    except (DemoError, SandboxError, SettingsError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(2) from None
 
 
 def main() -> None:

@@ -1,13 +1,20 @@
 """Every resource of a stack with its inputs, from the stack files alone.
 
+`python -m ops.render [STACK…]` prints this folder's stacks as JSON, for a comparison with another
+revision: that one's program renders that one's files.
+
 The program runs against a monitor that registers nothing: no engine, no plugin, no credentials,
 no network. What only a provider can know stays unknown, and secrets are masked.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import pickle
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import chdir
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +27,10 @@ from pulumi.runtime.stack import wait_for_rpcs
 
 from components.cluster import ClusterReader
 from components.vultr_api import LiveCluster, VultrError, Wanted
-from infra.inventory import Inventory, Stack, load
+from infra.inventory import Inventory, SettingsError, Stack, load
 from infra.program import register
-
-UNKNOWN = "<unknown>"
-SECRET = "<secret>"  # noqa: S105 (what stands for one)
-
-
-@dataclass(frozen=True)
-class Registered:
-    """A resource as the program registers it: inputs by the provider's property names."""
-
-    urn: str
-    type: str
-    name: str
-    parent: str
-    custom: bool
-    inputs: Mapping[str, Any]
-    options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """A rendered stack. `messages` is what the program logs."""
-
-    resources: list[Registered]
-    outputs: Mapping[str, Any]
-    messages: list[str] = field(default_factory=list)
+from infra.state import StackState
+from ops.resources import SECRET, UNKNOWN, Registered, Rendering
 
 
 class _NoVultr:
@@ -65,6 +49,17 @@ class _NoVultr:
 
     def kubeconfig(self, cluster_id: str) -> str:
         raise VultrError(f"cluster {cluster_id}: offline, no kubeconfig")
+
+
+def _unknown_secret() -> pulumi.Output[str]:
+    """A secret of the stack's configuration: nobody decrypts it offline."""
+
+    def future(value: Any) -> "asyncio.Future[Any]":
+        result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        result.set_result(value)
+        return result
+
+    return pulumi.Output(set(), future(""), future(False), future(True))
 
 
 class _Mocks(mocks.Mocks):
@@ -116,7 +111,29 @@ def render_stack(
     inventory: Inventory, stack: Stack, vultr: Callable[[], ClusterReader] = _NoVultr
 ) -> Rendering:
     """Render one stack of an inventory that is already read. Raises SettingsError."""
-    return asyncio.run(_render(inventory, stack, vultr))
+    # Pulumi's serialize_provider wraps this for each dynamic resource and never takes a wrapper
+    # off (3.246.0): after some hundred resources the recursion limit is reached.
+    unwrapped = pickle._Pickler._batch_setitems  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        return asyncio.run(_render(inventory, stack, vultr))
+    finally:
+        pickle._Pickler._batch_setitems = unwrapped  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def render_project(project_dir: Path, names: Iterable[str] = ()) -> dict[str, Rendering]:
+    """Render the named stacks, or the whole fleet, by name. Raises SettingsError.
+
+    Works in the project's folder, as `pulumi` does: the program names its files from there.
+    """
+    inventory = load(project_dir)
+    chosen = list(names) or sorted(inventory.stacks)
+    with chdir(project_dir):
+        return {
+            name: render_stack(inventory, inventory.stacks[name])
+            if name in inventory.stacks
+            else render(project_dir, name)
+            for name in chosen
+        }
 
 
 async def _render(
@@ -137,7 +154,7 @@ async def _render(
         monitor=monitor,
         logger=logger,
     )
-    register(inventory, stack, vultr)
+    register(inventory, stack, vultr, lambda _: _unknown_secret(), StackState({}))
     await wait_for_rpcs()
     root = pulumi.runtime.get_root_resource()
     outputs = getattr(root, "outputs", {})
@@ -187,3 +204,11 @@ def _value(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+if __name__ == "__main__":
+    try:
+        made = render_project(Path.cwd(), sys.argv[1:])
+    except SettingsError as mistake:
+        sys.exit(str(mistake))
+    json.dump({name: asdict(rendering) for name, rendering in made.items()}, sys.stdout)

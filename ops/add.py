@@ -1,0 +1,122 @@
+"""`fleet add`: a new cluster as one new stack file."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from infra.inventory import CA_FILE, SettingsError, load
+from infra.settings import SECRETS
+from ops.files import project_dir, write_atomically
+from ops.revisions import render_folder
+
+COULD_NOT = 2
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The new stack.")],
+    like: Annotated[str, typer.Option(help="The region stack to take everything else from.")],
+    location: Annotated[str, typer.Option(help="Vultr's location, like ord.")],
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="The logical region; an existing one gets a further cluster. [default: NAME]"
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
+    ] = None,
+) -> None:
+    """Write the stack file of a new cluster, drained, and say the steps that put it on air.
+
+    The whole fleet is rendered with it first; where it would be refused, nothing is written.
+    Secrets are not copied. Exit code: 0, or 2 where it can't be.
+    """
+    try:
+        project = project_dir(folder)
+        path, sentences = add(project, name, like, location, region or name)
+    except SettingsError as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(COULD_NOT) from None
+    typer.echo(f"wrote {path.name}\n\n" + "\n".join(sentences))
+
+
+def add(project: Path, name: str, like: str, location: str, region: str) -> tuple[Path, list[str]]:
+    """Write the file; its path, and what to do next. Raises SettingsError."""
+    inventory = load(project)
+    path = project / f"Pulumi.{name}.yaml"
+    if path.exists():
+        raise SettingsError([f"{path.name}: is there already"])
+    model = inventory.stacks.get(like)
+    if not model or not model.region:
+        regions = sorted(stack for stack, each in inventory.stacks.items() if each.region)
+        raise SettingsError(
+            [f"--like {like}: is no region stack of this fleet; these are: {', '.join(regions)}"]
+        )
+    left_out = _left_out(project / model.file, inventory.project)
+    text = stack_file(project / model.file, inventory.project, location, region)
+    _try(project, [stack.file for stack in inventory.stacks.values()], path.name, text)
+    write_atomically(path, text)
+    return path, [*_steps(name, path.name, region), *left_out]
+
+
+def stack_file(model: Path, project: str, location: str, region: str) -> str:
+    """The model's stack file for another place: no secrets, a label of its own, drained."""
+    config: dict[str, Any] = yaml.safe_load(model.read_text())["config"]
+    # A place of its own and a mapped location belong to the model's location, not to the new one.
+    dropped = {f"{project}:{key}" for key in (*SECRETS, "coordinates", "drain")}
+    kept = {k: v for k, v in config.items() if k not in dropped and not _secret(v)}
+    cluster = {"location": location, **kept[f"{project}:cluster"]} | {"location": location}
+    # The label is unique in the account, and consent to a replacement isn't inherited.
+    for key in ("label", "replace"):
+        cluster.pop(key, None)
+    kept |= {f"{project}:region": region, f"{project}:cluster": cluster, f"{project}:drain": True}
+    return yaml.safe_dump(
+        {"config": kept}, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
+    )
+
+
+def _secret(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"secure"}
+
+
+def _left_out(model: Path, project: str) -> list[str]:
+    config = yaml.safe_load(model.read_text())["config"]
+    secrets = sorted(key for key, value in config.items() if _secret(value))
+    return (
+        [
+            "",
+            f"Secrets of {model.name} are not copied ({', '.join(secrets)}): set them with "
+            "`pulumi config set --secret`.",
+        ]
+        if secrets
+        else []
+    )
+
+
+def _try(project: Path, files: list[str], name: str, text: str) -> None:
+    """Render the fleet with the new file in it. Raises SettingsError."""
+    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
+        trial = Path(folder)
+        for file in ("Pulumi.yaml", CA_FILE, *files):
+            if (project / file).exists():
+                shutil.copy(project / file, trial / file)
+        (trial / name).write_text(text)
+        render_folder(trial, [])
+
+
+def _steps(name: str, file: str, region: str) -> list[str]:
+    return [
+        f"It starts drained: no visitor is sent to {region} until that is lifted.",
+        f"  1. git add {file}",
+        f"     pulumi stack init {name}",
+        f"     pulumi up --stack {name}, then `pulumi up` of the edge stack: it is known there, "
+        "drained.",
+        f"  2. Take `drain: true` out of {file}, and `pulumi up` of the edge stack again (and of "
+        f"{name}, where {region} has other clusters).",
+        f"Leaving goes the other way: drain, `pulumi up` of the edge stack, `pulumi destroy "
+        f"--stack {name}`, remove {file}.",
+    ]

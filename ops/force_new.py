@@ -1,0 +1,79 @@
+"""Which change of an input makes its provider replace the resource.
+
+An offline rendering has no provider to ask, so what is used here stands in a table. Vultr's column
+is the provider's schema (`willReplaceOnChanges`, 2.27.1). Cloudflare's schema doesn't say;
+what stands here was seen when the provider ran (real-providers.md, Cloudflare 1, 5), or is where
+the vendor keeps the resource (an account, a zone). Kubernetes' is `forceNewProperties` of
+pulumi-kubernetes, for the kinds used here. Our own resources say it in their `diff`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+EVERY = "*"
+"""Each of the resource's inputs."""
+
+_METADATA = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+_IDENTITY = ("kind", "namespace", "object_name")
+_WORKLOAD = (*_METADATA, "spec.selector")
+
+FORCE_NEW: Mapping[str, tuple[str, ...]] = {
+    "vultr:index/firewallRule:FirewallRule": (
+        "firewallGroupId",
+        "ipType",
+        "notes",
+        "port",
+        "protocol",
+        "source",
+        "subnet",
+        "subnetSize",
+    ),
+    "vultr:index/kubernetes:Kubernetes": ("enableFirewall", "haControlplanes", "region", "vpcId"),
+    "vultr:index/kubernetesNodePools:KubernetesNodePools": ("clusterId",),
+    "vultr:index/vpc:Vpc": ("region", "v4Subnet", "v4SubnetMask"),
+    "cloudflare:index/dnsRecord:DnsRecord": ("type", "zoneId"),
+    "cloudflare:index/originCaCertificate:OriginCaCertificate": (EVERY,),
+    "cloudflare:index/authenticatedOriginPullsCertificate:AuthenticatedOriginPullsCertificate": (
+        EVERY,
+    ),
+    "cloudflare:index/workersRoute:WorkersRoute": ("zoneId",),
+    "cloudflare:index/workersScript:WorkersScript": ("accountId", "scriptName"),
+    "cloudflare:index/workersKvNamespace:WorkersKvNamespace": ("accountId",),
+    "cloudflare:index/workersCronTrigger:WorkersCronTrigger": ("accountId", "scriptName"),
+    "cloudflare:index/workersDeployment:WorkersDeployment": (EVERY,),
+    "cloudflare:index/workersKv:WorkersKv": ("accountId", "keyName", "namespaceId"),
+    "cloudflare:index/ruleset:Ruleset": ("accountId", "kind", "phase", "zoneId"),
+    "cloudflare:index/authenticatedOriginPullsSettings:AuthenticatedOriginPullsSettings": (
+        "zoneId",
+    ),
+    "cloudflare:index/zoneSetting:ZoneSetting": ("settingId", "zoneId"),
+    "tls:index/certRequest:CertRequest": (EVERY,),
+    "tls:index/privateKey:PrivateKey": (EVERY,),
+    "kubernetes:apps/v1:DaemonSet": _WORKLOAD,
+    "kubernetes:apps/v1:Deployment": _WORKLOAD,
+    "kubernetes:networking.k8s.io/v1:IngressClass": (*_METADATA, "spec.controller"),
+    "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": (*_METADATA, "roleRef"),
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": (*_METADATA, "roleRef"),
+    "kubernetes:core/v1:Secret": (*_METADATA, "type"),
+    "pulumi-python:dynamic/index:ServerSidePatch": (*_IDENTITY, "field_manager"),
+    "pulumi-python:dynamic/index:Rollout": _IDENTITY,
+    "pulumi-python:dynamic/index:VultrFirewallRules": ("group_id",),
+    "pulumi-python:dynamic/index:ZoneMemory": ("path", "zone_id"),
+    "pulumi:providers:kubernetes": ("clusterIdentifier",),
+}
+
+
+def replacing(type_token: str, paths: Iterable[str]) -> list[str]:
+    """Those of the changed `paths` (`nodePools.plan`, `bindings[0].name`) that replace."""
+    default = _METADATA if type_token.startswith("kubernetes:") else ()
+    fields = FORCE_NEW.get(type_token, default)
+    return sorted({path for path in paths if any(_within(path, field) for field in fields)})
+
+
+def unknown_fields(type_token: str, inputs: Mapping[str, Any], unknown: object) -> list[str]:
+    """Replacing fields whose value isn't known: they change when what they come from does."""
+    return [f for f in FORCE_NEW.get(type_token, ()) if inputs.get(f) == unknown]
+
+
+def _within(path: str, field: str) -> bool:
+    return field == EVERY or path == field or path.startswith((f"{field}.", f"{field}["))

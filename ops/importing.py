@@ -1,0 +1,61 @@
+"""`fleet import`: the command."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.vultr_api import VultrError
+from infra.cloudflare_api import CloudflareError
+from infra.inventory import SettingsError
+from ops.account import Account
+from ops.files import project_dir
+
+FOUND = 1
+COULD_NOT_LOOK = 2
+
+
+def command(
+    stack: Annotated[str, typer.Argument(help="The stack that is to own it.")],
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="The live cluster's id or label, where the stack has no file yet."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="The new file's logical region. [default: STACK]")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what takes over a cluster, its firewall rules, records and Worker that exist already.
+
+    Changes nothing: it reads with VULTR_API_KEY and CLOUDFLARE_API_TOKEN, and prints a shell
+    script with the stack file, the list for `pulumi import`, and the import. Read it, then run it.
+
+    Exit code: 0; 1 where what exists can't be taken over; 2 where it couldn't look.
+    """
+    # Here, because it takes a second to import and no other command needs it.
+    from ops.adopt import ImportRefused, adopt
+
+    try:
+        found = adopt(project_dir(folder), stack, Account(), cluster, region)
+    except ImportRefused as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(FOUND) from None
+    except (SettingsError, VultrError, CloudflareError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(COULD_NOT_LOOK) from None
+    if as_json:
+        plain = {
+            "stack": found.stack,
+            "file": found.file,
+            "text": found.text,
+            "resources": found.entries,
+            "remarks": found.remarks,
+        }
+        typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(found.script(), nl=False)
