@@ -9,16 +9,12 @@ import multiprocessing
 import select
 import socket
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "edge_worker"))
-
-from edge_rig import (  # pyright: ignore[reportMissingImports]
+from tests.edge_worker.edge_rig import (
     DENVER,
     HERE,
     HOST,

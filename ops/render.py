@@ -120,14 +120,17 @@ def render_stack(
         pickle._Pickler._batch_setitems = unwrapped  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def render_project(project_dir: Path, names: Iterable[str] = ()) -> dict[str, Rendering]:
+def render_project(
+    project_dir: Path, names: Iterable[str] = (), working_dir: Path | None = None
+) -> dict[str, Rendering]:
     """Render the named stacks, or the whole fleet, by name. Raises SettingsError.
 
-    Works in the project's folder, as `pulumi` does: the program names its files from there.
+    Works in the project's folder, as `pulumi` does, or in `working_dir`: the program names its
+    files from there.
     """
     inventory = load(project_dir)
     chosen = list(names) or sorted(inventory.stacks)
-    with chdir(project_dir):
+    with chdir(working_dir or project_dir):
         return {
             name: render_stack(inventory, inventory.stacks[name])
             if name in inventory.stacks

@@ -7,6 +7,7 @@ renders them in a process of its own: so a comparison also shows what the progra
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -58,32 +59,45 @@ def render_revision(project: Path, revision: str) -> Fleet:
         try:
             return Fleet(_render_with_its_own(here, []))
         except RevisionError as error:
-            return _fall_back(here, named, str(error))
+            return _fall_back(here, project, named, str(error))
         except SettingsError as error:
             raise RevisionError(
                 f"{named} can't be rendered, its files are wrong: {error}"
             ) from None
 
 
-def _fall_back(folder: Path, named: str, why: str) -> Fleet:
+def _fall_back(folder: Path, project: Path, named: str, why: str) -> Fleet:
     note = (
         f"{named} has no program that renders offline ({why}): its stack files were rendered "
         "with today's program, so what the program changed doesn't show"
     )
     try:
-        return Fleet(_render_with_this(folder, []), [note])
-    except SettingsError as error:
+        return Fleet(_render_with_todays(folder, project), [note])
+    except (SettingsError, RevisionError) as error:
         raise RevisionError(
             f"{named} can't be rendered, neither with its own program ({why}) nor with today's: "
             f"{error}"
         ) from None
 
 
-def _render_with_this(folder: Path, names: list[str]) -> dict[str, Rendering]:
+def _render_with_todays(folder: Path, project: Path) -> dict[str, Rendering]:
+    """An old revision's stack files with the program that renders the files of today."""
+    if not (project / _PROGRAM).exists():
+        # From the project's folder, or each file that the program names would look moved.
+        return _render_with_this(folder, [], project)
+    for name in ("components", "infra", "ops"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(project / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return _render_with_its_own(folder, [])
+
+
+def _render_with_this(
+    folder: Path, names: list[str], working_dir: Path | None = None
+) -> dict[str, Rendering]:
     # Here, because it takes a second to import and only a rendering needs it.
     from ops.render import render_project
 
-    return render_project(folder, names)
+    return render_project(folder, names, working_dir)
 
 
 def _render_with_its_own(folder: Path, names: list[str]) -> dict[str, Rendering]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from edge_origin import Origin, OriginLoop
-from edge_rig import HOST, REGIONS, Edge
+
+from tests.edge_worker.edge_origin import Origin, OriginLoop
+from tests.edge_worker.edge_rig import HOST, REGIONS, Edge
 
 Regions = dict[str, Origin]
 

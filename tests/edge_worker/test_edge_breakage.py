@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Regions
-from edge_rig import DENVER, EU, HERE, REGIONS, US, Edge
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_rig import DENVER, EU, HERE, REGIONS, US, Edge
 
 Start = Callable[..., Edge]
 FAULTY = HERE / "faulty.js"

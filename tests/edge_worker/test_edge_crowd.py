@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 import aiohttp
-from conftest import Regions
-from edge_rig import HOST, Edge, poll
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_rig import HOST, Edge, poll
 
 CLIENTS = 100
 TURNS = 4

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Regions
-from edge_rig import DENVER, REGIONS, Edge, poll
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_rig import DENVER, REGIONS, Edge, poll
 
 Start = Callable[..., Edge]
 

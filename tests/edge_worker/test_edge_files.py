@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from edge_rig import HERE, ROOT, WORKER, WORKERD
+
+from tests.edge_worker.edge_rig import HERE, ROOT, WORKER, WORKERD
 
 
 def run(*command: str) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import aiohttp
 import pytest
 import requests
-from conftest import Regions
-from edge_origin import GZIPPED
-from edge_rig import DENVER, HOST, Edge, poll
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_origin import GZIPPED
+from tests.edge_worker.edge_rig import DENVER, HOST, Edge, poll
 
 HUNDRED_MEGABYTES = 100_000_000
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Regions
-from edge_rig import DENVER, REGIONS, Edge, poll
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_rig import DENVER, REGIONS, Edge, poll
 
 Start = Callable[..., Edge]
 TOKEN = {"authorization": "Bearer t0ken"}

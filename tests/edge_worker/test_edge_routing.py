@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Regions
-from edge_rig import APAC, DENVER, EU, HOST, MADRID, REGIONS, TOKYO, US, Edge
+
+from tests.edge_worker.conftest import Regions
+from tests.edge_worker.edge_rig import APAC, DENVER, EU, HOST, MADRID, REGIONS, TOKYO, US, Edge
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,9 @@ def test_a_revision_without_a_program_is_rendered_with_todays(project: Path):
     git(project, "rm", "-rq", "--cached", "ops")
     git(project, "commit", "-qm", "before there was a fleet command")
     write_stack(project, "us", region(version="v1.36.1+1"))
-    result = diff(project, "us")
+    result = diff(project)
     assert result.exit_code == 0, result.output
+    assert "no change: apac, edge, eu" in result.stdout
     assert "note: HEAD (" in result.stdout
     assert "has no program that renders offline (ops/render.py is missing)" in result.stdout
     assert "version: v1.35.5+1 → v1.36.1+1" in result.stdout

@@ -13,7 +13,6 @@ from typing import Any
 import pulumi_cloudflare as cf
 import pulumi_tls as tls
 import pytest
-from plugin_harness import Emulator, Engine, Refused, State, SwitchingServer
 
 from sandbox.cloudflare_api import API_TOKEN, create_app
 from sandbox.cloudflare_plugin import CloudflarePlugin
@@ -22,6 +21,7 @@ from sandbox.plugin_http import HttpError
 from sandbox.plugin_schema import inputs_of, output_names, secret_outputs, token
 from sandbox.plugin_values import UNKNOWN
 from sandbox.tls_plugin import TlsPlugin
+from tests.sandbox.plugin_harness import Emulator, Engine, Refused, State, SwitchingServer
 
 SCHEMA = (
     Path(__file__).parents[2].parent / "shared" / "data" / "pulumi-cloudflare-schema-subset.json"

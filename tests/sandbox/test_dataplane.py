@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from kubernetes_harness import Json, client, named, until
 
 from components.calico_options import felix_environment
 from sandbox.kubernetes_client import Cluster
 from sandbox.toolchain import Toolchain, default_cache, install_pulumi
+from tests.sandbox.kubernetes_harness import Json, client, named, until
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT.parent / "shared" / "data" / "calico-v3.32.1.yaml"

@@ -5,11 +5,19 @@ from concurrent import futures
 
 import pytest
 from google.protobuf import empty_pb2
-from kubernetes_harness import DAEMON_SET, Engine, Failed, Json, daemon_set, named, until
 
 from sandbox.kubernetes_client import Cluster
+from tests.sandbox.kubernetes_harness import (
+    DAEMON_SET,
+    Engine,
+    Failed,
+    Json,
+    daemon_set,
+    named,
+    until,
+)
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from kubernetes_harness import (
+from pulumi.runtime.proto import provider_pb2 as pb
+
+from sandbox.ca import CertificateAuthority
+from sandbox.plugin_values import UNKNOWN, marshal
+from sandbox.proxy import serve_proxy
+from tests.sandbox.kubernetes_harness import (
     CONFIG_MAP,
     Engine,
     Failed,
@@ -16,13 +21,8 @@ from kubernetes_harness import (
     free_port,
     kubeconfig_text,
 )
-from pulumi.runtime.proto import provider_pb2 as pb
 
-from sandbox.ca import CertificateAuthority
-from sandbox.plugin_values import UNKNOWN, marshal
-from sandbox.proxy import serve_proxy
-
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 
 def diff_config(engine: Engine, old: Json, new: Json) -> pb.DiffResponse:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kubernetes_harness import Engine, Json, named
 
 from sandbox.kubernetes_client import Cluster
+from tests.sandbox.kubernetes_harness import Engine, Json, named
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -1,11 +1,11 @@
 """Patches of objects that others own: real-providers.md, Kubernetes 1 to 6."""
 
 import pytest
-from kubernetes_harness import Engine, Failed, Json, daemon_set, named, until
 
 from sandbox.kubernetes_client import Cluster
+from tests.sandbox.kubernetes_harness import Engine, Failed, Json, daemon_set, named, until
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kubernetes_harness import CONFIG_MAP, Engine, Failed, config_map, named
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from sandbox.kubernetes_client import ApiError, Cluster
 from sandbox.plugin_values import UNKNOWN, Secret, has_secret, reveal
+from tests.sandbox.kubernetes_harness import CONFIG_MAP, Engine, Failed, config_map, named
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 
 # Objects of our own.

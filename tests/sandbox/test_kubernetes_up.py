@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kubernetes_harness import Json, named
 
 from sandbox.kubernetes_client import Cluster
 from sandbox.plugin import Server
 from sandbox.toolchain import Toolchain, default_cache, install_pulumi
+from tests.sandbox.kubernetes_harness import Json, named
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 PROGRAM = """
 import os, pulumi, pulumi_kubernetes as k8s

@@ -5,14 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from kubernetes_harness import Json, daemon_set, kubeconfig_text, named, until
 
 from components import server_side_api
 from components.server_side_patch import _Provider
 from components.server_side_rollout import _Provider as _Rollout
 from sandbox.kubernetes_client import ApiError, Cluster
+from tests.sandbox.kubernetes_harness import Json, daemon_set, kubeconfig_text, named, until
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 _NOISE = ("resourceVersion", "generation", "managedFields")
 _COUNTER = "deprecated.daemonset.template.generation"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from kubernetes_harness import TOKEN, client, named, until
 
 from ops.render import Registered
 from tests.projects import copy_project, region, write_stack
 from tests.rendered import live_nodes, rendered
+from tests.sandbox.kubernetes_harness import TOKEN, client, named, until
 
-pytest_plugins = ("kubernetes_harness",)
+pytest_plugins = ("tests.sandbox.kubernetes_harness",)
 
 CRDS = Path(__file__).resolve().parents[2] / "sandbox" / "manifests" / "calico-crds.yaml"
 EVERYTHING = {

@@ -8,11 +8,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from plugin_harness import Engine, Refused, State
 
 from sandbox.plugin_api import PluginError
 from sandbox.plugin_values import UNKNOWN, Secret
 from sandbox.tls_plugin import TlsPlugin
+from tests.sandbox.plugin_harness import Engine, Refused, State
 
 
 @pytest.fixture

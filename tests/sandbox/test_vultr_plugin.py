@@ -11,7 +11,6 @@ from typing import Any
 
 import ediri_vultr as vultr
 import pytest
-from plugin_harness import SPEED, Emulator, Engine, Refused, State, SwitchingServer
 
 from sandbox.ca import CertificateAuthority, write_bundle
 from sandbox.cluster_backend import NodeSpec
@@ -21,6 +20,7 @@ from sandbox.plugin_values import UNKNOWN, Secret
 from sandbox.proxy import serve_proxy
 from sandbox.vultr_api import API_KEY, create_app
 from sandbox.vultr_plugin import VultrPlugin
+from tests.sandbox.plugin_harness import SPEED, Emulator, Engine, Refused, State, SwitchingServer
 
 SCHEMA = Path(__file__).parents[2].parent / "shared" / "data" / "pulumi-vultr-schema.json"
 RESOURCES = [
