@@ -11,7 +11,7 @@ from infra.images import LOCK, LockError, load, save
 from infra.inventory import SettingsError
 from infra.inventory import load as load_inventory
 from ops.registry import Registries, RegistryError
-from ops.render import Rendering, render_stack
+from ops.resources import Rendering
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
@@ -100,6 +100,9 @@ def looked_up(
 
 def used_images(project: Path) -> set[str]:
     """name:tag of every image in any region stack's resources. Raises SettingsError."""
+    # The providers' SDKs take two seconds to load, and every other command would wait for them.
+    from ops.render import render_stack
+
     inventory = load_inventory(project)
     found: set[str] = set()
     for stack in inventory.stacks.values():
