@@ -90,6 +90,9 @@ def deploy(
         # An interrupted `up` may have made an object that the state doesn't know; without this the
         # next one fails with "already exists" (pulumi-kubernetes 4.29).
         upsert_existing_objects=True,
+        # All that goes through this provider is ours: what an earlier update made under another
+        # field manager, or somebody edited, is taken back instead of ending in a conflict.
+        enable_patch_force=True,
         # Changed in place: replacing a named object deletes it first, and its readers with it.
         enable_config_map_mutable=True,
         enable_secret_mutable=True,

@@ -47,6 +47,17 @@ def test_a_sandbox_that_was_stopped_goes_on(fleet: Fleet):
     fleet.preview("us", "--expect-no-changes", "--refresh").require()
 
 
+def test_a_destroy_that_protection_stopped_is_mended_by_up(fleet: Fleet):
+    """Pulumi refuses the cluster alone: what is in it leaves the state, and its records go."""
+    ran = fleet.pulumi("us", "destroy", "--yes", "--skip-preview")
+    assert ran.code != 0
+    assert "cannot be deleted" in ran.output
+    assert len(fleet.clusters("edgefleet-us")) == 1
+    fleet.up("us")[0].require()
+    assert sorted(fleet.records("us.example.com").values()) == fleet.addresses("us")
+    fleet.preview("us", "--expect-no-changes", "--refresh").require()
+
+
 def test_a_kept_cluster_is_as_vke_made_it(fleet: Fleet):
     """The cluster is protected; everything of ours goes, and nothing of VKE's."""
     old = "v1.29.8+1"  # from before Vultr had eBPF: no FELIX_BPF* there (vultr.md §3)
