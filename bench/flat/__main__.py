@@ -15,6 +15,8 @@ import pulumi_cloudflare as cloudflare
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
+from components import node_firewall
+from components.node_rules import node_rules
 from components.server_side_patch import ServerSidePatch
 from components.server_side_rollout import Rollout
 from components.vultr_firewall_rules import VultrFirewallRules
@@ -408,6 +410,31 @@ controller = kubernetes.apps.v1.DaemonSet(
         provider=provider,
         deleted_with=cluster,
         depends_on=[account, binding, own_binding, config, ingress_class, rollout],
+    ),
+)
+
+# --- the nodes' own firewall ------------------------------------------------------------------
+table = node_rules(ssh_sources=[], node_networks=["10.0.0.0/8"], pod_networks=["10.244.0.0/16"])
+firewall_files = kubernetes.core.v1.ConfigMap(
+    "flat-node-firewall-files",
+    metadata={"name": node_firewall.NAME, "namespace": "kube-system"},
+    data=node_firewall.config_data(node_firewall.render_table(table, CLOUDFLARE.split(","))),
+    opts=pulumi.ResourceOptions(provider=provider, deleted_with=cluster),
+)
+firewall_labels = {"app.kubernetes.io/name": node_firewall.NAME}
+firewall_spec: Any = {
+    "selector": {"matchLabels": firewall_labels},
+    "template": {
+        "metadata": {"labels": firewall_labels},
+        "spec": node_firewall.pod_spec(node_firewall.NAME, "enforce", node_firewall.IMAGE, 60),
+    },
+}
+kubernetes.apps.v1.DaemonSet(
+    "flat-node-firewall",
+    metadata={"name": node_firewall.NAME, "namespace": "kube-system"},
+    spec=firewall_spec,
+    opts=pulumi.ResourceOptions(
+        provider=provider, deleted_with=cluster, depends_on=[firewall_files]
     ),
 )
 
