@@ -1,7 +1,6 @@
 """What `pulumi up` runs: read the fleet's files, refuse what is wrong, deploy this stack."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ import pulumi
 
 from components import cloudflare_ranges
 from components.cluster import ClusterReader
-from components.vultr_api import VultrApi
+from components.vultr_api import VultrApi, VultrError
 from infra import edge, region
 from infra.adopt import Twins, adopt_orphans
 from infra.cloudflare_api import CloudflareApi, CloudflareError
+from infra.credentials import cloudflare_access, vultr_key
 from infra.edge_guard import edge_refusals
 from infra.guard import refusals
 from infra.inventory import Inventory, SettingsError, Stack, load
@@ -41,15 +41,12 @@ def _deploy(inventory: Inventory, stack: Stack) -> None:
         raise SettingsError(refused)
     adopt_orphans(
         state,
-        Twins(
-            lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")),
-            _cloudflare,
-        ),
+        Twins(_vultr, _cloudflare),
     )
     register(
         inventory,
         stack,
-        lambda: VultrApi(_credential("vultr", "apiKey", "VULTR_API_KEY")),
+        _vultr,
         lambda key: pulumi.Config().require_secret(key),
         state,
     )
@@ -58,6 +55,12 @@ def _deploy(inventory: Inventory, stack: Stack) -> None:
 def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
     if stack.region:
         yield from refusals(stack, state)
+        try:
+            # A key that is refused is told here, in one sentence: met later, by what runs beside
+            # the registrations, it may come with a traceback of whichever task was cut off.
+            _vultr().vpcs()
+        except VultrError as error:
+            yield str(error)
         return
     try:
         yield from edge_refusals(stack, state, _cloudflare)
@@ -65,10 +68,23 @@ def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
         yield f"{stack.file}: edgefleet:edge.blockForeignWorkers: {error}"
 
 
+def _vultr() -> VultrApi:
+    try:
+        return VultrApi(vultr_key(_configured))
+    except RuntimeError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
 def _cloudflare() -> CloudflareApi:
-    return CloudflareApi.from_environment(
-        _credential("cloudflare", "apiToken", "CLOUDFLARE_API_TOKEN")
-    )
+    try:
+        return CloudflareApi.from_environment(cloudflare_access(_configured).token)
+    except RuntimeError as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def _configured(key: str) -> str | None:
+    namespace, _, name = key.partition(":")
+    return pulumi.Config(namespace).get(name)
 
 
 def register(
@@ -97,17 +113,6 @@ def register(
         )
     else:
         edge.deploy(stack, inventory, secret, state)
-
-
-def _credential(namespace: str, key: str, variable: str) -> str:
-    """A credential from where the provider takes it too: secret configuration, or environment."""
-    value = pulumi.Config(namespace).get(key) or os.environ.get(variable)
-    if not value:
-        raise pulumi.RunError(
-            f"No credential for {namespace}: set {variable}, or `pulumi config set --secret "
-            f"{namespace}:{key}`"
-        )
-    return value
 
 
 def _not_from_file(stack: Stack) -> Any:
