@@ -1,10 +1,12 @@
 """Settings, the CA's certificate and secrets, put together for a stack."""
 
+import contextvars
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pulumi.runtime.settings import SETTINGS
 
 from infra.inventory import CA_FILE, SettingsError, load
 from ops.render import UNKNOWN, Rendering, render
@@ -131,6 +133,18 @@ def test_the_header_needs_its_secret_on_both_sides(project: Path):
     scripts = of_type(render(project, "edge"), "cloudflare:index/workersScript:WorkersScript")
     names = {binding["name"] for binding in scripts["edge-script"].inputs["bindings"]}
     assert {"ORIGIN_SECRET", "ORIGIN_SECRET_HEADER"} <= names
+
+
+def test_what_ran_in_the_process_before_changes_no_rendering(project: Path):
+    us(project, originHeader="observe", originSecret=SECURE)
+
+    def after_a_program_that_was_no_preview() -> Rendering:
+        setattr(SETTINGS, "dry_run", False)  # noqa: B010 (no attribute to pyright)
+        return render(project, "us")
+
+    rendering = contextvars.copy_context().run(after_a_program_that_was_no_preview)
+    assert "x_edgefleet_origin" in config_of(rendering)["http-snippets"]
+    assert rendering == render(project, "us")
 
 
 def test_a_secret_in_clear_is_refused_without_being_shown(project: Path):
