@@ -37,7 +37,11 @@ HEALTHY_SECONDS = 0.03
 HEDGE_SECONDS = 1
 SAMPLES = 40
 
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\nhello\n"
+# As from our ingress, which names its region.
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-edge-region: us\r\n"
+    b"content-length: 6\r\n\r\nhello\n"
+)
 REQUEST = (
     f"GET /index.html?page=1 HTTP/1.1\r\nhost: {HOST}\r\n"
     f"cf-test-blob: {literal(DENVER)}\r\n"

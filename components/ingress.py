@@ -65,7 +65,7 @@ class IngressDaemonSetArgs(TypedDict):
     secret of somebody else's with it: NAMESPACE/NAME, or a NAME in the controller's namespace.
     `extra_config` are further keys of the controller's ConfigMap from other components, `files`
     what they refer to: contents by name, below `edge_trust.FOLDER`. `config` are the user's own
-    keys.
+    keys. Answers name `region`.
 
     `custom_resources`: the controller's own kinds (VirtualServer, Policy …), whose definitions
     somebody has to install. `default_class` makes its IngressClass the cluster's default.
@@ -78,6 +78,7 @@ class IngressDaemonSetArgs(TypedDict):
     extra_config: NotRequired[Mapping[str, str]]
     files: NotRequired[pulumi.Input[Mapping[str, str]] | None]
     config: NotRequired[Mapping[str, str]]
+    region: NotRequired[str]
     tuning: NotRequired[Tuning]
     resources: NotRequired[Resources]
     tolerations: NotRequired[Sequence[Mapping[str, str]]]
@@ -103,7 +104,11 @@ class IngressDaemonSet(pulumi.ComponentResource):
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
         tuning: Tuning = args.get("tuning", {})
         data = nginx_config(
-            args["trusted_proxies"], tuning, args.get("extra_config"), args.get("config")
+            args["trusted_proxies"],
+            tuning,
+            args.get("extra_config"),
+            args.get("config"),
+            args.get("region"),
         )
         core = kubernetes.core.v1
         child = pulumi.ResourceOptions(

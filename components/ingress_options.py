@@ -14,6 +14,9 @@ HEALTH_PATH = "/nginx-health"
 """Answered with 200 for any host: the controller's own path, in the default server only, and here
 in every other server too."""
 
+REGION_HEADER = "x-edge-region"
+"""In every answer, the region it is from; edge_worker/forwarding.js."""
+
 READINESS_PORT = 8081
 METRICS_PORT = 9113
 
@@ -65,10 +68,12 @@ def nginx_config(
     tuning: Tuning | None = None,
     extra: Mapping[str, str] | None = None,
     config: Mapping[str, str] | None = None,
+    region: str | None = None,
 ) -> dict[str, str]:
     """The controller's ConfigMap: who the visitor is, and the limits of a busy edge.
 
-    `extra` comes from other components, `config` from the user. Raises IngressMistake.
+    `extra` comes from other components, `config` from the user. Answers say that they are
+    `region`'s. Raises IngressMistake.
     """
     tuning = tuning or {}
     connections = _number(tuning, "worker_connections", 10240, 1, 1_000_000)
@@ -88,6 +93,10 @@ def nginx_config(
         "worker-rlimit-nofile": str(2 * connections + 1024),
         "worker-shutdown-timeout": f"{shutdown_timeout(tuning)}s",
     }
+    if region:
+        # nginx takes it over where a server adds no header of its own. Where one does, the edge's
+        # Worker makes up for it, by a copy of the answer.
+        ours["http-snippets"] = f"add_header {REGION_HEADER} {region} always;"
     if not trusted_proxies:
         raise IngressMistake(
             "trusted_proxies is empty: every visitor would carry Cloudflare's address"

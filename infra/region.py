@@ -146,6 +146,7 @@ def deploy(
             "trusted_proxies": ranges.cidrs,
             "tuning": settings.ingress.tuning.options(),
             "config": settings.ingress.config,
+            "region": settings.region,
             "resources": {
                 "requests": settings.ingress.resources.requests,
                 "limits": settings.ingress.resources.limits,

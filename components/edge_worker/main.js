@@ -30,13 +30,14 @@ function edgeOf(env) {
 const handler = {
   async fetch(visitors, env, ctx) {
     const request = withoutEmptyBody(visitors);
+    const hasBody = request.body !== null;
     const { config, problems, health } = edgeOf(env);
     if (problems.length > 0) {
       log('misconfigured', { problems });
       return pages.misconfigured();
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
-    const passesThrough = request.body === null && !config.strict;
+    const passesThrough = !hasBody && !config.strict;
     if (passesThrough) ctx.passThroughOnException();
     try {
       if (env.HEALTH && health.refreshDue(Date.now())) {
@@ -54,7 +55,7 @@ const handler = {
           health,
         );
       }
-      return await route(request, env, ctx, config, health);
+      return await route(request, hasBody, env, ctx, config, health);
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
@@ -83,25 +84,25 @@ async function refresh(namespace, health) {
 
 /**
  * @param {Request} request
+ * @param {boolean} hasBody
  * @param {Env} env
  * @param {ExecutionContext} ctx
  * @param {Config} config
  * @param {RegionHealth} health
  */
-async function route(request, env, ctx, config, health) {
-  const { method } = request;
-  const hasBody = request.body !== null;
+async function route(request, hasBody, env, ctx, config, health) {
+  const { method, headers: visitors } = request;
   const kind = kindOf(method, hasBody);
-  const visitor = request.headers.get('cf-connecting-ip') ?? '';
+  const visitor = visitors.get('cf-connecting-ip');
   const place = /** @type {Place | undefined} */ (request.cf);
-  const eligible = candidates(config.regions, place, visitor);
+  const eligible = candidates(config.regions, place, visitor ?? '');
   const regions = health.order(eligible.regions, Date.now(), kind === 'safe');
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
     return pages.allDown(eligible.strict);
   }
 
-  const headers = originHeaders(request.headers, env);
+  const headers = originHeaders(visitors, visitor, env);
   const body = hasBody && regions.length > 1 ? await replayableBody(request) : undefined;
   const canRepeat = !hasBody || body !== undefined;
 

@@ -97,6 +97,12 @@ def test_without_trusted_proxies_nobody_is_a_visitor():
         nginx_config([])
 
 
+def test_answers_name_their_region():
+    assert "http-snippets" not in nginx_config(CLOUDFLARE)
+    config = nginx_config(CLOUDFLARE, extra={"http-snippets": "a;"}, region="us")
+    assert config["http-snippets"] == "add_header x-edge-region us always;\na;"
+
+
 def test_further_keys_pass_and_snippets_are_gathered():
     config = nginx_config(
         CLOUDFLARE,

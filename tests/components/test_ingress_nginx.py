@@ -30,7 +30,7 @@ def free_port() -> int:
 class Server:
     def __init__(self, folder: Path) -> None:
         self.port, self.log = free_port(), folder / "access.log"
-        config = nginx_config(["127.0.0.1/32"], {"worker_processes": 1})
+        config = nginx_config(["127.0.0.1/32"], {"worker_processes": 1}, region="us")
         real_ip = "".join(
             f"set_real_ip_from {network};\n" for network in config["set-real-ip-from"].split(",")
         )
@@ -47,6 +47,7 @@ pid {folder}/pid;
 error_log {folder}/error.log notice;
 events {{ worker_connections {config["worker-connections"]}; }}
 http {{
+    {config["http-snippets"]}
     log_format main escape={config["log-format-escaping"]} {lines};
     access_log {self.log} main;
     keepalive_timeout {config["keepalive-timeout"]};
@@ -108,6 +109,13 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_the_health_url_answers_on_any_host(nginx: Server, host: str):
     answer = nginx.get(host)
     assert (answer.status_code, answer.text) == (200, "healthy\n")
+
+
+@pytest.mark.parametrize("path", ["/", HEALTH_PATH])
+@pytest.mark.parametrize("host", ["www.example.com", "unknown.example.net"])
+def test_answers_name_their_region(nginx: Server, host: str, path: str):
+    # Errors too: nobody may be here, the host may be unknown.
+    assert nginx.get(host, path).headers["x-edge-region"] == "us"
 
 
 def test_the_rest_of_a_host_is_its_own(nginx: Server):

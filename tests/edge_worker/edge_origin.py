@@ -172,6 +172,10 @@ class Origin:
             case "/range":
                 headers = {"content-range": "bytes 2-3/10"}
                 return web.Response(status=206, text="23", headers=headers)
+            case "/named":
+                # A list of names, as nginx answers where what is behind it names one as well.
+                names = [*request.query.getall("by", []), self.name]
+                return web.Response(headers=[("x-edge-region", name) for name in names])
             case "/empty":
                 return web.Response(status=204)
             case "/cookies":

@@ -109,6 +109,17 @@ def test_forged_edge_headers_are_dropped(edge: Edge, origins: Regions) -> None:
         assert "x-mine" in headers
 
 
+def test_a_region_names_itself(start_edge: Callable[..., Edge], origins: Regions) -> None:
+    edge = start_edge()
+    assert edge.request("/named", DENVER).headers["x-edge-region"] == "us"
+    # Whatever names another region, or several.
+    assert edge.request("/named?by=eu", DENVER).headers["x-edge-region"] == "us"
+    origins["us"].fail("status", status=521, times=1)
+    response = edge.request("/named", DENVER)
+    assert response.headers["x-edge-region"] == "eu"
+    assert response.headers["x-edge-attempts"] == "2"
+
+
 def test_secret_header_for_the_origin(start_edge: Callable[..., Edge], origins: Regions) -> None:
     edge = start_edge(ORIGIN_SECRET="s3cret", ORIGIN_SECRET_HEADER="x-edge-secret")
     response = edge.request("/", DENVER, headers={"x-edge-secret": "forged"})
