@@ -1,7 +1,7 @@
 """The component library: takes Inputs, knows no stack, no file and no environment variable.
 
 Each component is usable alone; what lives in a cluster needs its kubeconfig, whoever made it:
-`CalicoDataplane` and `ServerSidePatch` take it as an argument, the others take a
+`CalicoDataplane`, `HostEndpoints` and `ServerSidePatch` take it as an argument, the others take a
 `pulumi_kubernetes.Provider` by their options. What isn't named here may change at any time.
 """
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from components.cluster import VkeCluster
     from components.edge_router import EdgeRouter
     from components.edge_table import EdgeMistake
+    from components.host_endpoints import HostEndpoints
+    from components.host_protection import CalicoHostProtection
     from components.ingress import IngressDaemonSet
     from components.ingress_keys import IngressMistake
     from components.network_policy import NetworkBaseline, PolicyMistake
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CalicoDataplane": "calico",
+    "CalicoHostProtection": "host_protection",
     "CalicoMistake": "calico_options",
     "CloudFirewall": "cloud_firewall",
     "EdgeMistake": "edge_table",
     "EdgeRouter": "edge_router",
+    "HostEndpoints": "host_endpoints",
     "IngressDaemonSet": "ingress",
     "IngressMistake": "ingress_keys",
     "NetworkBaseline": "network_policy",
@@ -46,10 +50,12 @@ _HOMES = {
 
 __all__ = [
     "CalicoDataplane",
+    "CalicoHostProtection",
     "CalicoMistake",
     "CloudFirewall",
     "EdgeMistake",
     "EdgeRouter",
+    "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
     "NetworkBaseline",

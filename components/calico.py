@@ -20,6 +20,7 @@ from components.calico_options import (
     felix_environment,
     felix_spec,
     images,
+    ipv6_environment,
     pool_spec,
     services_endpoint,
 )
@@ -145,7 +146,8 @@ class CalicoDataplane(pulumi.ComponentResource):
                     "fields": {"spec": spec},
                 },
             )
-        env = dict(environment)
+        ipv6 = ipv6_environment(args)
+        env = {name: value for name, value in environment.items() if name not in ipv6}
         if method := args.get("autodetection"):
             env["IP_AUTODETECTION_METHOD"] = method
         calico_node: Any = {
@@ -161,11 +163,20 @@ class CalicoDataplane(pulumi.ComponentResource):
             fields["init_containers"] = {key: {"image": value} for key, value in inits.items()}
         if annotations:
             fields["template_annotations"] = annotations
-        felix = patch("felix", fields)
+        patched = [patch("felix", fields)]
+        if ipv6:
+            policed = {
+                **calico_node,
+                "containers": {"calico-node": {"env": ipv6}},
+                "field_manager": "edgefleet-ipv6",
+                # Calico's own manifest says false: that it shall not is what the option asks for.
+                "force": True,
+            }
+            patched.append(patch("ipv6", policed))
         awaited: Any = {
             **calico_node,
             "kubeconfig": kubeconfig,
-            "generation": felix.generation,
+            "generation": pulumi.Output.all(*(made.generation for made in patched)).apply(max),
         }
         Rollout(f"{name}-rollout", awaited, child)
         self.environment = pulumi.Output.from_input(environment)

@@ -24,6 +24,7 @@ REGISTRY = "quay.io/calico"
 _AUTODETECTION = re.compile(
     r"first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidrs?)=\S+"
 )
+_DUAL_STACK_EBPF = (3, 28)  # projectcalico/calico#8509
 _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
 
@@ -44,6 +45,9 @@ class CalicoOptions(TypedDict):
     `encapsulation`, `nat_outgoing`: of the address pool `ip_pool`. `mtu` is of the pods'
     interfaces, in bytes; with eBPF the network card's less 50. `autodetection` is how a node finds
     its own address (IP_AUTODETECTION_METHOD).
+
+    `ipv6` has felix police IPv6, whoever has set FELIX_IPV6SUPPORT to what: Calico's own manifest
+    says false. It gives pods no IPv6.
     """
 
     dataplane: NotRequired[Dataplane]
@@ -61,6 +65,7 @@ class CalicoOptions(TypedDict):
     nat_outgoing: NotRequired[bool | None]
     mtu: NotRequired[int | None]
     autodetection: NotRequired[str | None]
+    ipv6: NotRequired[bool]
 
 
 class CalicoMistake(ValueError):
@@ -84,8 +89,9 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     """
     options = options or {}
     refuse(options)
+    policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
     if options.get("dataplane", "ebpf") == "iptables":
-        return {"FELIX_BPFENABLED": "false"}
+        return {"FELIX_BPFENABLED": "false", **policed}
     cleanup = options.get("kube_proxy_cleanup")
     if cleanup is None:
         cleanup = options.get("kube_proxy", "absent") != "left"
@@ -96,6 +102,7 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
         "FELIX_BPFHOSTNETWORKEDNATWITHOUTCTLB": "Disabled",
         "FELIX_BPFKUBEPROXYIPTABLESCLEANUPENABLED": str(cleanup).lower(),
         **_bpf(options),
+        **policed,
     }
     if options.get("kube_proxy") == "left":
         # felix's own health server for services would take kube-proxy's port 10256.
@@ -112,7 +119,8 @@ def refuse(options: CalicoOptions) -> None:
 def _mistakes(options: CalicoOptions) -> list[str]:
     found = []
     kube_proxy = options.get("kube_proxy", "absent")
-    if options.get("dataplane", "ebpf") == "iptables":
+    kind = options.get("dataplane", "ebpf")
+    if kind == "iptables":
         found += [
             f"{name}={value} means nothing with dataplane iptables: leave it out"
             for name, value in _bpf(options).items()
@@ -159,9 +167,27 @@ def _mistakes(options: CalicoOptions) -> list[str]:
     version = options.get("version")
     if version is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", version):
         found.append(f"version {version!r}: a release of Calico, like v3.32.1")
+    elif version and options.get("ipv6") and kind == "ebpf" and _old(version):
+        found.append(
+            f"ipv6 with dataplane ebpf and version {version}: before v3.28 Calico's eBPF polices "
+            "one family only. Say a newer version"
+        )
     if version is None and (options.get("registry") or options.get("init_containers")):
         found.append("registry and init_containers mean nothing without version")
     return found
+
+
+def _old(version: str) -> bool:
+    return tuple(map(int, version.removeprefix("v").split("."))) < _DUAL_STACK_EBPF
+
+
+def ipv6_environment(options: CalicoOptions) -> dict[str, str]:
+    """calico-node's variables by which IPv6 is policed. felix's eBPF has to know a node's address
+    of a family before it attaches the programs for it (projectcalico/calico#12688), and lets the
+    family's packets in until then (#8556); so calico-node looks for the address."""
+    if not options.get("ipv6"):
+        return {}
+    return {"FELIX_IPV6SUPPORT": "true", "IP6": "autodetect"}
 
 
 def images(options: CalicoOptions) -> tuple[dict[str, str], dict[str, str]]:

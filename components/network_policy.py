@@ -7,22 +7,20 @@ encapsulation the Calico variant is the one that works: its host endpoints know 
 NetworkPolicy itself never applies to pods on the host's network (calico-ingress.md §3).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.server_side_patch import ServerSidePatch
+from components.calico_policy import HOST_ENDPOINTS, TIER, global_policy
+from components.host_endpoints import HostEndpoints
 
 PROTECTED = frozenset(["kube-system", "kube-public", "kube-node-lease", "calico-system"])
 """Namespaces whose own traffic keeps the cluster alive."""
 DNS = {"namespace": "kube-system", "label": "k8s-app", "value": "kube-dns"}
-HOST_ENDPOINTS = "projectcalico.org/created-by == 'calico-kube-controllers'"
-"""The nodes, as host endpoints that Calico's controllers make and keep."""
 ORDER = 1000.0
-TIER = "default"
 
 
 class PolicyMistake(ValueError):
@@ -33,10 +31,9 @@ class NetworkBaselineArgs(TypedDict):
     """`namespaces` are denied by default; they have to exist.
 
     `variant` "kubernetes" makes NetworkPolicies, and needs the nodes' addresses (`sources`, CIDRs,
-    tunnel addresses included); "calico" one GlobalNetworkPolicy, whose sources are host endpoints
-    that `ingress_selector` selects. Unless it is given, Calico is told to make those for all nodes,
-    by `kubeconfig`. `order` and `tier` place the policy among others of Calico's: the lower order
-    goes first.
+    tunnel addresses included); "calico" one GlobalNetworkPolicy, whose sources are the nodes'
+    `host_endpoints`, or others that `ingress_selector` selects. `order` and `tier` place the policy
+    among others of Calico's: the lower order goes first.
     """
 
     namespaces: Sequence[str]
@@ -45,8 +42,7 @@ class NetworkBaselineArgs(TypedDict):
     ingress_selector: NotRequired[str | None]
     order: NotRequired[float]
     tier: NotRequired[str]
-    kubeconfig: NotRequired[pulumi.Input[str]]
-    force: NotRequired[bool]
+    host_endpoints: NotRequired[HostEndpoints | None]
 
 
 def checked(namespaces: Sequence[str]) -> list[str]:
@@ -173,40 +169,19 @@ class NetworkBaseline(pulumi.ComponentResource):
         args: NetworkBaselineArgs,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        before: list[pulumi.Resource] = []
-        selector = args.get("ingress_selector")
-        if selector is None:
-            if "kubeconfig" not in args:
-                raise PolicyMistake(
-                    "kubeconfig: is needed to have Calico make host endpoints, unless "
-                    "ingress_selector selects some that are there"
-                )
-            created = {
-                "spec": {"controllers": {"node": {"hostEndpoint": {"autoCreate": "Enabled"}}}}
-            }
-            before.append(
-                ServerSidePatch(
-                    f"{name}-host-endpoints",
-                    {
-                        "kubeconfig": args["kubeconfig"],
-                        "kind": "KubeControllersConfiguration",
-                        "object_name": "default",
-                        "fields": created,
-                        "force": args.get("force", False),
-                    },
-                    opts,
-                )
+        selector, endpoints = args.get("ingress_selector"), args.get("host_endpoints")
+        if selector is None and endpoints is None:
+            raise PolicyMistake(
+                "host_endpoints: the nodes' are needed, unless ingress_selector selects some that "
+                "are there"
             )
         tier = args.get("tier", TIER)
-        spec: Mapping[str, Any] = calico_policy(
-            namespaces, selector or HOST_ENDPOINTS, args.get("order", ORDER), tier
-        )
-        kubernetes.apiextensions.CustomResource(
+        spec = calico_policy(namespaces, selector or HOST_ENDPOINTS, args.get("order", ORDER), tier)
+        after = pulumi.ResourceOptions(depends_on=[endpoints] if endpoints else [])
+        global_policy(
             f"{name}-policy",
-            api_version="crd.projectcalico.org/v1",
-            kind="GlobalNetworkPolicy",
-            # Calico's own name of a policy in its store has the tier in front.
-            metadata={"name": f"{tier}.edgefleet-baseline"},
-            spec=spec,
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before)),
+            "edgefleet-baseline",
+            spec,
+            pulumi.ResourceOptions.merge(opts, after),
+            tier,
         )

@@ -12,7 +12,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.node_rules import Rule
+from components.node_rules import Rule, check_web_ports
 from components.ufw_rules import iptables_block, ufw_rules
 
 Mode = Literal["enforce", "observe", "remove"]
@@ -56,7 +56,7 @@ def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
     alone. Raises ValueError for a table that admits anybody else to these, or nobody at all.
     """
     rules = list(rules)
-    web = _web_ports(rules)
+    web = ",".join(map(str, check_web_ports(rules)))
     lines = [f"web\t{web}"]
     for rule in ufw_rules(rules, cloudflare):
         comment = f"{rule.comment.encode().hex()}\t{rule.comment}"
@@ -193,25 +193,3 @@ class NodeFirewall(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs({})
-
-
-def _web_ports(rules: Sequence[Rule]) -> str:
-    cloudflare = [rule for rule in rules if rule.source == "cloudflare"]
-    if len(cloudflare) != 1:
-        raise ValueError(f"{len(cloudflare)} rules for Cloudflare in the table: one belongs there.")
-    web = {port for low, high in cloudflare[0].ports for port in range(low, high + 1)}
-    if not web:
-        raise ValueError(f"Rule {cloudflare[0].name} names no ports: 443 at least belongs there.")
-    for rule in rules:
-        if rule.source == "cloudflare" or rule.protocol not in ("tcp", "any"):
-            continue
-        if rule.routed_to is not None:
-            continue
-        ranges = rule.ports or ((1, 65535),)
-        for port in sorted(web):
-            if any(low <= port <= high for low, high in ranges):
-                raise ValueError(
-                    f"Rule {rule.name} admits {', '.join(rule.source)} to port {port}, which is "
-                    "Cloudflare's alone."
-                )
-    return ",".join(str(port) for port in sorted(web))

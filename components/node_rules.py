@@ -1,8 +1,8 @@
-"""Who may reach which port of a node, and why: one table, two renderings.
+"""Who may reach which port of a node, and why: one table, three renderings.
 
 `node_rules()` makes the table. `vultr_rules()` says it as rules of a Vultr firewall group,
-`ufw_rules.py` says it for the firewall on the node. What the table doesn't name is dropped by both:
-their default policy is to deny.
+`ufw_rules.py` says it for the firewall on the node, `calico_rules.py` as policies of Calico's. What
+the table doesn't name is dropped by all of them.
 """
 
 import re
@@ -106,7 +106,7 @@ def node_rules(
             "other. Name the VPC's network, or the nodes' addresses."
         )
     web = tuple((port, port) for port in sorted(web_ports))
-    private = _without((1024, 65535), [NODE_PORTS, (ssh_port, ssh_port), *web])
+    private = without((1024, 65535), [NODE_PORTS, (ssh_port, ssh_port), *web])
     inside = "kubelet, Typha and hostNetwork services of this cluster"
     rules = [
         Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
@@ -200,6 +200,32 @@ def check_rule_limit(rules: dict[str, VultrRule], limit: int = VULTR_RULE_LIMIT)
     )
 
 
+def check_web_ports(rules: Sequence[Rule]) -> list[int]:
+    """The ports that are Cloudflare's alone.
+
+    Raises ValueError for a table that admits anybody else to these, or nobody at all.
+    """
+    cloudflare = [rule for rule in rules if rule.source == "cloudflare"]
+    if len(cloudflare) != 1:
+        raise ValueError(f"{len(cloudflare)} rules for Cloudflare in the table: one belongs there.")
+    web = {port for low, high in cloudflare[0].ports for port in range(low, high + 1)}
+    if not web:
+        raise ValueError(f"Rule {cloudflare[0].name} names no ports: 443 at least belongs there.")
+    for rule in rules:
+        if rule.source == "cloudflare" or rule.protocol not in ("tcp", "any"):
+            continue
+        if rule.routed_to is not None:
+            continue
+        ranges = rule.ports or ((1, 65535),)
+        for port in sorted(web):
+            if any(low <= port <= high for low, high in ranges):
+                raise ValueError(
+                    f"Rule {rule.name} admits {', '.join(rule.source)} to port {port}, which is "
+                    "Cloudflare's alone."
+                )
+    return sorted(web)
+
+
 def _networks(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:
     for cidr in cidrs:
         try:
@@ -211,11 +237,14 @@ def _networks(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(ip_network(cidr)) for cidr in cidrs)
 
 
-def _without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> Ports:
+def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> Ports:
+    """What of an inclusive range of ports is in none of `holes`."""
     ranges, start = [], whole[0]
     for low, high in sorted(holes):
         if high < start:
             continue
+        if low > whole[1]:
+            break
         if low > start:
             ranges.append((start, low - 1))
         start = high + 1

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import urllib3
 import yaml
@@ -17,7 +17,8 @@ from components.server_side_plan import where
 APPEAR_SECONDS = 300
 ROLLOUT_SECONDS = 600
 _POLL_SECONDS = 1.0
-_TRIES = 5
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between attempts at changing an object that others change too."""
 _RESOURCES = {
     "ConfigMap": ("v1", "configmaps"),
     "DaemonSet": ("apps/v1", "daemonsets"),
@@ -29,6 +30,7 @@ _RESOURCES = {
         "kubecontrollersconfigurations",
     ),
 }
+_Answer = TypeVar("_Answer")
 KINDS = tuple(_RESOURCES)
 """Kinds that can be patched."""
 
@@ -114,11 +116,13 @@ class ServerObject:
         query = [("fieldManager", manager), ("fieldValidation", "Strict")]
         query += [("force", "true")] * force + [("dryRun", "All")] * dry_run
         content = body(self.identity, fields, present)
-        return self._call("PATCH", self._path, query, content, "application/apply-patch+yaml")
+        kind = "application/apply-patch+yaml"
+        return _unhurried(lambda: self._call("PATCH", self._path, query, content, kind))
 
     def hand_back(self, manager: str, back: Mapping[Path, Iterable[tuple[str, str]]]) -> None:
         """Make former owners own the paths of `back` again. No value changes."""
-        for attempt in range(_TRIES):
+
+        def once() -> None:
             obj = self.get()
             if obj is None or not back:
                 return
@@ -126,14 +130,10 @@ class ServerObject:
             # The version makes sure that nothing changed since it was read.
             version = obj["metadata"]["resourceVersion"]
             patch = {"metadata": {"resourceVersion": version, "managedFields": managed or [{}]}}
-            try:
-                query = [("fieldManager", manager)]
-                self._call("PATCH", self._path, query, patch, "application/merge-patch+json")
-            except Refused as refused:
-                if refused.status != 409 or attempt == _TRIES - 1:
-                    raise
-            else:
-                return
+            query = [("fieldManager", manager)]
+            self._call("PATCH", self._path, query, patch, "application/merge-patch+json")
+
+        _unhurried(once)
 
     def delete(self) -> None:
         """Delete the object; what is gone already is no error."""
@@ -142,6 +142,10 @@ class ServerObject:
         except Refused as refused:
             if refused.status != 404:
                 raise
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """The objects that the API server lists at `path`."""
+        return self._call("GET", path)["items"]
 
     def pods(self, obj: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The pods of a workload."""
@@ -184,6 +188,19 @@ class ServerObject:
         if not 200 <= status < 300:
             raise Refused(status, answer)
         return answer
+
+
+def _unhurried(request: Callable[[], _Answer]) -> _Answer:
+    """Again, where the object changed meanwhile: the status of a DaemonSet that rolls does, several
+    times a second. A conflict about who owns a field has causes, and stays one."""
+    for pause in _PAUSES:
+        try:
+            return request()
+        except Refused as refused:
+            if refused.status != 409 or (refused.answer.get("details") or {}).get("causes"):
+                raise
+        time.sleep(pause)
+    return request()
 
 
 def _object(data: bytes | str) -> dict[str, Any]:

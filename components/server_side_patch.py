@@ -52,7 +52,8 @@ class ServerSidePatchArgs(TypedDict):
 
     `containers` and `init_containers` map the name of an existing container to its fields.
     `tolerations` and `node_selector` are taken whole: the API server knows no parts of them.
-    `fields` is a part of the object, where it has no lists: `{"spec": {"vxlanMode": "Always"}}`.
+    `fields` is a part of the object, `{"spec": {"vxlanMode": "Always"}}`; a list in it is taken
+    whole, which fits lists without merge keys.
 
     With `force`, fields that another field manager holds with another value are taken over;
     without, the preview fails and names the manager. `create_missing` makes the object where there

@@ -117,6 +117,11 @@ class NetworkPolicy(Strict):
     order: int = 1000
     tier: str = "default"
 
+    @property
+    def by_host_endpoints(self) -> bool:
+        """Whether the ingress is known by the nodes' automatic host endpoints."""
+        return bool(self.namespaces) and self.variant == "calico" and not self.ingress_selector
+
     @model_validator(mode="after")
     def _served(self) -> "NetworkPolicy":
         if self.namespaces and self.variant == "kubernetes":

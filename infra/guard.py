@@ -14,6 +14,7 @@ from infra.state import StackState
 CLUSTER = "vultr:index/kubernetes:Kubernetes"
 POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
 VPC = "vultr:index/vpc:Vpc"
+DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 
 
 def refusals(stack: Stack, state: StackState) -> Iterator[str]:
@@ -27,6 +28,7 @@ def refusals(stack: Stack, state: StackState) -> Iterator[str]:
     yield from _replacements(where, cluster, made)
     yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))
     yield from _first_pool(where, cluster.pools[0], made.get("nodePools") or {})
+    yield from _ufw_left_behind(stack, state)
     further = state.of_type(POOL)
     for index, pool in enumerate(cluster.pools[1:], start=1):
         known = further.get(f"{stack.name}-pool-{pool.label}")
@@ -72,6 +74,22 @@ def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str
         )
     elif made.get("plan") != pool.plan:
         yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")))
+
+
+def _ufw_left_behind(stack: Stack, state: StackState) -> Iterator[str]:
+    assert stack.region
+    firewall = stack.region.firewall
+    keeper = state.of_type(DAEMON_SET).get(f"{stack.name}-node-firewall-daemon-set")
+    if keeper is None or not firewall.by_calico or firewall.ufw_mode:
+        return
+    (container,) = keeper["spec"]["template"]["spec"]["containers"]
+    if container["args"][0] == "enforce":
+        yield (
+            f"{stack.file}: edgefleet:firewall.hostProtection: 'calico': the nodes' ufw holds "
+            "edgefleet's rules, which would stay and which nobody would keep up to date. "
+            "`hostProtection: both` keeps both. To leave ufw behind, say `node: remove` beside "
+            "hostProtection: calico, `pulumi up`, and take that out again"
+        )
 
 
 def _plan_change(where: str, pool: Pool, old: str) -> str:

@@ -9,6 +9,8 @@ from components.calico import CalicoDataplane
 from components.cloud_firewall import CloudFirewall
 from components.cloudflare_ranges import CloudflareRanges
 from components.cluster import ClusterReader, VkeCluster
+from components.host_endpoints import HostEndpoints
+from components.host_protection import CalicoHostProtection
 from components.ingress import Canary, Certificate, IngressDaemonSet
 from components.network_policy import NetworkBaseline
 from components.node_firewall import IMAGE as NODE_FIREWALL_IMAGE
@@ -103,7 +105,7 @@ def deploy(
     calico = CalicoDataplane(
         f"{name}-calico",
         {
-            **settings.calico.options(),
+            **settings.calico_options(),
             "kubeconfig": cluster.kubeconfig,
             "api_endpoint": settings.calico.api_endpoint,
             "digests": digests,
@@ -111,20 +113,46 @@ def deploy(
         },
         with_cluster,
     )
+    after_calico = pulumi.ResourceOptions.merge(
+        in_cluster, pulumi.ResourceOptions(depends_on=[calico])
+    )
+    policy = settings.network_policy
+    host_endpoints = None
+    if settings.firewall.by_calico or policy.by_host_endpoints:
+        host_endpoints = HostEndpoints(
+            f"{name}-host-endpoints",
+            {"kubeconfig": cluster.kubeconfig},
+            after_calico,
+        )
+    # Before anything listens on a host port.
     needed: list[pulumi.Resource] = [calico]
-    if settings.firewall.node != "off":
-        # Before anything listens on a host port.
+    if host_endpoints and settings.firewall.by_calico:
+        needed.append(
+            CalicoHostProtection(
+                f"{name}-host-protection",
+                {
+                    "rules": node_table(stack),
+                    "cloudflare": ranges.cidrs,
+                    "host_endpoints": host_endpoints,
+                    "kubeconfig": cluster.kubeconfig,
+                    "force": settings.calico.force,
+                },
+                after_calico,
+            )
+        )
+    if mode := settings.firewall.ufw_mode:
         needed.append(
             NodeFirewall(
                 f"{name}-node-firewall",
                 {
                     "rules": node_table(stack),
                     "cloudflare": ranges.cidrs,
-                    "mode": settings.firewall.node,
+                    "mode": mode,
                     "image": pinned(NODE_FIREWALL_IMAGE, digests),
                 },
+                # Where Calico takes over, ufw's rules go after its own have come.
                 pulumi.ResourceOptions.merge(
-                    in_cluster, pulumi.ResourceOptions(depends_on=[calico])
+                    in_cluster, pulumi.ResourceOptions(depends_on=list(needed))
                 ),
             )
         )
@@ -162,7 +190,6 @@ def deploy(
         },
         pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=needed)),
     )
-    policy = settings.network_policy
     if policy.namespaces:
         NetworkBaseline(
             f"{name}-policy",
@@ -173,10 +200,9 @@ def deploy(
                 "ingress_selector": policy.ingress_selector,
                 "order": policy.order,
                 "tier": policy.tier,
-                "kubeconfig": cluster.kubeconfig,
-                "force": settings.calico.force,
+                "host_endpoints": host_endpoints if policy.by_host_endpoints else None,
             },
-            pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[calico])),
+            after_calico,
         )
     RegionalDns(
         f"{name}-dns",

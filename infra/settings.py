@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from components.calico_options import CalicoMistake, CalicoOptions, refuse
 from infra.dataplane_settings import Calico, Ingress, NetworkPolicy
 from infra.edge_settings import Routing
 from infra.strict import Strict as _Strict
@@ -139,9 +140,10 @@ class Firewall(_Strict):
     `source`: "cloudflare" lets Vultr keep Cloudflare's ranges up to date, "explicit" spells out the
     pinned ones, with which a group is full at two ports: name 443 alone in `web_ports`. SSH is
     closed but for `admin_cidrs`. `node` is what happens to the node's own ufw: kept in step, only
-    compared, put back as it was found, or left alone. `node_networks` are the nodes' private
-    networks: the VPC's, where the stack names one, else the range that Vultr takes VPCs from.
-    `pod_networks` is the cluster's subnet.
+    compared, put back as it was found, or left alone. `host_protection` says who enforces the table
+    on the node: its ufw, Calico, or both; with `node` off nobody does. `node_networks` are the
+    nodes' private networks: the VPC's, where the stack names one, else the range that Vultr takes
+    VPCs from. `pod_networks` is the cluster's subnet.
     """
 
     source: Literal["cloudflare", "explicit"] = "cloudflare"
@@ -149,8 +151,36 @@ class Firewall(_Strict):
     admin_cidrs: list[Annotated[Network, AfterValidator(_somebody)]] = Field(default=[])
     ssh_port: int = Field(default=22, ge=1, le=65535)
     node: Literal["enforce", "observe", "remove", "off"] = "enforce"
+    host_protection: Literal["ufw", "calico", "both"] = "ufw"
     node_networks: list[Network] | None = Field(default=None, min_length=1)
     pod_networks: list[Network] = Field(default=["10.244.0.0/16"], min_length=1)
+
+    @property
+    def by_calico(self) -> bool:
+        """Whether Calico enforces the table on the nodes."""
+        return self.node != "off" and self.host_protection != "ufw"
+
+    @property
+    def ufw_mode(self) -> Literal["enforce", "observe", "remove"] | None:
+        """What happens to the nodes' ufw, if anything does."""
+        if self.node == "off" or (self.host_protection == "calico" and self.node == "enforce"):
+            return None
+        return self.node
+
+    @model_validator(mode="after")
+    def _host_protection_goes_with_node(self) -> "Firewall":
+        if self.by_calico and self.node == "observe":
+            raise ValueError(
+                f"hostProtection {self.host_protection} with node observe: Calico's policies for "
+                "nodes can't be watched without being enforced. Say node: enforce, or observe "
+                "with hostProtection ufw"
+            )
+        if self.host_protection == "both" and self.node == "remove":
+            raise ValueError(
+                "hostProtection both with node remove: the one keeps ufw's rules, the other takes "
+                "them out. Say hostProtection: calico to leave ufw behind"
+            )
+        return self
 
 
 class Tls(_Strict):
@@ -189,6 +219,33 @@ class RegionStack(_Strict):
     network_policy: NetworkPolicy = NetworkPolicy()
     routing: Routing | None = None
     drain: bool = False
+
+    def calico_options(self) -> CalicoOptions:
+        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""
+        return {**self.calico.options(), "ipv6": self.firewall.by_calico}
+
+    @model_validator(mode="after")
+    def _calico_can_protect(self) -> "RegionStack":
+        try:
+            refuse(self.calico_options())
+        except CalicoMistake as mistake:
+            raise ValueError(
+                f"firewall.hostProtection: {self.firewall.host_protection!r}: {mistake}"
+            ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_goes_round_ufw(self) -> "RegionStack":
+        by_ufw_alone = self.firewall.ufw_mode == "enforce" and not self.firewall.by_calico
+        by_iptables = self.calico.dataplane == "iptables"
+        if by_ufw_alone and by_iptables and self.network_policy.by_host_endpoints:
+            raise ValueError(
+                "networkPolicy.variant: 'calico' with calico.dataplane iptables and "
+                "firewall.hostProtection ufw: the host endpoints that it needs allow everything, "
+                "and Calico accepts it before ufw is asked. Say hostProtection: both, or variant: "
+                "kubernetes"
+            )
+        return self
 
 
 class FleetValues(_Strict):

@@ -31,6 +31,9 @@ _PATHS = {
     "customresourcedefinitions",
     ("crd.projectcalico.org/v1", "FelixConfiguration"): "apis/crd.projectcalico.org/v1/"
     "felixconfigurations",
+    ("crd.projectcalico.org/v1", "HostEndpoint"): "apis/crd.projectcalico.org/v1/hostendpoints",
+    ("crd.projectcalico.org/v1", "KubeControllersConfiguration"): "apis/crd.projectcalico.org/v1/"
+    "kubecontrollersconfigurations",
     ("crd.projectcalico.org/v1", "IPPool"): "apis/crd.projectcalico.org/v1/ippools",
     ("crd.projectcalico.org/v1", "ClusterInformation"): "apis/crd.projectcalico.org/v1/"
     "clusterinformations",

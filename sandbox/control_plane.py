@@ -18,6 +18,7 @@ from sandbox import seed
 from sandbox.cluster_api import ApiError, ClusterApi
 from sandbox.cluster_backend import ClusterBackend, NodeSpec
 from sandbox.cluster_pki import kubeconfig, make_pki
+from sandbox.host_endpoints import keep_host_endpoints
 from sandbox.processes import Child, Processes, ProcessFailed, free_port
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -159,7 +160,8 @@ class ControlPlanes(ClusterBackend):
         ]
 
     def revive(self) -> None:
-        """Start again what has ended or failed; to be called every second or so."""
+        """Start again what has ended or failed, and do what Calico's controllers would; to be
+        called every second or so."""
         if self._etcd and self._etcd.exit_code() is not None:
             self._say("etcd ended; starting it again")
             self._start_etcd()
@@ -172,6 +174,8 @@ class ControlPlanes(ClusterBackend):
             elif cluster.error and time.monotonic() > cluster.retry_at:
                 cluster.retry_at = time.monotonic() + _RETRY_SECONDS
                 self._background(cluster, self._boot)
+            elif cluster.ready.is_set():
+                self._background(cluster, self._control)
 
     def stop(self) -> None:
         """Stop all processes; clusters come back with the next start."""
@@ -262,11 +266,19 @@ class ControlPlanes(ClusterBackend):
         )
 
     def _sync(self, cluster: _Cluster) -> None:
-        if cluster.stopping or cluster.nodes is None or not cluster.ready.is_set():
+        if (nodes := cluster.nodes) is not None:
+            self._ask(cluster, lambda api: seed.sync_nodes(api, nodes, cluster.record.version))
+
+    def _control(self, cluster: _Cluster) -> None:
+        with contextlib.suppress(ApiError):  # Tried again within a second.
+            self._ask(cluster, keep_host_endpoints)
+
+    def _ask(self, cluster: _Cluster, work: Callable[[ClusterApi], None]) -> None:
+        if cluster.stopping or not cluster.ready.is_set():
             return
         api = ClusterApi(cluster.record.port, cluster.pki)
         try:
-            seed.sync_nodes(api, cluster.nodes, cluster.record.version)
+            work(api)
         finally:
             api.close()
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from sandbox import host_endpoints
 from sandbox.cluster_api import ApiError, ClusterApi, Object
 from sandbox.cluster_backend import NodeSpec
 
@@ -176,6 +177,7 @@ def seed(api: ClusterApi, version: str, endpoint: str) -> None:
             each.result()
     for obj in calico_defaults(version):
         _apply_when_served(api, obj)
+    _apply_when_served(api, host_endpoints.configuration(), host_endpoints.MANAGER)
 
 
 def sync_nodes(api: ClusterApi, nodes: Sequence[NodeSpec], version: str) -> None:
@@ -226,12 +228,12 @@ def _add_labels_and_taints(
         api.merge(f"api/v1/nodes/{found['metadata']['name']}", patch, CLOUD_MANAGER)
 
 
-def _apply_when_served(api: ClusterApi, obj: Object) -> None:
+def _apply_when_served(api: ClusterApi, obj: Object, manager: str = "calico-node") -> None:
     """Apply a custom resource; its definition is served a moment after it is made."""
     deadline = time.monotonic() + _SERVED_WITHIN_SECONDS
     while True:
         try:
-            api.apply(obj, "calico-node")
+            api.apply(obj, manager)
         except ApiError as error:
             if error.status != 404 or time.monotonic() > deadline:
                 raise

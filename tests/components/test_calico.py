@@ -38,6 +38,8 @@ def test_the_baseline():
     ("given", "changed"),
     [
         ({"dataplane": "iptables"}, {"FELIX_BPFENABLED": "false"}),
+        ({"ipv6": True}, {"FELIX_IPV6SUPPORT": "true"}),
+        ({"ipv6": False}, {}),
         ({"external_service_mode": "DSR"}, {"FELIX_BPFEXTERNALSERVICEMODE": "DSR"}),
         (
             {"connect_time_load_balancing": "TCP", "host_networked_nat_without_ctlb": "Enabled"},
@@ -77,6 +79,7 @@ def test_each_option_sets_its_variables(given: dict[str, Any], changed: dict[str
         ({"mtu": 9001}, "between 1280"),
         ({"autodetection": "eth0"}, "one of first-found"),
         ({"version": "3.32.1"}, "like v3.32.1"),
+        ({"ipv6": True, "version": "v3.27.4"}, "before v3.28 Calico's eBPF polices one family"),
         ({"registry": "example.com/calico"}, "without version"),
         ({"init_containers": {"install-cni": "cni"}}, "without version"),
     ],
@@ -92,6 +95,9 @@ def test_what_does_not_go_together_is_refused(given: dict[str, Any], why: str):
         {"dataplane": "iptables", "encapsulation": "ipip"},
         {"autodetection": "can-reach=192.0.2.1"},
         {"mtu": 1450, "version": "v3.32.1"},
+        {"ipv6": True, "version": "v3.28.0"},
+        {"ipv6": True, "version": "v3.27.4", "dataplane": "iptables"},
+        {"version": "v3.27.4"},
     ],
 )
 def test_what_goes_together_is_not(given: dict[str, Any]):

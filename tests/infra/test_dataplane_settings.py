@@ -46,6 +46,26 @@ def refusal(folder: Path, **config: Any) -> str:
             "`latest` is another image tomorrow",
         ),
         (
+            {"firewall": {"hostProtection": "calico", "node": "observe"}},
+            "edgefleet:firewall: hostProtection calico with node observe: Calico's policies for",
+        ),
+        (
+            {"firewall": {"hostProtection": "both", "node": "remove"}},
+            "Say hostProtection: calico to leave ufw behind",
+        ),
+        (
+            {"firewall": {"hostProtection": "nftables"}},
+            "edgefleet:firewall.hostProtection: 'nftables': must be 'ufw', 'calico' or 'both'",
+        ),
+        (
+            {"firewall": {"hostProtection": "calico"}, "calico": {"version": "v3.27.4"}},
+            "Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ipv6 with dataplane ebpf",
+        ),
+        (
+            {"networkPolicy": {"namespaces": ["web"]}, "calico": {"dataplane": "iptables"}},
+            "Calico accepts it before ufw is asked. Say hostProtection: both, or variant",
+        ),
+        (
             {"networkPolicy": {"namespaces": ["kube-system"]}},
             "kube-system: denying by default there would cut off",
         ),
@@ -57,6 +77,16 @@ def refusal(folder: Path, **config: Any) -> str:
 )
 def test_a_mistake_is_told_in_the_files_words(tmp_path: Path, config: dict[str, Any], told: str):
     assert told in refusal(tmp_path, **config)
+
+
+@pytest.mark.parametrize(
+    "firewall", [{"hostProtection": "both"}, {"hostProtection": "calico"}, {"node": "off"}]
+)
+def test_host_endpoints_that_go_round_no_firewall(tmp_path: Path, firewall: dict[str, str]):
+    project = copy_project(tmp_path)
+    policy = {"networkPolicy": {"namespaces": ["web"]}, "calico": {"dataplane": "iptables"}}
+    write_stack(project, "us", {**region(), **policy, "firewall": firewall})
+    assert load(project).stacks["us"].region
 
 
 def test_an_ordinary_file_says_nothing_of_it(tmp_path: Path):

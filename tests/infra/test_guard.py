@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.guard import CLUSTER, POOL, VPC, refusals
+from infra.guard import CLUSTER, DAEMON_SET, POOL, VPC, refusals
 from infra.inventory import load
 from infra.state import StackState
 from tests.projects import CLUSTER as WANTED
@@ -102,3 +102,36 @@ def test_a_cluster_keeps_its_vpc(tmp_path: Path):
     )
     assert refused(tmp_path, made, vpc={"cidr": "10.20.0.0/20"}) == []
     assert refused(tmp_path, made) != []
+
+
+@pytest.mark.parametrize(
+    ("mode", "firewall", "refused"),
+    [
+        ("enforce", {"hostProtection": "calico"}, True),
+        ("enforce", {"hostProtection": "calico", "node": "remove"}, False),
+        ("enforce", {"hostProtection": "both"}, False),
+        ("enforce", {"hostProtection": "calico", "node": "off"}, False),
+        ("enforce", {}, False),
+        ("remove", {"hostProtection": "calico"}, False),
+        ("observe", {"hostProtection": "calico"}, False),
+    ],
+)
+def test_rules_of_ufw_are_not_left_behind(
+    tmp_path: Path, mode: str, firewall: dict[str, str], refused: bool
+):
+    spec = {"template": {"spec": {"containers": [{"args": [mode, "60"]}]}}}
+    made = state(
+        **{
+            "us-cluster": (CLUSTER, MADE),
+            "us-node-firewall-daemon-set": (DAEMON_SET, {"spec": spec}),
+        }
+    )
+    project = copy_project(tmp_path)
+    write_stack(project, "us", {**region(), "firewall": firewall})
+    told = list(refusals(load(project).stacks["us"], made))
+    if not refused:
+        assert told == []
+        return
+    (sentence,) = told
+    assert sentence.startswith("Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ")
+    assert "say `node: remove` beside hostProtection: calico" in sentence

@@ -300,6 +300,27 @@ def test_a_migration_with_everything_and_back(old: Cluster, project: Project):
     assert world(old) == before
 
 
+def test_ipv6_is_policed_whatever_the_manifest_says(old: Cluster, project: Project):
+    before = world(old)
+    assert environment(old)["FELIX_IPV6SUPPORT"] == "false"
+    project.up()
+    project.up(ipv6=True)
+    after = environment(old)
+    assert (after["FELIX_IPV6SUPPORT"], after["IP6"]) == ("true", "autodetect")
+    outputs = json.loads(project.pulumi("stack", "output", "--json", "-s", "dev"))
+    assert outputs["expected"]["environment"]["FELIX_IPV6SUPPORT"] == "true"
+    # What was awaited is the DaemonSet as the last of the patches left it.
+    state = json.loads(project.pulumi("stack", "export", "-s", "dev"))["deployment"]["resources"]
+    (awaited,) = (r for r in state if r["urn"].endswith("::c-rollout"))
+    assert awaited["outputs"]["generation"] == old.get(NODE)["metadata"]["generation"]
+    project.preview("--refresh", "--expect-no-changes")
+    project.up()
+    assert environment(old)["FELIX_IPV6SUPPORT"] == "false"
+    assert "IP6" not in environment(old)
+    project.destroy()
+    assert world(old) == before
+
+
 def test_a_conflict_changes_nothing(old: Cluster, project: Project):
     before = world(old)
     project.say(encapsulation="vxlan")

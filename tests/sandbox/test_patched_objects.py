@@ -249,6 +249,29 @@ def test_fifty_fields_at_once(cluster: Cluster, calico: Json, patch: Patch):
     assert of(cluster, calico) == before
 
 
+def test_an_object_that_others_change_all_the_time_is_given_back(
+    cluster: Cluster, calico: Json, patch: Patch, monkeypatch: pytest.MonkeyPatch
+):
+    patch.up(**env(A="2"), force=True)
+    call, busy = server_side_api.ServerObject._call, 6
+
+    def meanwhile(self: Any, method: str, path: str, *rest: Any) -> Json:
+        nonlocal busy
+        if method == "PATCH" and busy and "managedFields" in str(rest):
+            busy -= 1
+            noted = {**named("apps/v1", "DaemonSet", "calico-node"), "metadata": calico["metadata"]}
+            noted["metadata"] = {**noted["metadata"], "annotations": {"busy": str(busy)}}
+            cluster.apply(noted, "controller")
+        return call(self, method, path, *rest)
+
+    monkeypatch.setattr(server_side_api.ServerObject, "_call", meanwhile)
+    patch.destroy()
+    assert busy == 0
+    assert variables(cluster, calico) == {"A": "1"}
+    owners = {m["manager"] for m in of(cluster, calico)["managers"]}
+    assert owners == {"vke", "controller"}
+
+
 def test_a_patch_without_fields_asks_nothing(patch: Patch, kubeconfig: str):
     nowhere = kubeconfig_text("https://127.0.0.1:1")
     patch.target["kubeconfig"] = nowhere
