@@ -31,9 +31,10 @@ class OriginPulls(pulumi.ComponentResource):
 
     Renewed, the new certificate is uploaded before the old one is deleted (real-providers.md,
     Cloudflare 6), and origins trust the CA: nothing changes there. Destroyed, the switch goes back
-    to where it was found.
+    to where it was found. `ca_certificate` is the CA whose certificate Cloudflare has.
     """
 
+    ca_certificate: pulumi.Output[str]
     expires_on: pulumi.Output[str]
 
     def __init__(
@@ -77,5 +78,7 @@ class OriginPulls(pulumi.ComponentResource):
                 child, pulumi.ResourceOptions(depends_on=[uploaded, memory])
             ),
         )
+        # Known when the upload is done, not before.
+        self.ca_certificate = uploaded.id.apply(lambda _: args["ca_certificate"])
         self.expires_on = leaf.validity_end_time
         self.register_outputs({"expiresOn": self.expires_on})

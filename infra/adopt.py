@@ -6,11 +6,13 @@ would stand twice (a cluster) or be refused for ever (a DNS record, 81058), so e
 the state lacks is looked up first by what only we would have given it, and imported if it is there.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import pulumi
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.rpc import deserialize_properties
+from pulumi.runtime.settings import get_monitor
 
 from components.vultr_api import LiveCluster, VultrError
 from components.worker_filter import foreign_rules
@@ -171,24 +173,33 @@ def _only(found: Any) -> str | None:
 
 
 def adopt_orphans(state: StackState, twins: Twins) -> None:
-    """Import, from now on, every resource that the state lacks and the vendor has."""
+    """Import, from now on, every resource that the state lacks and the vendor has.
 
-    async def transform(
-        args: pulumi.ResourceTransformArgs,
-    ) -> pulumi.ResourceTransformResult | None:
-        if not twins.knows(args.type_) or args.name in state.of_type(args.type_):
-            return None
-        try:
-            import_id = await asyncio.to_thread(twins.find, args.type_, args.props)
-        except (VultrError, CloudflareError) as error:
-            raise pulumi.RunError(f"{args.name}: {error}") from None
-        if import_id is None:
-            return None
+    On the way to the engine, and not in a transform, which the engine calls back: what a transform
+    raises is shown with a traceback, and one that still runs when the program fails leaves another
+    (pulumi 3.246.0; grpc/grpc#37239).
+    """
+    monitor = get_monitor()
+    assert monitor
+    register = monitor.RegisterResource
+
+    def adopting(request: resource_pb2.RegisterResourceRequest) -> Any:
+        # In a thread of its own: each registration has one, and may block.
+        if twins.knows(request.type) and request.name not in state.of_type(request.type):
+            request.importId = _twin(twins, request) or request.importId
+        return register(request)
+
+    setattr(monitor, "RegisterResource", adopting)  # noqa: B010 (its type is the real one's)
+
+
+def _twin(twins: Twins, request: resource_pb2.RegisterResourceRequest) -> str | None:
+    try:
+        found = twins.find(request.type, deserialize_properties(request.object))
+    except (VultrError, CloudflareError) as error:
+        raise pulumi.RunError(f"{request.name}: {error}") from None
+    if found:
         pulumi.log.info(
-            f"{args.name}: {import_id} is there already, left by an update that was interrupted; "
+            f"{request.name}: {found} is there already, left by an update that was interrupted; "
             "taking it over"
         )
-        args.opts.import_ = import_id
-        return pulumi.ResourceTransformResult(args.props, args.opts)
-
-    pulumi.runtime.register_resource_transform(transform)
+    return found

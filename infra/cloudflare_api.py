@@ -1,6 +1,5 @@
 """Reads from Cloudflare's API, for finding what an interrupted update made."""
 
-import os
 from typing import Any
 
 import requests
@@ -17,18 +16,12 @@ class CloudflareApi:
 
     Args:
         token: an API token.
-        base_url: where the API is; the provider reads the same CLOUDFLARE_BASE_URL.
+        base_url: where the API is; `credentials.cloudflare_access` knows.
     """
 
-    def __init__(self, token: str, base_url: str = "https://api.cloudflare.com/client/v4") -> None:
+    def __init__(self, token: str, base_url: str) -> None:
         self._base = base_url.rstrip("/")
         self._session = reading_session(self._base, token)
-
-    @classmethod
-    def from_environment(cls, token: str) -> "CloudflareApi":
-        """The API that the provider talks to."""
-        base_url = os.environ.get("CLOUDFLARE_BASE_URL")
-        return cls(token, base_url) if base_url else cls(token)
 
     def dns_records(self, zone_id: str, name: str) -> list[dict[str, Any]]:
         """The records of one name. Raises CloudflareError."""

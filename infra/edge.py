@@ -15,7 +15,7 @@ from infra.catalog import catalog
 from infra.credentials import cloudflare_access
 from infra.edge_guard import deployed
 from infra.inventory import Inventory, SettingsError, Stack
-from infra.origin import ReadSecret, issuer, pulls_step, worker_secret
+from infra.origin import ReadSecret, fingerprint, issuer, pulls_step, worker_secret
 from infra.state import StackState
 
 
@@ -94,6 +94,7 @@ def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackS
                 "access": cloudflare_access,
             },
         )
+        pulumi.export("originPullsCa", pulls.ca_certificate.apply(fingerprint))
         pulumi.export("originPullsCertificateExpires", pulls.expires_on)
     if wanted := settings.wanted():
         ZoneSettings(

@@ -139,11 +139,13 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_text(), CoreLoader)  # noqa: S506 (it is a safe one)
+        document = yaml.load(path.read_text("utf-8"), CoreLoader)  # noqa: S506 (it is a safe one)
     except FileNotFoundError:
         raise SettingsError([f"{path}: there is no such file"]) from None
     except yaml.YAMLError as error:
         raise SettingsError([f"{path.name}: not valid YAML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path.name}: can't be read: {error}"]) from None
     if not isinstance(document or {}, dict):
         raise SettingsError([f"{path.name}: must be a mapping"])
     return document or {}

@@ -1,6 +1,8 @@
 """How a fleet's origins know its own edge: settings, the committed CA, and secrets put together."""
 
+import hashlib
 import re
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 
 import pulumi
@@ -12,7 +14,7 @@ from infra.settings import Step
 ReadSecret = Callable[[str], pulumi.Output[str]]
 """Gives a secret of this stack's configuration by its key."""
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def contradictions(inventory: Inventory) -> Iterable[str]:
@@ -91,10 +93,26 @@ def issuer(
     follow another. Raises SettingsError.
     """
     _require(stack, "originPullsKey", f"it is the key of {CA_FILE}, set by `fleet ca init`")
-    found = _CERTIFICATE.search(inventory.origin_ca or "")
+    found = certificates(inventory.origin_ca or "")
     if not found:
         raise SettingsError([f"{CA_FILE}: holds no certificate in PEM form"])
+    if len(found) > 1:
+        pulumi.log.info(
+            f"{CA_FILE} holds {len(found)} CAs: every region must have been up with it before "
+            "this stack, which shows a certificate of the first. Then `fleet ca retire`"
+        )
     return found[0], secret("originPullsKey")
+
+
+def certificates(text: str) -> list[str]:
+    """The PEM certificates in a file's text, in their order."""
+    return [f"{found[0]}\n" for found in _CERTIFICATE.finditer(text)]
+
+
+def fingerprint(certificate: str) -> str:
+    """As `openssl x509 -noout -fingerprint -sha256` shows it. `certificate` is PEM."""
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
+    return ":".join(re.findall("..", digest))
 
 
 def _require(stack: Stack, key: str, why: str) -> None:

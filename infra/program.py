@@ -9,11 +9,12 @@ import pulumi
 
 from components import cloudflare_ranges
 from components.cluster import ClusterReader
-from components.vultr_api import VultrApi, VultrError
+from components.vultr_api import VultrApi
 from infra import edge, region
 from infra.adopt import Twins, adopt_orphans
 from infra.cloudflare_api import CloudflareApi, CloudflareError
 from infra.credentials import cloudflare_access, vultr_key
+from infra.drains import drain_warnings
 from infra.edge_guard import edge_refusals
 from infra.guard import refusals
 from infra.inventory import Inventory, SettingsError, Stack, load
@@ -55,12 +56,6 @@ def _deploy(inventory: Inventory, stack: Stack) -> None:
 def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
     if stack.region:
         yield from refusals(stack, state)
-        try:
-            # A key that is refused is told here, in one sentence: met later, by what runs beside
-            # the registrations, it may come with a traceback of whichever task was cut off.
-            _vultr().vpcs()
-        except VultrError as error:
-            yield str(error)
         return
     try:
         yield from edge_refusals(stack, state, _cloudflare)
@@ -77,7 +72,7 @@ def _vultr() -> VultrApi:
 
 def _cloudflare() -> CloudflareApi:
     try:
-        return CloudflareApi.from_environment(cloudflare_access(_configured).token)
+        return CloudflareApi(*cloudflare_access(_configured))
     except RuntimeError as error:
         raise pulumi.RunError(str(error)) from None
 
@@ -103,6 +98,8 @@ def register(
     """
     if wrong := list(contradictions(inventory)):
         raise SettingsError(wrong)
+    for warning in drain_warnings(stack, inventory):
+        pulumi.log.warn(warning)
     if stack.region:
         region.deploy(
             stack,

@@ -1,6 +1,9 @@
 """`fleet ca`: the CA of Authenticated Origin Pulls."""
 
+import json
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from infra.inventory import CA_FILE, Inventory, SettingsError, load
+from infra.origin import certificates, fingerprint
 from ops.files import project_dir, write_atomically
 
+COULD_NOT = 2
 YEARS = 20
 KEY = "originPullsKey"
+OUTPUT = "originPullsCa"
 
 app = typer.Typer(
     help="The CA whose client certificate Cloudflare shows to the origins.", no_args_is_help=True
@@ -26,9 +32,10 @@ class CaError(Exception):
     """The CA can't be made; the text is for a person."""
 
 
-@app.callback()
-def ca() -> None:
-    """Keeps `init` a command of its own, also while there is only one."""
+Folder = Annotated[
+    Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -36,20 +43,74 @@ def init(
     stack: Annotated[
         str | None, typer.Option(help="The edge stack, where there are several.")
     ] = None,
+    folder: Folder = None,
+    as_json: Json = False,
 ) -> None:
-    """Make the CA: its certificate for git, its key as a secret of the edge stack."""
-    try:
-        folder = project_dir()
+    """Make the CA: its certificate for git, its key as a secret of the edge stack.
+
+    Exit code: 0; 2 where it can't be made, or is there already.
+    """
+    with _told():
+        folder = project_dir(folder)
         edge = edge_stack(load(folder), stack)
         file = create(folder, edge)
-    except (CaError, SettingsError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(json.dumps({"certificate": file.name, "key": KEY, "stack": edge}, indent=2))
+        return
     typer.echo(
         f"wrote {file.name}, and its key as edgefleet:{KEY} into Pulumi.{edge}.yaml (encrypted).\n"
         f"Commit both. Then `pulumi up --stack {edge}`, so that Cloudflare shows its certificate, "
         "and `pulumi up` of the regions, so that they look for it (edgefleet:originPulls)."
     )
+
+
+@app.command()
+def rotate(folder: Folder = None, as_json: Json = False) -> None:
+    """Make the next CA: origins trust both, and the new one signs.
+
+    Exit code: 0; 2 where it can't be made, or another rotation isn't finished.
+    """
+    with _told():
+        folder = project_dir(folder)
+        edges = succeed(folder, load(folder))
+    if as_json:
+        typer.echo(json.dumps({"certificate": CA_FILE, "key": KEY, "stacks": edges}, indent=2))
+        return
+    named = ", ".join(edges)
+    typer.echo(
+        f"wrote a new CA before the old one into {CA_FILE}, and its key as edgefleet:{KEY} of "
+        f"{named} (encrypted). Commit both. Then, in this order:\n"
+        "1. `pulumi up` of every region: it trusts both.\n"
+        f"2. `pulumi up` of {named}: Cloudflare shows a certificate of the new one.\n"
+        "3. `fleet ca retire`, and `pulumi up` of every region: it trusts the new one alone."
+    )
+
+
+@app.command()
+def retire(folder: Folder = None, as_json: Json = False) -> None:
+    """Take the old CA out, once Cloudflare shows a certificate of the new one.
+
+    Exit code: 0; 2 where there is none to take out, or Cloudflare still shows its certificate.
+    """
+    with _told():
+        folder = project_dir(folder)
+        forget(folder, load(folder))
+    if as_json:
+        typer.echo(json.dumps({"certificate": CA_FILE}, indent=2))
+        return
+    typer.echo(
+        f"{CA_FILE} holds the new CA alone. Commit it, and `pulumi up` every region: it trusts "
+        "the old one no longer."
+    )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (CaError, SettingsError) as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        raise typer.Exit(COULD_NOT) from None
 
 
 def edge_stack(inventory: Inventory, named: str | None) -> str:
@@ -73,14 +134,62 @@ def create(folder: Path, edge: str) -> Path:
     file = folder / CA_FILE
     if file.exists():
         raise CaError(
-            f"{file} exists already. Origins trust it, so it stays; docs/security.md says how one "
-            "CA follows another"
+            f"{file} exists already. Origins trust it, so it stays; `fleet ca rotate` makes one "
+            "that follows it"
         )
+    write_atomically(file, _new([edge], folder))
+    return file
+
+
+def succeed(folder: Path, inventory: Inventory) -> list[str]:
+    """Make another CA, which signs from now on, and keep the old one trusted; the edge stacks.
+
+    An interruption leaves at most a key that isn't the first certificate's, with which nothing
+    can be signed; the next run makes another pair. Raises CaError.
+    """
+    old = certificates(inventory.origin_ca or "")
+    if not old:
+        raise CaError(f"there is no CA in {CA_FILE} yet: `fleet ca init` makes one")
+    if len(old) > 1:
+        raise CaError(
+            f"{CA_FILE} holds {len(old)} CAs: another rotation isn't finished. Bring up the "
+            "regions, then the edge, then `fleet ca retire`"
+        )
+    edges = _signing(inventory)
+    write_atomically(folder / CA_FILE, _new(edges, folder) + old[0])
+    return edges
+
+
+def forget(folder: Path, inventory: Inventory) -> None:
+    """Keep the first CA alone. Raises CaError where an edge stack's last `up` signed by another:
+    origins that require a certificate would refuse everybody."""
+    new, *old = certificates(inventory.origin_ca or "") or [""]
+    if not old:
+        raise CaError(f"{CA_FILE} holds no old CA: nothing to retire")
+    for edge in _signing(inventory):
+        if _pulumi(folder, "stack", "output", "--stack", edge, OUTPUT).strip() != fingerprint(new):
+            raise CaError(
+                f"Cloudflare shows no certificate of the new CA yet: `pulumi up --stack {edge}`, "
+                "after every region's"
+            )
+    write_atomically(folder / CA_FILE, new)
+
+
+def _signing(inventory: Inventory) -> list[str]:
+    """The edge stacks that have the CA's key. Raises CaError where none has."""
+    edges = sorted(name for name, s in inventory.stacks.items() if s.edge and KEY in s.secrets)
+    if not edges:
+        raise CaError(f"no edge stack here has the CA's key (edgefleet:{KEY})")
+    return edges
+
+
+def _new(edges: Sequence[str], folder: Path) -> str:
+    """A new CA's certificate, once its key is stored."""
     key = rsa.generate_private_key(65537, 3072)
     certificate = sign(key, datetime.now(UTC))
-    store(folder, edge, key)
-    write_atomically(file, certificate.public_bytes(serialization.Encoding.PEM).decode())
-    return file
+    for edge in edges:
+        store(folder, edge, key)
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def sign(key: rsa.RSAPrivateKey, now: datetime) -> x509.Certificate:
@@ -122,11 +231,17 @@ def store(folder: Path, edge: str, key: rsa.RSAPrivateKey) -> None:
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-    command = ["pulumi", "config", "set", "--secret", KEY, "--stack", edge, "--non-interactive"]
+    _pulumi(folder, "config", "set", "--secret", KEY, "--stack", edge, given=pem)
+
+
+def _pulumi(folder: Path, *arguments: str, given: bytes | None = None) -> str:
+    """What a Pulumi command prints. Raises CaError."""
+    command = ["pulumi", *arguments, "--non-interactive"]
     try:
-        done = subprocess.run(command, cwd=folder, input=pem, capture_output=True)
+        done = subprocess.run(command, cwd=folder, input=given, capture_output=True, check=False)
     except FileNotFoundError:
         raise CaError("there is no pulumi on PATH") from None
     if done.returncode:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise CaError(f"{' '.join(command)}: {said}")
+    return done.stdout.decode()

@@ -124,6 +124,9 @@ class LocallySignedCert(_Certificate):
             request = x509.load_pem_x509_csr(inputs["certRequestPem"].encode())
         except ValueError as error:
             raise PluginError(f"failed to parse the CA or the request: {error}") from error
+        if key.public_key() != issuer.public_key():
+            # As Go's x509.CreateCertificate.
+            raise PluginError("x509: provided PrivateKey doesn't match parent's PublicKey")
         builder = _builder(request.subject, issuer.subject, request.public_key(), inputs)
         for extension in request.extensions:
             if isinstance(extension.value, x509.SubjectAlternativeName):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from components.edge_trust import FOLDER, SECRET_HEADER, EdgeTrust
+from components.edge_trust import FOLDER, SECRET_HEADER, EdgeTrust, origin_secrets
 from components.ingress import nginx_config
 from ops.ca import sign
 from tests.firewall import netns
@@ -195,12 +195,36 @@ def test_observed_everybody_gets_an_answer_and_the_log_says_who_they_were(
     assert verdicts[5] == "-"
 
 
-def test_of_two_cas_in_the_file_both_are_trusted(
-    start: Callable[[EdgeTrust], Nginx], cas: tuple[Ca, Ca], certificates: Mapping[str, str]
+@pytest.mark.parametrize(
+    ("trusted", "shown"),
+    [
+        ("old", ["old"]),
+        # Regions first: those that aren't up yet stand in the line above.
+        ("new and old", ["old", "new"]),
+        ("new", ["new"]),
+    ],
+)
+def test_at_every_step_of_a_rotation_our_edge_gets_an_answer(
+    start: Callable[[EdgeTrust], Nginx],
+    cas: tuple[Ca, Ca],
+    certificates: Mapping[str, str],
+    trusted: str,
+    shown: list[str],
 ):
-    nginx = start(EdgeTrust("require", cas[0].pem + cas[1].pem))
-    for kind in ("ours", "another CA's"):
-        assert nginx.answers(CLOUDFLARE, certificates[kind]).startswith("200 "), kind
+    """CA and header at once: what origins take, and what the edge shows meanwhile."""
+    old, new = cas
+    edges = {"old": (certificates["ours"], OLD), "new": (certificates["another CA's"], NEW)}
+    cas_in_file = {"old": old.pem, "new": new.pem, "new and old": new.pem + old.pem}[trusted]
+    secrets = {"old": OLD, "new": NEW, "new and old": f"{NEW} {OLD}"}[trusted]
+    nginx = start(EdgeTrust("require", cas_in_file, "require", origin_secrets(secrets)))
+    header = SECRET_HEADER.replace("-", "_")
+    answers = {
+        edge: nginx.answers(CLOUDFLARE, certificate, **{header: secret})
+        for edge, (certificate, secret) in edges.items()
+    }
+    assert sorted(edge for edge, answer in answers.items() if answer.startswith("200 ")) == sorted(
+        shown
+    )
 
 
 def test_the_secret_header_lets_the_worker_in_old_value_and_new(

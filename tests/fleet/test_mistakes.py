@@ -1,13 +1,30 @@
 """What a person sees who typed something wrong."""
 
-from tests.fleet.fleet import Fleet, Ran
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.fleet.fleet import Fleet, Ran, answering
 
 
-def refused(ran: Ran, sentence: str) -> None:
+def failed(ran: Ran, sentence: str) -> None:
     assert ran.code != 0
     assert sentence in ran.output
     assert "Traceback" not in ran.output
+    assert 'File "' not in ran.output
+
+
+def refused(ran: Ran, sentence: str) -> None:
+    failed(ran, sentence)
     assert "to create" not in ran.output.replace("+ 1 to create", "")
+
+
+def configure(fleet: Fleet, stack: str, **keys: Any) -> None:
+    path = fleet.project / f"Pulumi.{stack}.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["config"] |= {f"edgefleet:{key}": value for key, value in keys.items()}
+    path.write_text(yaml.safe_dump(document))
 
 
 def test_a_mistake_in_the_stack_file(fleet: Fleet):
@@ -15,6 +32,19 @@ def test_a_mistake_in_the_stack_file(fleet: Fleet):
     refused(
         fleet.preview("us"), "Pulumi.us.yaml: edgefleet:cluster.pools: must have at least 1 entry"
     )
+
+
+def test_values_of_another_type(fleet: Fleet):
+    """The engine knows of types, too, and would tell one mistake without file and value."""
+    configure(fleet, "us", drain="yes", ingress="nginx", routing=[], hosts="example.com")
+    ran = fleet.preview("us")
+    for sentence in (
+        "edgefleet:drain: 'yes': must be true or false",
+        "edgefleet:ingress: 'nginx': must be a mapping",
+        "edgefleet:routing: must be a mapping",
+        "edgefleet:hosts: 'example.com': must be a list",
+    ):
+        refused(ran, f"Pulumi.us.yaml: {sentence}")
 
 
 def test_a_change_that_would_replace_the_cluster(fleet: Fleet):
@@ -41,6 +71,32 @@ def test_a_wrong_key(fleet: Fleet):
 
 def test_no_key(fleet: Fleet):
     refused(fleet.pulumi("us", "preview", VULTR_API_KEY=""), "No credential for vultr: set VULTR_")
+
+
+@pytest.mark.parametrize(
+    ("stack", "path", "sentence"),
+    [
+        ("us", "^/v2/kubernetes/clusters/", "Vultr answered GET /kubernetes/clusters/"),
+        ("us", "^/v2/instances", "error: Vultr answered GET /instances with 403"),
+        ("apac", "^/v2/kubernetes/clusters", "error: apac-cluster: Vultr answered GET /kubernetes"),
+    ],
+    ids=["a cluster's nodes", "their addresses", "an orphan"],
+)
+def test_vultr_refuses_after_the_program_has_begun(
+    fleet: Fleet, stack: str, path: str, sentence: str
+):
+    fleet.faulty("vultr", answering(403, path, 99, "GET"))
+    failed(fleet.preview(stack), sentence)
+
+
+def test_a_wrong_token_met_half_way(fleet: Fleet):
+    """Cloudflare is asked by the program itself only about what the state lacks."""
+    configure(fleet, "edge", hosts=["example.com", "www.example.com"])
+    wrong = "w" * 40
+    ran = fleet.pulumi("edge", "preview", CLOUDFLARE_API_TOKEN=wrong)
+    failed(ran, "error: edge-www.example.com: Cloudflare answered GET /zones/")
+    assert "Check CLOUDFLARE_API_TOKEN" in ran.output
+    assert wrong not in ran.output
 
 
 def test_another_configuration_than_the_files(fleet: Fleet):

@@ -3,13 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
+import pulumi
 import pytest
+from google.protobuf import struct_pb2
+from pulumi.runtime.proto import resource_pb2
 
 from components.vultr_api import LiveCluster, Pool, VultrError
 from components.worker_filter import REF
-from infra.adopt import KV, RECORD, ROUTE, RULE, Twins
+from infra import adopt
+from infra.adopt import KV, RECORD, ROUTE, RULE, Twins, adopt_orphans
+from infra.cloudflare_api import CloudflareError
 from infra.edge_guard import RULESET, WORKER
 from infra.guard import CLUSTER, POOL, VPC
+from infra.state import StackState
 from tests.rendered import live_cluster, live_nodes
 
 MADE = live_cluster(live_nodes(2))
@@ -172,3 +178,57 @@ def test_a_ruleset_that_holds_our_rule_alone():
     assert (
         find(RULESET, props, rulesets=[{"id": "1", "rules": [{"ref": REF}, {"id": "x"}]}]) is None
     )
+
+
+class Monitor:
+    """The engine: takes registrations down."""
+
+    def __init__(self) -> None:
+        self.imported: dict[str, str] = {}
+
+    def RegisterResource(self, request: resource_pb2.RegisterResourceRequest) -> str:
+        self.imported[request.name] = request.importId
+        return "answer"
+
+
+@pytest.fixture
+def monitor(monkeypatch: pytest.MonkeyPatch) -> Monitor:
+    monitor = Monitor()
+    monkeypatch.setattr(adopt, "get_monitor", lambda: monitor)
+    return monitor
+
+
+def registration(kind: str, name: str, **props: str) -> resource_pb2.RegisterResourceRequest:
+    body = struct_pb2.Struct()
+    body.update(props)
+    return resource_pb2.RegisterResourceRequest(type=kind, name=name, object=body)
+
+
+NAMESPACE = {"accountId": "a", "title": "edgefleet-health"}
+
+
+def test_what_the_state_lacks_and_the_vendor_has_is_imported(monitor: Monitor):
+    theirs = {"id": "1", "title": "edgefleet-health"}
+    known = {"urn:pulumi:edge::edgefleet::" + KV + "::known": {}}
+    twins = Twins(Vultr, lambda: Cloudflare(namespaces=[theirs]))
+    adopt_orphans(StackState(known), twins)
+    for request in (
+        registration(KV, "new", **NAMESPACE),
+        registration(KV, "known", **NAMESPACE),
+        registration(KV, "another", accountId="a", title="another"),
+        registration("kubernetes:core/v1:ConfigMap", "map"),
+    ):
+        assert monitor.RegisterResource(request) == "answer"
+    assert monitor.imported == {"new": "a/1", "known": "", "another": "", "map": ""}
+
+
+def test_a_vendor_that_fails_ends_the_registration_in_one_sentence(monitor: Monitor):
+    """What isn't a RunError, Pulumi shows with a traceback."""
+
+    def refusing() -> Cloudflare:
+        raise CloudflareError("Cloudflare did not answer")
+
+    adopt_orphans(StackState({}), Twins(Vultr, refusing))
+    with pytest.raises(pulumi.RunError, match=r"^new: Cloudflare did not answer$"):
+        monitor.RegisterResource(registration(KV, "new", **NAMESPACE))
+    assert monitor.imported == {}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from infra import program
 from infra.cloudflare_api import CloudflareApi, CloudflareError
 from sandbox.cloudflare_api import API_TOKEN, create_app
 from sandbox.emulators import serve
@@ -81,6 +82,8 @@ def test_no_answer():
         CloudflareApi(API_TOKEN, "http://127.0.0.1:9").worker_routes(ZONE)
 
 
-def test_the_providers_base_url_is_ours(monkeypatch: pytest.MonkeyPatch, base_url: str):
-    monkeypatch.setenv("CLOUDFLARE_BASE_URL", base_url)
-    assert CloudflareApi.from_environment(API_TOKEN).worker_routes(ZONE) == []
+def test_the_program_asks_where_the_stack_says(base_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9")
+    config = {"cloudflare:apiToken": API_TOKEN, "cloudflare:baseUrl": base_url}
+    monkeypatch.setattr(program, "_configured", config.get)
+    assert program._cloudflare().worker_routes(ZONE) == []

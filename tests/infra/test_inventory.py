@@ -132,6 +132,9 @@ def test_yaml_that_is_none(project: Path):
     (project / "Pulumi.us.yaml").write_text("config: [\n")
     (mistake,) = mistakes(project)
     assert mistake.startswith("Pulumi.us.yaml: not valid YAML:")
+    (project / "Pulumi.us.yaml").write_bytes(b"config: \xe9\n")
+    (mistake,) = mistakes(project)
+    assert mistake.startswith("Pulumi.us.yaml: can't be read: 'utf-8' codec can't decode")
     (project / "Pulumi.us.yaml").write_text("- a\n")
     assert mistakes(project) == ["Pulumi.us.yaml: must be a mapping"]
     (project / "Pulumi.us.yaml").write_text("config: 3\n")

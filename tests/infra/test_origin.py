@@ -1,14 +1,17 @@
 """Settings, the CA's certificate and secrets, put together for a stack."""
 
+import asyncio
 import contextvars
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 from pulumi.runtime.settings import SETTINGS
 
 from infra.inventory import CA_FILE, SettingsError, load
+from infra.origin import worker_secret
 from ops.render import UNKNOWN, Rendering, render
 from tests.projects import ROOT, copy_project, region, write_stack
 from tests.rendered import of_type
@@ -76,6 +79,43 @@ def test_the_edge_signs_with_the_first_ca(project: Path):
     assert leaf.inputs["caPrivateKeyPem"] == UNKNOWN
 
 
+def test_the_leaf_is_renewed_before_it_ends(project: Path):
+    edge(with_ca(project), originPullsKey=SECURE)
+    (leaf,) = of_type(
+        render(project, "edge"), "tls:index/locallySignedCert:LocallySignedCert"
+    ).values()
+    assert leaf.inputs["validityPeriodHours"] == 365 * 24
+    assert leaf.inputs["earlyRenewalHours"] == 90 * 24
+
+
+def test_a_setting_of_the_zone_is_changed_after_it_was_remembered(project: Path):
+    edge(
+        with_ca(project),
+        originPullsKey=SECURE,
+        edge={"zoneSettings": {"ssl": "strict", "http3": True}},
+    )
+    stack = {resource.name: resource for resource in render(project, "edge").resources}
+    for memory, change in (
+        ("edge-origin-pulls-found", "edge-origin-pulls-switch"),
+        ("edge-zone-ssl-found", "edge-zone-ssl"),
+        ("edge-zone-http3-found", "edge-zone-http3"),
+    ):
+        assert stack[memory].urn in stack[change].options["dependsOn"]
+    # Switched on before there is a certificate of ours, Cloudflare shows everybody's.
+    uploaded = stack["edge-origin-pulls-certificate"].urn
+    assert uploaded in stack["edge-origin-pulls-switch"].options["dependsOn"]
+
+
+def test_while_a_file_holds_two_cas_the_edge_says_what_must_come_first(project: Path):
+    edge(with_ca(project), originPullsKey=SECURE)
+    assert [m for m in render(project, "edge").messages if "CAs" in m] == [
+        "origin-pulls-ca.pem holds 2 CAs: every region must have been up with it before this "
+        "stack, which shows a certificate of the first. Then `fleet ca retire`"
+    ]
+    (project / CA_FILE).write_text(CA.format("first"))
+    assert not [m for m in render(project, "edge").messages if "CAs" in m]
+
+
 def test_a_ca_without_its_key_is_refused(project: Path):
     edge(with_ca(project))
     assert refused(project, "edge") == [
@@ -115,7 +155,7 @@ def test_off_is_a_word_and_not_a_boolean(project: Path):
     assert stack.fleet.origin_pulls == "off"
     assert stack.region
     assert stack.region.drain is False
-    assert "http-snippets" not in config_of(render(project, "us"))
+    assert "ssl_verify_client" not in config_of(render(project, "us")).get("http-snippets", "")
 
 
 def test_the_header_needs_its_secret_on_both_sides(project: Path):
@@ -145,6 +185,18 @@ def test_what_ran_in_the_process_before_changes_no_rendering(project: Path):
     rendering = contextvars.copy_context().run(after_a_program_that_was_no_preview)
     assert "x_edgefleet_origin" in config_of(rendering)["http-snippets"]
     assert rendering == render(project, "us")
+
+
+def test_of_two_secrets_the_worker_sends_the_first(project: Path):
+    edge(project, originHeader="observe", originSecret=SECURE)
+    stack = load(project).stacks["edge"]
+
+    async def sent(text: str) -> str | None:
+        found = worker_secret(stack, lambda _: pulumi.Output.from_input(text))
+        assert found
+        return await found.future()
+
+    assert asyncio.run(sent(f"{'n' * 40} {'o' * 40}")) == "n" * 40
 
 
 def test_a_secret_in_clear_is_refused_without_being_shown(project: Path):

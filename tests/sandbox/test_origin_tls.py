@@ -1,9 +1,12 @@
 """One region and the edge on the sandbox: certificates, origin pulls, the secret header, rules."""
 
 import json
+import os
+import re
 import subprocess
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +23,8 @@ from tests.projects import ROOT
 
 PULLS = f"/zones/{ZONE}/origin_tls_client_auth"
 INGRESS = "/api/v1/namespaces/nginx-ingress"
-SECRET = "0123456789abcdef" * 2 + "new"
-OLD_SECRET = "0123456789abcdef" * 2 + "old"
-SETTLED = ("--expect-no-changes",), ("--expect-no-changes", "--refresh")
+SECRET = "0123456789abcdef" * 2 + "old"
+SETTLED = ("--expect-no-changes", "--refresh")
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +58,11 @@ def keep_secret(fleet: Fleet, stack: str, key: str, value: str) -> None:
     )
 
 
-def settled(fleet: Fleet, *stacks: str) -> None:
-    for stack in stacks:
-        for options in SETTLED:
-            fleet.preview(stack, *options).require()
+def together(fleet: Fleet, stacks: Sequence[str], *command: str) -> dict[str, str]:
+    """Run a command for several stacks beside each other; what each printed."""
+    with ThreadPoolExecutor() as pool:
+        ran = pool.map(lambda stack: fleet.pulumi(stack, *command).require().output, stacks)
+        return dict(zip(stacks, ran, strict=True))
 
 
 def result(fleet: Fleet, path: str) -> Any:
@@ -78,6 +81,12 @@ def pod_spec(fleet: Fleet) -> dict[str, Any]:
     return found["spec"]["template"]["spec"]
 
 
+def mounted(fleet: Fleet) -> dict[str, str]:
+    """The files that the ingress has: what it knows our edge by."""
+    (volume,) = (v for v in pod_spec(fleet)["volumes"] if v["name"] == "files")
+    return data(fleet, f"secrets/{volume['secret']['secretName']}")
+
+
 def calls(fleet: Fleet, path: str) -> list[str]:
     log = fleet.cloudflare("GET", "/_sandbox/requests")["requests"]
     return [r["method"] for r in log if path in r["path"] and r["method"] != "GET"]
@@ -91,15 +100,12 @@ def urn(fleet: Fleet, stack: str, name: str) -> str:
     return found
 
 
-def test_without_a_ca_all_is_up_and_settled(fleet: Fleet):
+def test_without_a_ca_nobody_is_asked_for_a_certificate(fleet: Fleet):
+    """Settled it is, too: tests/fleet/test_up.py."""
     assert not (fleet.project / CA_FILE).exists()
-    settled(fleet, "us", "edge")
     assert result(fleet, f"{PULLS}/settings") == {"enabled": False}
-    assert (
-        "http-snippets" not in fleet.kubernetes("us", f"{INGRESS}/configmaps/nginx-config")["data"]
-    )
-    said = fleet.preview("us").output
-    assert "Authenticated Origin Pulls are off: there is no origin-pulls-ca.pem yet" in said
+    config = fleet.kubernetes("us", f"{INGRESS}/configmaps/nginx-config")["data"]
+    assert "ssl_client_certificate" not in config.get("http-snippets", "")
 
 
 def test_the_ingress_has_a_certificate_of_the_origin_ca(fleet: Fleet):
@@ -122,7 +128,7 @@ def test_the_ingress_has_a_certificate_of_the_origin_ca(fleet: Fleet):
 def test_rules_survive_a_refresh_and_come_back_when_they_are_lost(fleet: Fleet):
     configure(fleet, "us", "firewall", {"adminCidrs": ["198.51.100.0/24"]})
     fleet.up("us")[0].require()
-    fleet.preview("us", *SETTLED[1]).require()
+    fleet.preview("us", *SETTLED).require()
     rules = {(r["port"], r["source"]) for r in fleet.rules("us")}
     assert ("22", "198.51.100.0/24") in rules
     for rule in fleet.rules("us"):
@@ -134,8 +140,8 @@ def test_rules_survive_a_refresh_and_come_back_when_they_are_lost(fleet: Fleet):
     (ssh,) = (r for r in fleet.rules("us") if r["port"] == "22")
     group = fleet.cluster("us")["firewall_group_id"]
     fleet.vultr("DELETE", f"/v2/firewalls/{group}/rules/{ssh['id']}")
-    assert fleet.steps("us", "--refresh").get("update") == ["us-firewall-rules"]
-    fleet.pulumi("us", "up", "--yes", "--skip-preview", "--refresh").require()
+    ran = fleet.pulumi("us", "up", "--yes", "--skip-preview", "--refresh").require()
+    assert re.findall(r"([a-z]\S+) updated", ran.output) == ["us-firewall-rules"]
     assert ("22", "198.51.100.0/24") in {(r["port"], r["source"]) for r in fleet.rules("us")}
 
 
@@ -173,7 +179,7 @@ def trusted(fleet: Fleet) -> Fleet:
 
 
 def test_cloudflare_shows_a_certificate_of_the_committed_ca(trusted: Fleet):
-    settled(trusted, "us", "edge")
+    together(trusted, ("us", "edge"), "preview", "--diff", *SETTLED)
     assert result(trusted, f"{PULLS}/settings") == {"enabled": True}
     (uploaded,) = result(trusted, PULLS)
     ca = x509.load_pem_x509_certificate((trusted.project / CA_FILE).read_bytes())
@@ -181,9 +187,7 @@ def test_cloudflare_shows_a_certificate_of_the_committed_ca(trusted: Fleet):
     leaf.verify_directly_issued_by(ca)
     usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert ExtendedKeyUsageOID.CLIENT_AUTH in usage
-    origin = pod_spec(trusted)
-    (volume,) = (v for v in origin["volumes"] if v["name"] == "files")
-    files = data(trusted, f"secrets/{volume['secret']['secretName']}")
+    files = mounted(trusted)
     assert files["origin-pulls-ca.pem"] == (trusted.project / CA_FILE).read_text()
     assert f'"{SECRET}" known;' in files["origin-secrets.map"]
 
@@ -203,20 +207,82 @@ def test_a_new_leaf_is_uploaded_before_the_old_one_goes(trusted: Fleet):
     assert pod_spec(trusted) == origin
 
 
-def test_the_secret_rotates_with_an_overlap(trusted: Fleet):
-    """The region takes both before the Worker sends the new one."""
+def runbook() -> list[str]:
+    """The commands of docs/security.md, step by step."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    section = text[text.index("### Yearly rotation") : text.index("### Credentials")]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
 
-    def on_the_region() -> str:
-        (volume,) = (v for v in pod_spec(trusted)["volumes"] if v["name"] == "files")
-        return data(trusted, f"secrets/{volume['secret']['secretName']}")["origin-secrets.map"]
 
-    keep_secret(trusted, "us", "originSecret", f"{SECRET} {OLD_SECRET}")
-    trusted.up("us")[0].require()
-    assert SECRET in on_the_region()
-    assert OLD_SECRET in on_the_region()
-    keep_secret(trusted, "us", "originSecret", SECRET)
-    trusted.up("us")[0].require()
-    assert OLD_SECRET not in on_the_region()
+def shell(fleet: Fleet, script: str) -> subprocess.CompletedProcess[str]:
+    """Run commands of the documentation, for the one region that is up here."""
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{fleet.environment['PATH']}"
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace('"us eu apac"', '"us"')],
+        cwd=fleet.project,
+        env={**fleet.environment, "PATH": path, "regions": "us"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def worker_secret(fleet: Fleet) -> str:
+    """What the Worker sends now. No answer of Cloudflare's shows it; the emulator's file does."""
+    state = (fleet.directory / "cloudflare" / "cloudflare.json").read_text()
+    *_, binding = re.findall(r'\{[^{}]*"ORIGIN_SECRET"[^{}]*\}', state)
+    return json.loads(binding)["text"]
+
+
+def shown(fleet: Fleet) -> tuple[x509.Certificate, str]:
+    """The certificate and the header by which an origin knows our edge."""
+    (uploaded,) = result(fleet, PULLS)
+    leaf = x509.load_pem_x509_certificate(uploaded["certificate"].encode())
+    return leaf, worker_secret(fleet)
+
+
+def lets_in(fleet: Fleet, leaf: x509.Certificate, secret: str) -> bool:
+    """Whether the region takes both, by the files that its ingress has mounted. What nginx makes
+    of such files: tests/firewall/test_nginx_tls.py."""
+    files = mounted(fleet)
+    cas = x509.load_pem_x509_certificates(files["origin-pulls-ca.pem"].encode())
+    issuers = [ca for ca in cas if ca.subject == leaf.issuer]
+    for ca in issuers:
+        leaf.verify_directly_issued_by(ca)
+    return bool(issuers) and f'"{secret}" known;' in files["origin-secrets.map"]
+
+
+def test_the_runbook_rotates_ca_and_header_while_the_region_serves(trusted: Fleet):
+    prepare, regions, edge, finish, again = runbook()
+    old = shown(trusted)
+    printed = ""
+    for step in (prepare, regions):
+        ran = shell(trusted, step)
+        assert ran.returncode == 0, ran.stdout
+        printed += ran.stdout
+        assert shown(trusted) == old
+        assert lets_in(trusted, *old)
+    early = shell(trusted, "fleet ca retire")
+    assert early.returncode == 2
+    assert "Cloudflare shows no certificate of the new CA yet" in early.stdout
+
+    ran = shell(trusted, edge)
+    assert ran.returncode == 0, ran.stdout
+    printed += ran.stdout
+    new = shown(trusted)
+    assert new[0].issuer != old[0].issuer
+    assert new[1] != old[1]
+    for step in ("", finish, again):
+        assert lets_in(trusted, *new)
+        ran = shell(trusted, step)
+        assert ran.returncode == 0, ran.stdout
+        printed += ran.stdout
+    assert shown(trusted) == new
+    assert lets_in(trusted, *new)
+    assert not lets_in(trusted, new[0], old[1])
+    assert not lets_in(trusted, old[0], new[1])
+    for secret in (old[1], new[1], "PRIVATE KEY"):
+        assert secret not in printed
 
 
 def test_the_worker_has_the_secret_bound(trusted: Fleet):
@@ -236,29 +302,32 @@ def test_a_due_certificate_is_planned_anew_and_the_old_one_goes_last(trusted: Fl
     after = data(trusted, "secrets/origin-tls")
     assert after["tls.crt"] != before["tls.crt"]
     assert calls(trusted, "/certificates") == ["POST", "DELETE"]
-    trusted.preview("us", *SETTLED[1]).require()
+    trusted.preview("us", *SETTLED).require()
 
 
 def test_no_secret_stands_in_clear(trusted: Fleet):
     secrets = {
         "Vultr's API key": trusted.environment["VULTR_API_KEY"],
         "Cloudflare's token": trusted.environment["CLOUDFLARE_API_TOKEN"],
-        "the header": SECRET,
+        "the header's old secret": SECRET,
+        "the header": worker_secret(trusted),
         "a private key": "PRIVATE KEY",
         "a private key in base64": "UFJJVkFURSBLRV",
         "another one": "QUklWQVRFIEtFW",
         "a third one": "BSSVZBVEUgS0VZ",
     }
     texts = {
-        f"state of {stack}": trusted.pulumi(stack, "stack", "export").require().output
-        for stack in ("us", "edge")
+        f"{title} of {stack}": text
+        for title, command in (
+            ("state", ("stack", "export")),
+            ("preview", ("preview", "--diff", "--show-sames", "--refresh")),
+        )
+        for stack, text in together(trusted, ("us", "edge"), *command).items()
     }
     texts |= {
         str(path): path.read_text(errors="replace")
         for path in (*trusted.directory.rglob("*.log"), *trusted.project.glob("Pulumi.*.yaml"))
     }
-    for stack in ("us", "edge"):
-        texts[f"preview of {stack}"] = trusted.preview(stack, "--show-sames", "--refresh").output
     assert len(texts) > 8
     for name, secret in secrets.items():
         for where, text in texts.items():
@@ -278,7 +347,7 @@ def test_destroying_leaves_the_zone_as_it_was_found(trusted: Fleet):
     wanted = {"ssl": "strict", "minTlsVersion": "1.2"}
     configure(trusted, "edge", "edge", {"script": "edgefleet", "zoneSettings": wanted})
     trusted.up("edge")[0].require()
-    trusted.preview("edge", *SETTLED[1]).require()
+    trusted.preview("edge", *SETTLED).require()
     assert result(trusted, f"/zones/{ZONE}/settings/ssl")["value"] == "strict"
     destroy()
     assert result(trusted, f"{PULLS}/settings") == {"enabled": True}

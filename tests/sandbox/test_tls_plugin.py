@@ -95,6 +95,10 @@ def test_a_ca_signs_a_request(engine: Engine, ca_key: State) -> None:
     assert certificate.subject.rfc4514_string() == "O=edgefleet,CN=leaf"
     assert engine.changes(leaf, inputs) == {}
     assert engine.changes(request, {**request.inputs, "dnsNames": ["example.com"]}) != {}
+    # Between the two steps of a rotation that was cut off, the key isn't the certificate's.
+    stranger = {**inputs, "caPrivateKeyPem": leaf_key.outputs["privateKeyPem"]}
+    with pytest.raises(PluginError, match="PrivateKey doesn't match parent's PublicKey"):
+        engine.create(tls.LocallySignedCert, stranger)
 
 
 def test_a_certificate_due_for_renewal_is_replaced(engine: Engine, ca_key: State) -> None:
