@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import requests
@@ -9,28 +10,29 @@ import requests
 from components.http_reads import TIMEOUT, reading_session
 from components.vultr_api import BASE, VultrApi, VultrError
 from infra.cloudflare_api import CloudflareApi, CloudflareError
+from infra.credentials import CLOUDFLARE_API
+from ops.network import why
 
 
 class Account:
     """Both vendors' accounts, by credentials from the environment.
 
-    Raises VultrError, CloudflareError where a credential is missing.
+    A credential is asked for when its vendor is: an edge stack needs Cloudflare's alone. Raises
+    VultrError, CloudflareError then, where it is missing.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        key = environment.get("VULTR_API_KEY")
-        if not key:
-            raise VultrError("No credential for vultr: set VULTR_API_KEY")
-        token = environment.get("CLOUDFLARE_API_TOKEN")
-        if not token:
-            raise CloudflareError("No credential for cloudflare: set CLOUDFLARE_API_TOKEN")
-        self.vultr = VultrApi(key)
-        self.cloudflare = CloudflareApi.from_environment(token)
-        self._vultr = reading_session(BASE, key)
-        self._cloudflare_base = environment.get(
-            "CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/client/v4"
-        ).rstrip("/")
-        self._cloudflare = reading_session(self._cloudflare_base, token)
+        self._environment = environment
+
+    @cached_property
+    def vultr(self) -> VultrApi:
+        """Vultr's API. Raises VultrError."""
+        return VultrApi(self._key)
+
+    @cached_property
+    def cloudflare(self) -> CloudflareApi:
+        """Cloudflare's API. Raises CloudflareError."""
+        return CloudflareApi(self._token, self._cloudflare_base)
 
     def cluster(self, wanted: str) -> dict[str, Any]:
         """The cluster with this id or label, as the API gives it. Raises VultrError."""
@@ -55,30 +57,48 @@ class Account:
     def has_script(self, account_id: str, name: str) -> bool:
         """Whether a Worker of this name is there. Raises CloudflareError."""
         path = f"/accounts/{account_id}/workers/scripts"
+        session = reading_session(self._cloudflare_base, self._token)
         try:
-            answer = self._cloudflare.get(self._cloudflare_base + path, timeout=TIMEOUT)
+            answer = session.get(self._cloudflare_base + path, timeout=TIMEOUT)
             body = answer.json()
         except requests.RequestException as error:
-            raise CloudflareError(f"Cloudflare did not answer GET {path}: {error}") from error
+            raise CloudflareError(f"Cloudflare did not answer GET {path}: {why(error)}") from None
         if not body.get("success"):
             raise CloudflareError(
-                f"Cloudflare answered GET {path} with {answer.status_code}. The token needs "
-                "Workers Scripts: Read"
+                f"Cloudflare answered GET {path} with {answer.status_code}. Check "
+                "CLOUDFLARE_API_TOKEN (it needs Workers Scripts: Read) and edgefleet:accountId"
             )
         return any(script["id"] == name for script in body["result"])
 
+    @property
+    def _key(self) -> str:
+        key = self._environment.get("VULTR_API_KEY")
+        if not key:
+            raise VultrError("No credential for vultr: set VULTR_API_KEY")
+        return key
+
+    @property
+    def _token(self) -> str:
+        token = self._environment.get("CLOUDFLARE_API_TOKEN")
+        if not token:
+            raise CloudflareError("No credential for cloudflare: set CLOUDFLARE_API_TOKEN")
+        return token
+
+    @property
+    def _cloudflare_base(self) -> str:
+        return (self._environment.get("CLOUDFLARE_BASE_URL") or CLOUDFLARE_API).rstrip("/")
+
     def _clusters(self) -> list[dict[str, Any]]:
+        session = reading_session(BASE, self._key)
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
             query = {"per_page": "500"} | ({"cursor": cursor} if cursor else {})
             try:
-                answer = self._vultr.get(
-                    f"{BASE}/kubernetes/clusters", params=query, timeout=TIMEOUT
-                )
+                answer = session.get(f"{BASE}/kubernetes/clusters", params=query, timeout=TIMEOUT)
                 page = answer.json()
             except requests.RequestException as error:
-                raise VultrError(f"Vultr did not answer: {error}") from error
+                raise VultrError(f"Vultr did not answer: {why(error)}") from None
             if not answer.ok:
                 raise VultrError(
                     f"Vultr answered GET /kubernetes/clusters with {answer.status_code}: check "

@@ -1,5 +1,6 @@
 """`fleet add`: a new cluster as one new stack file."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 
 from infra.inventory import CA_FILE, SettingsError, load
 from infra.settings import SECRETS
-from ops.files import project_dir, write_atomically
+from ops.files import project_dir, stack_path, write_atomically
 from ops.revisions import render_folder
 
 COULD_NOT = 2
@@ -23,12 +24,14 @@ def command(
     region: Annotated[
         str | None,
         typer.Option(
-            help="The logical region; an existing one gets a further cluster. [default: NAME]"
+            help="The logical region; an existing one gets a further cluster.",
+            show_default="the stack's name",
         ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write the stack file of a new cluster, drained, and say the steps that put it on air.
 
@@ -41,20 +44,26 @@ def command(
     except SettingsError as error:
         typer.secho(f"error: {error}", err=True, fg="red")
         raise typer.Exit(COULD_NOT) from None
-    typer.echo(f"wrote {path.name}\n\n" + "\n".join(sentences))
+    if as_json:
+        typer.echo(json.dumps({"file": path.name, "next": sentences}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(f"wrote {path.name}\n\n" + "\n".join(sentences))
 
 
 def add(project: Path, name: str, like: str, location: str, region: str) -> tuple[Path, list[str]]:
     """Write the file; its path, and what to do next. Raises SettingsError."""
     inventory = load(project)
-    path = project / f"Pulumi.{name}.yaml"
+    path = stack_path(project, name)
     if path.exists():
         raise SettingsError([f"{path.name}: is there already"])
     model = inventory.stacks.get(like)
     if not model or not model.region:
         regions = sorted(stack for stack, each in inventory.stacks.items() if each.region)
         raise SettingsError(
-            [f"--like {like}: is no region stack of this fleet; these are: {', '.join(regions)}"]
+            [
+                f"--like {like}: is no region stack of this fleet; these are: "
+                f"{', '.join(regions) or 'none'}"
+            ]
         )
     left_out = _left_out(project / model.file, inventory.project)
     text = stack_file(project / model.file, inventory.project, location, region)

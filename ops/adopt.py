@@ -8,64 +8,63 @@ is given its id. Reads only; what is printed does the work.
 import json
 import shlex
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from infra.adopt import RECORD, ROUTE, RULE
-from infra.guard import CLUSTER, POOL, VPC
-from infra.inventory import CA_FILE, Inventory, SettingsError, Stack, load
+from infra.inventory import CA_FILE, Inventory, SettingsError, load
+from ops import adopt_cluster
 from ops.account import Account
+from ops.adopt_cluster import ImportRefused
+from ops.adopt_ids import entries, ids, in_the_way
+from ops.files import stack_path
 from ops.resources import Registered
-
-SCRIPT = "cloudflare:index/workersScript:WorkersScript"
-
-_PLUGINS = {
-    # As the SDKs say it: another version or address would be another provider in the state.
-    "vultr": ("ediri-vultr", "github://api.github.com/dirien/pulumi-vultr"),
-    "cloudflare": ("pulumi-cloudflare", ""),
-}
-
-
-class ImportRefused(Exception):
-    """What exists can't be taken over as it is; the text is for a person."""
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """What to do: the stack file's text, the import file's entries, and what a person must know."""
+    """What to do: the stack file's text, None where it stands there already; shell lines that come
+    before the import; the import file's entries; and what a person must know."""
 
     stack: str
     file: str
-    text: str
+    text: str | None
+    before: list[str]
     entries: list[dict[str, Any]]
     remarks: list[str]
 
     def script(self) -> str:
         """Shell lines that write both files and import."""
-        listed = json.dumps({"resources": self.entries}, indent=2)
         name = shlex.quote(self.stack)
-        return "\n".join(
-            [
-                *(f"# {remark}" for remark in self.remarks),
-                f"cat > {shlex.quote(self.file)} <<'END'",
-                self.text.rstrip("\n"),
-                "END",
-                f"cat > import.{name}.json <<'END'",
-                listed,
-                "END",
-                f"pulumi stack select --create {name}",
-                f"pulumi import --stack {name} --file import.{name}.json --protect=false "
-                "--generate-code=false --yes",
-                f"pulumi preview --stack {name} --diff",
-                "",
-            ]
-        )
+        lines = [
+            "set -eu",
+            *(f"# {remark}" for remark in self.remarks),
+            *self._file(),
+            *self.before,
+            f"pulumi stack select --create {name}",
+            *(self._import(name) if self.entries else ["# There is nothing to import."]),
+            f"pulumi preview --stack {name}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _file(self) -> list[str]:
+        if self.text is None:
+            return []
+        return [f"cat > {shlex.quote(self.file)} <<'END'", self.text.rstrip("\n"), "END"]
+
+    def _import(self, name: str) -> list[str]:
+        return [
+            f"cat > import.{name}.json <<'END'",
+            json.dumps({"resources": self.entries}, indent=2),
+            "END",
+            f"pulumi import --stack {name} --file import.{name}.json --protect=false "
+            "--generate-code=false --yes",
+        ]
 
 
 def adopt(
@@ -79,195 +78,109 @@ def adopt(
 
     Raises SettingsError, ImportRefused, VultrError, CloudflareError.
     """
-    path = project / f"Pulumi.{name}.yaml"
-    remarks: list[str] = []
-    live: dict[str, Any] | None = None
+    path = stack_path(project, name)
     if path.exists():
         text = path.read_text()
-        inventory = load(project, current=name)
-        stack = inventory.stacks[name]
-        if stack.region:
-            live = account.cluster(cluster or inventory.cluster_label(stack))
+        live = _cluster_of_file(project, name, account, cluster, region)
+        remarks: list[str] = []
     elif cluster is None:
         raise SettingsError(
             [f"{path.name}: there is no such file: say which cluster it is, --cluster ID_OR_LABEL"]
         )
     else:
         live = account.cluster(cluster)
+        adopt_cluster.check(live)
         named = yaml.safe_load((project / "Pulumi.yaml").read_text()).get("name", "edgefleet")
-        vpc = _vpc(live, account, remarks)
-        text = stack_file(str(named), region or name, live, vpc)
+        vpc, remarks = _vpc(live, account)
+        text = adopt_cluster.stack_file(str(named), region or name, live, vpc)
+    try:
+        inventory, resources = _rendered(project, path.name, text, name, account)
+    except SettingsError as error:
+        if path.exists():
+            raise
+        raise ImportRefused(f"what is there fits no stack file: {error}") from None
+    found, missing = ids(resources, live, account)
+    if found:
+        owned, unread = _owned(project, name)
+        found = {urn: each for urn, each in found.items() if urn not in owned}
+        missing += unread
+    before: list[str] = []
     if live:
-        _adoptable(live)
-    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
-        inventory, resources = _rendered(project, Path(folder), path.name, text, name, account)
-    entries = _entries(resources, _ids(resources, live, account, remarks))
-    if inventory.stacks[name].edge:
-        remarks += _in_the_way(inventory.stacks[name], account)
-    return Adoption(name, path.name, text, entries, remarks)
+        before = adopt_cluster.mark_default_pool(live)
+        remarks += adopt_cluster.pool_remarks(live)
+        rules = account.vultr.firewall_rules(live["firewall_group_id"])
+        remarks += adopt_cluster.rule_remarks(rules)
+    else:
+        remarks += in_the_way(inventory.stacks[name], account)
+    new = None if path.exists() else text
+    return Adoption(name, path.name, new, before, entries(resources, found), remarks + missing)
 
 
-def stack_file(project: str, region: str, live: Mapping[str, Any], vpc: str | None) -> str:
-    """The stack file of a live cluster. `vpc` is its VPC's network, where it has one of its own."""
-    pools = []
-    for pool in live["node_pools"]:
-        entry: dict[str, Any] = {
-            "label": pool["label"],
-            "plan": pool["plan"],
-            "nodes": pool["node_quantity"],
-        }
-        if pool.get("auto_scaler"):
-            entry["autoscale"] = {"min": pool["min_nodes"], "max": pool["max_nodes"]}
-        if pool.get("labels"):
-            entry["labels"] = dict(pool["labels"])
-        pools.append(entry)
-    cluster: dict[str, Any] = {
-        "label": live["label"],
-        "location": live["region"],
-        "version": live["version"],
-        "pools": pools,
-    }
-    if live.get("ha_controlplanes"):
-        cluster["highAvailability"] = True
-    if vpc:
-        cluster["vpc"] = {"cidr": vpc}
-    return yaml.safe_dump(
-        {"config": {f"{project}:region": region, f"{project}:cluster": cluster}},
-        sort_keys=False,
-        default_flow_style=None,
-        width=100,
-    )
-
-
-def _adoptable(live: Mapping[str, Any]) -> None:
-    label = live["label"]
-    if live["status"] != "active":
-        raise ImportRefused(f"cluster {label}: is {live['status']}, not active yet")
-    if not live.get("firewall_group_id"):
-        raise ImportRefused(
-            f"cluster {label}: was made without a managed firewall, and Vultr adds none later: its "
-            "nodes can't be closed to all but Cloudflare. Make a new cluster beside it (a new "
-            "stack file with the same region), move, and delete this one"
+def _cluster_of_file(
+    project: Path, name: str, account: Account, cluster: str | None, region: str | None
+) -> dict[str, Any] | None:
+    """The live cluster of a stack that has a file; None for an edge stack."""
+    inventory = load(project, current=name)
+    stack = inventory.stacks[name]
+    if region is not None:
+        raise SettingsError([f"--region {region}: {stack.file} is there already, and says it"])
+    if not stack.region:
+        if cluster is not None:
+            raise SettingsError([f"--cluster {cluster}: {name} is an edge stack and has none"])
+        return None
+    live = account.cluster(cluster or inventory.cluster_label(stack))
+    adopt_cluster.check(live)
+    if live["label"] != inventory.cluster_label(stack):
+        raise SettingsError(
+            [
+                f"--cluster {cluster}: is labelled {live['label']!r}, and the cluster of "
+                f"{stack.file} {inventory.cluster_label(stack)!r}: put `label: {live['label']}` "
+                "under edgefleet:cluster"
+            ]
         )
+    return live
 
 
-def _vpc(live: Mapping[str, Any], account: Account, remarks: list[str]) -> str | None:
+def _owned(project: Path, name: str) -> tuple[set[str], list[str]]:
+    """The URNs in the stack's state: `pulumi import` refuses what is there. And a remark, where
+    the state can't be read."""
+    command = ["pulumi", "stack", "export", "--stack", name, "--non-interactive"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return set(), ["pulumi is not on PATH, and what follows needs it"]
+    if done.returncode == 0:
+        state = json.loads(done.stdout)["deployment"] or {}
+        return {resource["urn"] for resource in state.get("resources") or []}, []
+    if "no stack named" in done.stderr:
+        return set(), []
+    said = " ".join(done.stderr.split()).removeprefix("error: ")
+    return set(), [f"the stack's state can't be read, so it is taken to be empty: {said}"]
+
+
+def _vpc(live: Mapping[str, Any], account: Account) -> tuple[str | None, list[str]]:
     for vpc in account.vpcs():
         if vpc["id"] == live.get("vpc_id"):
             if vpc.get("description") == live["label"]:
-                return f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}"
-            remarks.append(
+                return f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}", []
+            return None, [
                 f"VPC {vpc['description']!r} ({vpc['id']}) stays as it is, outside this stack"
-            )
-    return None
+            ]
+    return None, []
 
 
 def _rendered(
-    project: Path, trial: Path, file: str, text: str, name: str, account: Account
+    project: Path, file: str, text: str, name: str, account: Account
 ) -> tuple[Inventory, list[Registered]]:
     # Here, because it takes a second to import and only a rendering needs it.
     from ops.render import render
 
-    for path in project.glob("Pulumi*.yaml"):
-        shutil.copy(path, trial / path.name)
-    if (project / CA_FILE).exists():
-        shutil.copy(project / CA_FILE, trial / CA_FILE)
-    (trial / file).write_text(text)
-    rendering = render(trial, name, lambda: account.vultr)
-    return load(trial, current=name), rendering.resources
-
-
-def _ids(
-    resources: Iterable[Registered],
-    live: Mapping[str, Any] | None,
-    account: Account,
-    remarks: list[str],
-) -> dict[str, str]:
-    """The ids to import by, in the form each provider wants, by URN."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for resource in resources:
-        for candidate in _candidates(resource, live, account):
-            if candidate not in taken:
-                taken.add(candidate)
-                found[resource.urn] = candidate
-                break
-        else:
-            if resource.type in (CLUSTER, POOL, VPC, RULE, RECORD, ROUTE, SCRIPT):
-                remarks.append(f"{resource.name}: not there yet; `pulumi up` makes it")
-    return found
-
-
-def _candidates(
-    resource: Registered, live: Mapping[str, Any] | None, account: Account
-) -> Iterable[str]:
-    inputs = resource.inputs
-    if live and resource.type == CLUSTER:
-        yield live["id"]
-    elif live and resource.type == POOL:
-        for pool in live["node_pools"]:
-            if pool["label"] == inputs["label"]:
-                yield f"{live['id']} {pool['id']}"
-    elif resource.type == VPC:
-        for vpc in account.vpcs():
-            if (vpc["description"], vpc["region"]) == (inputs["description"], inputs["region"]):
-                yield vpc["id"]
-    elif live and resource.type == RULE:
-        group = live["firewall_group_id"]
-        keys = {"ip_type": "ipType", "protocol": "protocol", "port": "port", "source": "source"}
-        for rule in account.vultr.firewall_rules(group):
-            if all(rule.get(theirs) == inputs.get(ours) for theirs, ours in keys.items()):
-                yield f"{group},{rule['id']}"
-    elif resource.type == RECORD:
-        # Whatever its comment says: that changes in place.
-        for record in account.cloudflare.dns_records(inputs["zoneId"], inputs["name"]):
-            if record["type"] == inputs["type"] and record["content"] == inputs["content"]:
-                yield f"{inputs['zoneId']}/{record['id']}"
-    elif resource.type == ROUTE:
-        for route in account.cloudflare.worker_routes(inputs["zoneId"]):
-            if route["pattern"] == inputs["pattern"]:
-                yield f"{inputs['zoneId']}/{route['id']}"
-    elif resource.type == SCRIPT and account.has_script(inputs["accountId"], inputs["scriptName"]):
-        yield f"{inputs['accountId']}/{inputs['scriptName']}"
-
-
-def _entries(resources: Iterable[Registered], ids: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Entries of `pulumi import --file`: what was found, and the components it lives in."""
-    by_urn = {resource.urn: resource for resource in resources}
-    wanted = set(ids)
-    for urn in ids:
-        while (parent := by_urn[urn].parent) in by_urn:
-            wanted.add(parent)
-            urn = parent
-    order = sorted(wanted, key=lambda urn: (by_urn[urn].custom, urn))
-    return [_entry(by_urn[urn], by_urn, ids.get(urn)) for urn in order]
-
-
-def _entry(
-    resource: Registered, by_urn: Mapping[str, Registered], found: str | None
-) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "type": resource.type,
-        # A record and a route may have one name; here each entry needs its own.
-        "name": f"{resource.type.rpartition(':')[2]}-{resource.name}",
-        "logicalName": resource.name,
-    }
-    if parent := by_urn.get(resource.parent):
-        entry["parent"] = f"{parent.type.rpartition(':')[2]}-{parent.name}"
-    if found is None:
-        return entry | {"component": True}
-    package, address = _PLUGINS[resource.type.partition(":")[0]]
-    entry |= {"id": found, "version": version(package)}
-    return entry | ({"pluginDownloadUrl": address} if address else {})
-
-
-def _in_the_way(stack: Stack, account: Account) -> Iterable[str]:
-    """Records that stand where the Worker's have to: only their owner can say when they go."""
-    for host in stack.fleet.hosts:
-        for record in account.cloudflare.dns_records(stack.fleet.zone_id, host):
-            if record["type"] in ("A", "AAAA"):
-                yield (
-                    f"{host} is {record['type']} {record['content']} now. The Worker's host is a "
-                    "CNAME, which Cloudflare refuses beside that: delete that record right before "
-                    "`pulumi up`"
-                )
+    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
+        trial = Path(folder)
+        fleet = [stack.file for stack in load(project).stacks.values()]
+        for each in ("Pulumi.yaml", CA_FILE, *fleet):
+            if (project / each).exists():
+                shutil.copy(project / each, trial / each)
+        (trial / file).write_text(text)
+        rendering = render(trial, name, lambda: account.vultr)
+        return load(trial, current=name), rendering.resources

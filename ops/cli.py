@@ -22,16 +22,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode=None,
 )
-app.command("list")(listing.listing)
-app.command("render")(rendering.command)
-app.command("cost")(listing.cost)
-app.command("add")(add.command)
-app.command("import")(importing.command)
+app.command("list", short_help="Every cluster: where, what it runs, drained.")(listing.listing)
+app.command("render", short_help="Every resource, or what a change changes.")(rendering.command)
+app.command("cost", short_help="What the nodes cost a month.")(listing.cost)
+app.command("add", short_help="Write a new cluster's stack file.")(add.command)
+app.command("import", short_help="Take over what was made by hand.")(importing.command)
 app.add_typer(ca, name="ca")
 app.add_typer(images, name="images")
-app.add_typer(ranges, name="ranges")
-app.add_typer(sandbox, name="sandbox")
+app.add_typer(ranges, name="ranges", short_help="Cloudflare's addresses, as pinned.")
+app.add_typer(sandbox, name="sandbox", short_help="A cloud on your laptop.")
 
 
 @app.command()

@@ -2,9 +2,13 @@
 
 An offline rendering has no provider to ask, so what is used here stands in a table. Vultr's column
 is the provider's schema (`willReplaceOnChanges`, 2.27.1). Cloudflare's schema doesn't say;
-what stands here was seen when the provider ran (real-providers.md, Cloudflare 1, 5), or is where
-the vendor keeps the resource (an account, a zone). Kubernetes' is `forceNewProperties` of
-pulumi-kubernetes, for the kinds used here. Our own resources say it in their `diff`.
+what stands here was seen when the provider ran (real-providers.md, Cloudflare 1, 4, 5), or is where
+the vendor keeps the resource (an account, a zone). tls': every input (terraform-provider-tls,
+RequiresReplace) but the one that says when to renew. Kubernetes' is `forceNewProperties` of
+pulumi-kubernetes (4.34, provider/pkg/provider/diff.go), for the kinds used here; ConfigMaps and
+Secrets change in place, as the region's provider asks for that. An API server refuses some changes
+that this provider takes for updates (IngressClass' spec.controller, pulumi-kubernetes #1738): such
+an update fails, it doesn't replace. Our own resources say it in their `diff`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,8 +17,15 @@ from typing import Any
 EVERY = "*"
 """Each of the resource's inputs."""
 
-_METADATA = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+_METADATA = ("metadata.name", "metadata.namespace")
 _IDENTITY = ("kind", "namespace", "object_name")
+_CERTIFICATE = (
+    "allowedUses",
+    "isCaCertificate",
+    "maxPathLength",
+    "setSubjectKeyId",
+    "validityPeriodHours",
+)
 _WORKLOAD = (*_METADATA, "spec.selector")
 
 FORCE_NEW: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +49,8 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     ),
     "cloudflare:index/workersRoute:WorkersRoute": ("zoneId",),
     "cloudflare:index/workersScript:WorkersScript": ("accountId", "scriptName"),
+    "cloudflare:index/worker:Worker": ("accountId",),
+    "cloudflare:index/workerVersion:WorkerVersion": (EVERY,),
     "cloudflare:index/workersKvNamespace:WorkersKvNamespace": ("accountId",),
     "cloudflare:index/workersCronTrigger:WorkersCronTrigger": ("accountId", "scriptName"),
     "cloudflare:index/workersDeployment:WorkersDeployment": (EVERY,),
@@ -48,15 +61,34 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     ),
     "cloudflare:index/zoneSetting:ZoneSetting": ("settingId", "zoneId"),
     "tls:index/certRequest:CertRequest": (EVERY,),
+    "tls:index/locallySignedCert:LocallySignedCert": (
+        *_CERTIFICATE,
+        "caCertPem",
+        "caPrivateKeyPem",
+        "caPrivateKeyPemWo",
+        "caPrivateKeyPemWoVersion",
+        "certRequestPem",
+    ),
     "tls:index/privateKey:PrivateKey": (EVERY,),
+    "tls:index/selfSignedCert:SelfSignedCert": (
+        *_CERTIFICATE,
+        "dnsNames",
+        "ipAddresses",
+        "privateKeyPem",
+        "privateKeyPemWo",
+        "privateKeyPemWoVersion",
+        "setAuthorityKeyId",
+        "subject",
+        "uris",
+    ),
     "kubernetes:apps/v1:DaemonSet": _WORKLOAD,
     "kubernetes:apps/v1:Deployment": _WORKLOAD,
-    "kubernetes:networking.k8s.io/v1:IngressClass": (*_METADATA, "spec.controller"),
     "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": (*_METADATA, "roleRef"),
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": (*_METADATA, "roleRef"),
     "kubernetes:core/v1:Secret": (*_METADATA, "type"),
     "pulumi-python:dynamic/index:ServerSidePatch": (*_IDENTITY, "field_manager"),
     "pulumi-python:dynamic/index:Rollout": _IDENTITY,
+    "pulumi-python:dynamic/index:HostEndpointsMade": (),
     "pulumi-python:dynamic/index:VultrFirewallRules": ("group_id",),
     "pulumi-python:dynamic/index:ZoneMemory": ("path", "zone_id"),
     "pulumi:providers:kubernetes": ("clusterIdentifier",),

@@ -1,5 +1,6 @@
 """`fleet images`: which images the fleet runs, and their digests."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ import typer
 from infra.images import LOCK, LockError, load, save
 from infra.inventory import SettingsError
 from infra.inventory import load as load_inventory
-from ops.registry import Registries, RegistryError
+from ops.registry import Registries, RegistryDown, RegistryError
 from ops.resources import Rendering
 
+FOUND = 1
+COULD_NOT_LOOK = 2
 _PROJECT = Path(__file__).resolve().parents[1]
 
 app = typer.Typer(help="Container images by digest.", no_args_is_help=True)
@@ -31,36 +34,46 @@ def lock(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask again for tags that are locked already.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look up the digest of every image that a stack runs, and write images.lock.json.
 
     Digests that are known stay, unless --refresh asks for what the tags are now. --check asks no
     registry, but with --refresh.
+
+    Exit code: 0; 1 where an image has no digest, or with --check the file is out of date; 2 where
+    a registry couldn't be asked or the files are wrong.
     """
     try:
         used = used_images(_PROJECT)
         known = load()
     except (SettingsError, LockError) as error:
         typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_LOOK) from None
     ask = Registries().digest
     found = looked_up(used, known, ask if not check or refresh else None, refresh)
-    for line in found.report(known):
-        typer.echo(line)
-    if check:
-        raise typer.Exit(1 if found.digests != known or found.missing else 0)
-    if found.digests != known:
+    lines = list(found.report(known))
+    stale = found.digests != known
+    if stale and not check:
         save(found.digests)
-        typer.echo(f"{LOCK.name}: {len(found.digests)} images")
-    raise typer.Exit(1 if found.missing else 0)
+        lines.append(f"{LOCK.name}: {len(found.digests)} images")
+    if as_json:
+        plain = {"digests": dict(found.digests), "missing": dict(found.missing), "stale": stale}
+        typer.echo(json.dumps(plain, indent=2))
+    else:
+        typer.echo("".join(f"{line}\n" for line in lines), nl=False)
+    if found.unasked:
+        raise typer.Exit(COULD_NOT_LOOK)
+    raise typer.Exit(FOUND if found.missing or (stale and check) else 0)
 
 
 @dataclass(frozen=True)
 class LookedUp:
-    """`digests` by image, and why there are none for `missing`."""
+    """`digests` by image, and why there are none for `missing`. `unasked`: a registry was down."""
 
     digests: Mapping[str, str]
     missing: Mapping[str, str]
+    unasked: bool = False
 
     def report(self, known: Mapping[str, str]) -> Iterator[str]:
         """What differs from `known`, a line each."""
@@ -82,7 +95,7 @@ def looked_up(
     refresh: bool = False,
 ) -> LookedUp:
     """Digests of `used` images. A digest is what a registry said, now or before; never a guess."""
-    digests, missing = {}, {}
+    digests, missing, unasked = {}, {}, False
     for image in sorted(set(used)):
         if image in known and not refresh:
             digests[image] = known[image]
@@ -93,9 +106,10 @@ def looked_up(
             digests[image] = ask(image)
         except RegistryError as error:
             missing[image] = str(error).removeprefix(f"{image}: ")
+            unasked |= isinstance(error, RegistryDown)
             if image in known:
                 digests[image] = known[image]
-    return LookedUp(digests, missing)
+    return LookedUp(digests, missing, unasked)
 
 
 def used_images(project: Path) -> set[str]:

@@ -1,6 +1,7 @@
 """`fleet import`: the command."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,8 @@ def command(
         typer.Option(help="The live cluster's id or label, where the stack has no file yet."),
     ] = None,
     region: Annotated[
-        str | None, typer.Option(help="The new file's logical region. [default: STACK]")
+        str | None,
+        typer.Option(help="The new file's logical region.", show_default="the stack's name"),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
@@ -32,14 +34,17 @@ def command(
 ) -> None:
     """Print what takes over a cluster, its firewall rules, records and Worker that exist already.
 
-    Changes nothing: it reads with VULTR_API_KEY and CLOUDFLARE_API_TOKEN, and prints a shell
-    script with the stack file, the list for `pulumi import`, and the import. Read it, then run it.
+    Changes nothing: it reads with VULTR_API_KEY (not for an edge stack) and CLOUDFLARE_API_TOKEN,
+    and prints a shell script with the stack file, the list for `pulumi import`, and the import.
+    Read it, then run it. What the stack's state has already is left out.
 
     Exit code: 0; 1 where what exists can't be taken over; 2 where it couldn't look.
     """
     # Here, because it takes a second to import and no other command needs it.
-    from ops.adopt import ImportRefused, adopt
+    from ops.adopt import adopt
+    from ops.adopt_cluster import ImportRefused
 
+    _say("asking Vultr and Cloudflare what is there …")
     try:
         found = adopt(project_dir(folder), stack, Account(), cluster, region)
     except ImportRefused as error:
@@ -53,9 +58,15 @@ def command(
             "stack": found.stack,
             "file": found.file,
             "text": found.text,
+            "before": found.before,
             "resources": found.entries,
             "remarks": found.remarks,
         }
         typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
     else:
         typer.echo(found.script(), nl=False)
+
+
+def _say(line: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(line, err=True)

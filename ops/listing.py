@@ -29,7 +29,8 @@ def listing(
     canary: Annotated[
         str | None,
         typer.Option(
-            help="The stack that --waves puts first. [default: a drained region, else the first]"
+            help="The stack that --waves puts first.",
+            show_default="a drained region, else the first",
         ),
     ] = None,
 ) -> None:
@@ -81,7 +82,10 @@ def waves(inventory: Inventory, canary: str | None = None) -> dict[str, list[str
     names = [stack.name for stack in regions]
     if canary and canary not in names:
         raise SettingsError(
-            [f"--canary {canary}: is no region stack of this fleet; these are: {', '.join(names)}"]
+            [
+                f"--canary {canary}: is no region stack of this fleet; these are: "
+                f"{', '.join(names) or 'none'}"
+            ]
         )
     drained = [stack.name for stack in regions if stack.region and stack.region.drain]
     first = [canary] if canary else (drained or names)[:1]
@@ -215,4 +219,6 @@ def _inventory(folder: Path | None) -> Inventory:
         raise typer.Exit(COULD_NOT_LOOK) from None
     for warning in inventory.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    if not inventory.stacks:
+        typer.echo("warning: no stack file belongs to this fleet", err=True)
     return inventory

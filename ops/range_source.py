@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from components.cloudflare_ranges import CloudflareRanges
+from ops.network import why
 
 Network = IPv4Network | IPv6Network
 
@@ -130,7 +131,7 @@ def _get(session: requests.Session, url: str) -> requests.Response:
     try:
         answer = session.get(url, timeout=_TIMEOUT)
     except requests.RequestException as error:
-        raise RangesError(f"{url} did not answer: {error}") from None
+        raise RangesError(f"{url} did not answer: {why(error)}") from None
     if not answer.ok:
         raise RangesError(f"{url} answered {answer.status_code}: {answer.text[:200]!r}")
     return answer

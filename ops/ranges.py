@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from components.cloudflare_ranges import PIN, CloudflareRanges, load
+from infra.inventory import SettingsError
 from ops.files import write_atomically
 from ops.range_source import RangesError, Source, diff, fetch, leaps
 
 STALE, UNKNOWN = 1, 2
 """Exit codes: the pin isn't what Cloudflare says; nobody could say."""
 
-app = typer.Typer(help="Cloudflare's addresses, pinned for both firewalls and the ingress.")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+app = typer.Typer()
 
 
 def source() -> Source:
@@ -31,15 +34,22 @@ def show(
     check: Annotated[
         bool, typer.Option("--check", help="Ask Cloudflare; exit 1 where the pin is stale.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Show the pinned ranges and their age."""
+    """Show Cloudflare's addresses, pinned for both firewalls and the ingress, and their age.
+
+    Exit code: 0; 1 with --check, where the pin is stale; 2 where nobody could say.
+    """
     if context.invoked_subcommand:
-        if check:
-            raise typer.BadParameter("--check goes with `fleet ranges` alone")
+        if check or as_json:
+            raise typer.BadParameter("--check and --json go behind `fleet ranges`, or `update`")
         return
     pin = _pin(PIN)
     if check:
-        _check(pin)
+        _check(pin, as_json)
+        return
+    if as_json:
+        typer.echo(render(pin), nl=False)
         return
     age = (date.today() - pin.fetched).days
     typer.echo(f"read {pin.fetched}, {age} days ago; etag {pin.etag or 'not known'}")
@@ -52,8 +62,13 @@ def update(
     force: Annotated[
         bool, typer.Option("--force", help="Take a list that shrinks or grows by more than half.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Fetch the ranges and pin them."""
+    """Fetch the ranges and pin them.
+
+    Exit code: 0; 1 where the list shrinks or grows by more than half, so that nothing is written;
+    2 where Cloudflare can't be asked or its lists must not be used.
+    """
     old = _pin(PIN)
     try:
         new = fetch(source(), date.today())
@@ -68,7 +83,13 @@ def update(
             "https://www.cloudflare.com/ips; where it is so, run it again with --force",
             STALE,
         )
-    write_atomically(PIN, render(new))
+    try:
+        write_atomically(PIN, render(new))
+    except SettingsError as error:
+        raise _failed(str(error), UNKNOWN) from None
+    if as_json:
+        typer.echo(json.dumps({"changes": changes}, indent=2))
+        return
     for line in changes:
         typer.echo(line)
     typer.echo(
@@ -88,16 +109,19 @@ def render(ranges: CloudflareRanges) -> str:
     return json.dumps(pin, indent=2) + "\n"
 
 
-def _check(pin: CloudflareRanges) -> None:
+def _check(pin: CloudflareRanges, as_json: bool) -> None:
     try:
         changes = diff(pin, fetch(source(), date.today()))
     except RangesError as error:
         raise _failed(str(error), UNKNOWN) from None
-    if not changes:
+    if as_json:
+        typer.echo(json.dumps({"changes": changes}, indent=2))
+    elif not changes:
         typer.echo(f"{len(pin.cidrs)} ranges, as Cloudflare says them today")
+    else:
+        typer.echo("\n".join(changes))
+    if not changes:
         return
-    for line in changes:
-        typer.echo(line)
     raise _failed("the pin is stale: `fleet ranges update`, and a pull request", STALE)
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from ops.network import why
+
 _SECONDS = (5, 30)
 _MANIFESTS = (
     # The list first: a tag's digest is that of all platforms.
@@ -21,6 +23,10 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 class RegistryError(Exception):
     """No digest; the text says for which image and why."""
+
+
+class RegistryDown(RegistryError):
+    """The registry couldn't be asked; another time it may have a digest."""
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,14 @@ class Registries:
                 headers["Authorization"] = f"Bearer {token}"
                 answer = self._session.get(url, headers=headers, timeout=_SECONDS)
         except requests.RequestException as error:
-            raise RegistryError(
-                f"{image}: {reference.registry} does not answer ({type(error).__name__})"
-            ) from None
+            host = urlsplit(error.request.url).netloc if error.request else reference.registry
+            raise RegistryDown(f"{image}: {host} does not answer: {why(error)}") from None
         if answer.status_code == 404:
             raise RegistryError(f"{image}: {reference.registry} has no such image or tag")
         if answer.status_code == 429:
-            raise RegistryError(f"{image}: {reference.registry} is asked too often; try later")
+            raise RegistryDown(f"{image}: {reference.registry} is asked too often; try later")
         if answer.status_code != 200:
-            raise RegistryError(f"{image}: {reference.registry} answers {answer.status_code}")
+            raise RegistryDown(f"{image}: {reference.registry} answers {answer.status_code}")
         # What was received is what is locked: the header is the registry's claim.
         found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
         told = answer.headers.get("Docker-Content-Digest", found)

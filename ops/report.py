@@ -47,6 +47,8 @@ def text(comparison: Comparison) -> str:
         if diff.status == "same":
             continue
         lines += ["", f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}"]
+        if diff.status == "removed":
+            lines.append(f"  ! {_left_running(diff)}")
         lines += [f"  {line}" for line in _stack(diff)]
     same = [diff.stack for diff in comparison.stacks if diff.status == "same"]
     if same:
@@ -87,7 +89,10 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _warnings(diff: StackDiff) -> Iterator[str]:
-    """What is replaced by a change of its own; what follows from that is counted."""
+    """A stack that leaves, and what is replaced by a change of its own; what follows from that is
+    counted."""
+    if diff.status == "removed":
+        yield f"\n> ⚠️ {_left_running(diff)}"
     own = [each for each in diff.replaced if each.fields]
     yield from (
         f"\n> ⚠️ **`{each.name}` would be replaced** for its {', '.join(each.replaced)}."
@@ -95,6 +100,13 @@ def _warnings(diff: StackDiff) -> Iterator[str]:
     )
     if follow := len(diff.replaced) - len(own):
         yield f"\n> {follow} more resources hang on what is replaced, and are replaced with it."
+
+
+def _left_running(diff: StackDiff) -> str:
+    return (
+        f"A file that goes deletes nothing: drain, and `pulumi destroy --stack {diff.stack}`, "
+        "before this is merged, or all of it stays in nobody's hands."
+    )
 
 
 def _cut(lines: Sequence[str], room: int) -> str:

@@ -44,10 +44,10 @@ def render_folder(project: Path, names: list[str]) -> dict[str, Rendering]:
 
 def render_revision(project: Path, revision: str) -> Fleet:
     """Render a project as it was at a revision. Raises RevisionError."""
-    short = _git(project, "rev-parse", "--short", f"{revision}^{{commit}}").decode().strip()
     # The project's folder, which need not be the repository's; `archive` takes its tree only where
     # that doesn't also name a folder below.
     top = Path(_git(project, "rev-parse", "--show-toplevel").decode().strip())
+    short = _short(project, revision)
     tree = _git(project, "rev-parse", "--verify", f"{revision}:./").decode().strip()
     with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
         here = Path(folder).resolve()
@@ -132,6 +132,17 @@ def _render_with_its_own(folder: Path, names: list[str]) -> dict[str, Rendering]
         raise RevisionError(last) from None
 
 
+def _short(project: Path, revision: str) -> str:
+    try:
+        asked = f"{revision}^{{commit}}"
+        return _git(project, "rev-parse", "--verify", "--short", asked).decode().strip()
+    except RevisionError:
+        raise RevisionError(
+            f"{revision}: git knows no such revision in {project}. A shallow checkout may lack it: "
+            f"`git fetch origin {revision}`, and compare with FETCH_HEAD"
+        ) from None
+
+
 def _git(project: Path, *command: str) -> bytes:
     try:
         return subprocess.run(
@@ -141,6 +152,10 @@ def _git(project: Path, *command: str) -> bytes:
         raise RevisionError("git is not installed, and a comparison reads from it") from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
+        if said and "not a git repository" in said[0]:
+            raise RevisionError(
+                f"{project}: is in no git repository, and a comparison reads from one"
+            ) from None
         raise RevisionError(
             f"{project}: git {' '.join(command)}: {said[0] if said else error.returncode}"
         ) from None

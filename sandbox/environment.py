@@ -13,7 +13,8 @@ from sandbox import cloudflare_api, vultr_api
 PROVIDERS = ("vultr", "cloudflare", "kubernetes", "tls")
 PASSPHRASE = "edgefleet sandbox"  # noqa: S105 (protects emulated accounts)
 
-_ADDED_BY_US = ("HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_ADDED_BY_US = ("HTTPS_PROXY", "NO_PROXY", *_BUNDLES)
 
 
 @dataclass
@@ -64,8 +65,7 @@ def variables(directory: Path, running: Running, path: str) -> dict[str, str]:
         # Upper case only: Python's gRPC takes the lower-case one for itself.
         "HTTPS_PROXY": f"http://127.0.0.1:{running.ports['proxy']}",
         "NO_PROXY": "127.0.0.1,localhost",
-        "SSL_CERT_FILE": bundle,
-        "REQUESTS_CA_BUNDLE": bundle,
+        **dict.fromkeys(_BUNDLES, bundle),
     }
 
 

@@ -16,7 +16,7 @@ from infra.images import LockError, load, pinned, save
 from ops import images
 from ops.cli import app
 from ops.images import images_in, looked_up, used_images
-from ops.registry import Reference, Registries, RegistryError
+from ops.registry import Reference, Registries, RegistryDown, RegistryError
 from tests.projects import ROOT
 from tests.rendered import rendered
 
@@ -172,6 +172,10 @@ def test_every_stack_is_asked_for_its_images():
     assert "nginx/nginx-ingress:5.6.1" in used_images(ROOT)
 
 
+def down(_: object, image: str) -> str:
+    raise RegistryDown(f"{image}: it is down")
+
+
 def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     path, runner = tmp_path / "lock.json", CliRunner()
     monkeypatch.setattr(images, "used_images", lambda _: {"a:1"})
@@ -190,6 +194,13 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert runner.invoke(app, ["images", "lock"]).exit_code == 0
     assert load(path) == {"a:1": DIGEST}
     assert runner.invoke(app, ["images", "lock", "--check"]).exit_code == 0
+    told = json.loads(runner.invoke(app, ["images", "lock", "--json"]).stdout)
+    assert told == {"digests": {"a:1": DIGEST}, "missing": {}, "stale": False}
+    monkeypatch.setattr(images, "used_images", lambda _: {"a:1", "b:1"})
+    monkeypatch.setattr(Registry, "digest", down)
+    unasked = runner.invoke(app, ["images", "lock"])
+    assert (unasked.exit_code, unasked.stdout) == (2, "b:1: pinned by its tag only: it is down\n")
+    assert load(path) == {"a:1": DIGEST}
     path.write_text("[]")
     wrong = runner.invoke(app, ["images", "lock"])
     assert (wrong.exit_code, "run `fleet images lock`" in wrong.output) == (2, True)

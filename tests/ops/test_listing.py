@@ -67,6 +67,15 @@ def test_a_mistake_ends_in_a_sentence(project: Path):
         assert result.stdout == ""
 
 
+def test_a_fleet_of_nothing_says_so(tmp_path: Path):
+    (tmp_path / "Pulumi.yaml").write_text("name: edgefleet\n")
+    result = run(tmp_path, "list")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "warning: no stack file belongs to this fleet\n",
+    )
+
+
 def test_waves_put_one_region_first_and_the_edge_last(project: Path):
     planned = json.loads(run(project, "list", "--waves", "--json").stdout)
     assert planned == {"canary": ["apac"], "rest": ["eu", "us"], "edge": ["edge"]}
@@ -162,6 +171,13 @@ def test_add_reads_well_in_a_diff(project: Path):
     )
 
 
+def test_add_speaks_json(project: Path):
+    result = add(project, "ord", "--like", "us", "--location", "ord", "--json")
+    told = json.loads(result.stdout)
+    assert told["file"] == "Pulumi.ord.yaml"
+    assert "pulumi up --stack ord" in "\n".join(told["next"])
+
+
 def test_add_to_an_existing_region(project: Path):
     result = add(project, "us-2", "--like", "us", "--location", "ord", "--region", "us")
     assert result.exit_code == 0, result.output
@@ -189,6 +205,7 @@ def test_add_copies_no_secret(project: Path):
         ("ord", ("--like", "mars", "--location", "ord"), "is no region stack"),
         ("x", ("--like", "us", "--location", "mars"), "edgefleet:coordinates: is required"),
         ("api", ("--like", "us", "--location", "ord"), "is one of the site's hosts"),
+        ("../x", ("--like", "us", "--location", "ord"), "'../x': is no name for a stack"),
         ("UP", ("--like", "us", "--location", "ord"), "must be a DNS label"),
     ],
 )

@@ -230,6 +230,27 @@ def test_checking_asks_and_tells_by_its_exit_code(pin: Path, cloudflare: Cloudfl
     assert pin.read_text() == before
 
 
+def test_json(pin: Path, cloudflare: Cloudflare):
+    shown = json.loads(run("--json")[1])
+    assert (shown["fetched"], shown["ipv4_cidrs"]) == ("2026-08-11", IPV4)
+    assert json.loads(run("--check", "--json")[1]) == {"changes": []}
+    cloudflare.say([*IPV4, "131.0.72.0/22"], IPV6)
+    done = CliRunner().invoke(app, ["ranges", "--check", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)) == (1, {"changes": ["+ 131.0.72.0/22"]})
+    assert json.loads(run("update", "--json")[1]) == {"changes": ["+ 131.0.72.0/22"]}
+    assert run("--json", "update")[0] == 2
+
+
+def test_nobody_there_is_said_in_words(pin: Path, cloudflare: Cloudflare):
+    cloudflare.server.shutdown()
+    cloudflare.server.server_close()
+    code, output = run("--check")
+    assert code == 2
+    assert "did not answer" in output
+    assert "Connection refused" in output
+    assert "ConnectionPool" not in output
+
+
 def test_updating_writes_the_pin_and_shows_the_change(pin: Path, cloudflare: Cloudflare):
     cloudflare.say([*IPV4, "131.0.72.0/22"], IPV6, etag="e2")
     code, output = run("update")

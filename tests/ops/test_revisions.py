@@ -103,11 +103,19 @@ def test_a_revision_with_broken_files_says_so(project: Path):
     assert result.stdout == ""
 
 
-def test_a_revision_that_is_not_there(project: Path):
-    result = runner.invoke(app, ["render", "--dir", str(project), "--diff", "nowhere"])
+@pytest.mark.parametrize("revision", ["nowhere", "--all"])
+def test_a_revision_that_is_not_there(project: Path, revision: str):
+    result = runner.invoke(app, ["render", "--dir", str(project), "--diff", revision])
     assert result.exit_code == 2
-    assert "nowhere" in result.stderr
+    assert f"error: {revision}: git knows no such revision in {project}" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_outside_a_repository(tmp_path: Path):
+    copy_project(tmp_path)
+    result = runner.invoke(app, ["render", "--dir", str(tmp_path), "--diff", "main"])
+    assert result.exit_code == 2
+    assert f"error: {tmp_path}: is in no git repository" in result.stderr
 
 
 def test_before_there_was_a_project_all_is_new(tmp_path: Path, checkout: Path):

@@ -18,7 +18,7 @@ def test_values(tmp_path: Path) -> None:
     assert values["CLOUDFLARE_BASE_URL"] == "http://127.0.0.1:2/client/v4"
     assert len(values["CLOUDFLARE_API_TOKEN"]) >= 40
     assert values["CLOUDFLARE_API_TOKEN"] == cloudflare_api.API_TOKEN
-    assert values["SSL_CERT_FILE"] == values["REQUESTS_CA_BUNDLE"]
+    assert values["SSL_CERT_FILE"] == values["REQUESTS_CA_BUNDLE"] == values["CURL_CA_BUNDLE"]
     assert {"127.0.0.1", "localhost"} == set(values["NO_PROXY"].split(","))
     assert list(values) == list(variables(tmp_path, RUNNING, "/usr/bin:/bin"))
 
@@ -41,7 +41,7 @@ def test_outside_takes_only_our_own_away(tmp_path: Path) -> None:
     left = outside({**ours, "HOME": "/root"}, tmp_path)
     assert left["HOME"] == "/root"
     assert left["PATH"] == "/cache/pulumi:/bin"
-    assert not {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"} & left.keys()
+    assert not [name for name in left if name.endswith(("PROXY", "_FILE", "_BUNDLE"))]
 
 
 def test_running_is_stored_whole(tmp_path: Path) -> None:

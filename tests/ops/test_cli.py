@@ -1,0 +1,66 @@
+"""What holds for every command of `fleet`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from infra.inventory import SettingsError
+from ops.cli import app
+from ops.files import write_atomically
+
+APART = ("sandbox", "demo")
+"""They touch nothing but the sandbox; docs/cli.md says what they answer."""
+
+
+def commands(group: typer.Typer = app, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = [
+        (*path, each.name or name(each.callback)) for each in group.registered_commands
+    ]
+    if group.registered_callback and group.registered_callback.invoke_without_command is True:
+        found.append(path)
+    for each in group.registered_groups:
+        assert each.typer_instance
+        found += commands(each.typer_instance, (*path, str(each.name)))
+    return [command for command in found if command[0] not in APART]
+
+
+def name(function: Any) -> str:
+    return function.__name__
+
+
+COMMANDS = set(commands())
+
+
+def test_all_of_them_are_looked_at():
+    assert {("add",), ("ca", "init"), ("images", "lock"), ("ranges",)} <= COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS), ids=" ".join)
+def test_a_command_says_its_exit_codes_and_speaks_json(command: tuple[str, ...]):
+    shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"}).stdout
+    assert "Exit code: 0" in shown
+    assert "--json" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [("add", "the stack's name"), ("import", "the stack's name"), ("list", "a drained region")],
+)
+def test_a_default_in_words_is_shown(command: str, default: str):
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
+    assert default in " ".join(shown.split())
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path):
+    for command in (["list"], ["cost"], ["render"], ["ca", "init"], ["import", "us"]):
+        done = CliRunner().invoke(app, [*command, "--dir", str(tmp_path / "none")])
+        assert done.exit_code == 2
+        assert "there is no Pulumi.yaml here or above" in done.stderr
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path):
+    with pytest.raises(SettingsError, match=r"none/x: can't be written: No such file or directory"):
+        write_atomically(tmp_path / "none" / "x", "")
