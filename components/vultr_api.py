@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from components.http_reads import TIMEOUT, reading_session
+from components.no_answer import why
 
 BASE = "https://api.vultr.com/v2"
 
@@ -205,7 +206,7 @@ class VultrApi:
         try:
             answer = self._session.get(BASE + path, params=query, timeout=TIMEOUT)
         except requests.RequestException as error:
-            raise VultrError(f"Vultr did not answer GET {path}: {error}") from error
+            raise VultrError(f"Vultr did not answer GET {path}: {why(error)}") from error
         if answer.status_code == 401:
             raise VultrError(
                 "Vultr refused the API key (401): set VULTR_API_KEY or `pulumi config set --secret "

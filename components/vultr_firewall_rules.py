@@ -25,6 +25,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.no_answer import why
 from components.node_rules import VULTR_RULE_LIMIT, VultrRule
 from components.vultr_api import BASE, VultrApi, VultrError
 
@@ -68,7 +69,9 @@ class FirewallGroup:
         try:
             answer = self._session.get(f"{BASE}/firewalls/{self.id}", timeout=_TIMEOUT)
         except requests.RequestException as error:
-            raise VultrError(f"firewall group {self.id}: Vultr did not answer: {error}") from None
+            raise VultrError(
+                f"firewall group {self.id}: Vultr did not answer: {why(error)}"
+            ) from None
         return answer.status_code != 404
 
     def rules(self) -> dict[str, dict[str, Any]]:
@@ -84,7 +87,7 @@ class FirewallGroup:
         try:
             answer = self._session.post(self._path(), json=body, timeout=_TIMEOUT)
         except requests.RequestException as error:
-            return self._found(rule) or self._fail(rule, f"Vultr did not answer: {error}")
+            return self._found(rule) or self._fail(rule, f"Vultr did not answer: {why(error)}")
         if answer.ok:
             return str(answer.json()["firewall_rule"]["id"])
         said = f"Vultr answered {answer.status_code}: {answer.text[:300]}"
@@ -96,8 +99,8 @@ class FirewallGroup:
             answer = self._session.delete(f"{self._path()}/{rule_id}", timeout=_TIMEOUT)
         except requests.RequestException as error:
             raise VultrError(
-                f"firewall group {self.id}: no answer to the removal of rule {rule_id}: {error}. "
-                "Run the command again"
+                f"firewall group {self.id}: no answer to the removal of rule {rule_id}: "
+                f"{why(error)}. Run the command again"
             ) from None
         if not answer.ok and answer.status_code != 404:
             raise VultrError(

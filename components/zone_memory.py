@@ -21,6 +21,8 @@ from pulumi.dynamic import (
     ResourceProvider,
 )
 
+from components.no_answer import why
+
 _TIMEOUT = (5, 30)
 
 
@@ -113,7 +115,7 @@ class _Provider(ResourceProvider):
             found = answer.json()
         except requests.RequestException as error:
             raise RuntimeError(
-                f"Cloudflare did not answer {method} {path}: {error}. Run the command again"
+                f"Cloudflare did not answer {method} {path}: {why(error)}. Run the command again"
             ) from None
         if not found.get("success"):
             said = "; ".join(f"{e['message']} ({e['code']})" for e in found.get("errors") or [])

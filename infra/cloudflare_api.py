@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from components.http_reads import TIMEOUT, reading_session
+from components.no_answer import why
 
 
 class CloudflareError(Exception):
@@ -62,7 +63,7 @@ class CloudflareApi:
             answer = self._session.get(self._base + path, params=query, timeout=TIMEOUT)
             body = answer.json()
         except requests.RequestException as error:
-            raise CloudflareError(f"Cloudflare did not answer GET {path}: {error}") from error
+            raise CloudflareError(f"Cloudflare did not answer GET {path}: {why(error)}") from error
         if not body.get("success"):
             said = "; ".join(f"{e['message']} ({e['code']})" for e in body.get("errors") or [])
             raise CloudflareError(

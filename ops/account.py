@@ -8,10 +8,10 @@ from typing import Any
 import requests
 
 from components.http_reads import TIMEOUT, reading_session
+from components.no_answer import why
 from components.vultr_api import BASE, VultrApi, VultrError
 from infra.cloudflare_api import CloudflareApi, CloudflareError
 from infra.credentials import CLOUDFLARE_API
-from ops.network import why
 
 
 class Account:

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from components.cloudflare_ranges import CloudflareRanges
-from ops.network import why
+from components.no_answer import why
 
 Network = IPv4Network | IPv6Network
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ops.network import why
+from components.no_answer import why
 
 _SECONDS = (5, 30)
 _MANIFESTS = (

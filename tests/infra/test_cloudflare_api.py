@@ -78,8 +78,12 @@ def test_a_refusal_says_what_to_check(base_url: str):
 
 
 def test_no_answer():
-    with pytest.raises(CloudflareError, match="did not answer GET"):
+    with pytest.raises(CloudflareError) as caught:
         CloudflareApi(API_TOKEN, "http://127.0.0.1:9").worker_routes(ZONE)
+    assert str(caught.value) == (
+        f"Cloudflare did not answer GET /zones/{ZONE}/workers/routes: 127.0.0.1:9: "
+        "Failed to establish a new connection: [Errno 111] Connection refused"
+    )
 
 
 def test_the_program_asks_where_the_stack_says(base_url: str, monkeypatch: pytest.MonkeyPatch):

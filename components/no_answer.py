@@ -21,7 +21,11 @@ def why(error: requests.RequestException) -> str:
         return f"{name} shows a certificate that this machine doesn't trust: {causes[-1]}"
     if isinstance(error, requests.exceptions.Timeout):
         return f"{name} took too long"
-    return f"{name}: {causes[-1]}"
+    cause = str(causes[-1])
+    if isinstance(causes[-1], exceptions.NewConnectionError):
+        # Without urllib3's object, which it begins with.
+        cause = cause.partition("): ")[2] or cause
+    return f"{name}: {cause}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
