@@ -60,6 +60,7 @@ def command(
     try:
         project = project_dir(folder)
         if diff is None:
+            _say(f"rendering {', '.join(stacks or ['the fleet'])} …")
             typer.echo(_resources(render_folder(project, stacks or []), chosen), nl=False)
             return
         comparison = compared(project, diff, stacks or [])

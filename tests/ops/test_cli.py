@@ -1,5 +1,9 @@
 """What holds for every command of `fleet`."""
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from typer.testing import CliRunner
 from infra.inventory import SettingsError
 from ops.cli import app
 from ops.files import write_atomically
+from tests.projects import ROOT
 
 APART = ("sandbox", "demo")
 """They touch nothing but the sandbox; docs/cli.md says what they answer."""
@@ -52,6 +57,18 @@ def test_a_command_says_its_exit_codes_and_speaks_json(command: tuple[str, ...])
 def test_a_default_in_words_is_shown(command: str, default: str):
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
     assert default in " ".join(shown.split())
+
+
+def test_progress_is_told_on_a_terminal_alone():
+    command = [sys.executable, "-c", "from ops.cli import main; main()", "render", "edge"]
+    ours, theirs = pty.openpty()
+    on_terminal = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)  # or a read would wait for what never comes
+    assert on_terminal.returncode == 0
+    assert "rendering " in os.read(ours, 4096).decode()
+    os.close(ours)
+    piped = subprocess.run(command, cwd=ROOT, capture_output=True)
+    assert (piped.stdout, piped.stderr) == (on_terminal.stdout, b"")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path):
