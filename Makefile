@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: help setup demo test check bench lock clean packages
 # What the tests with real packets need. CI installs it; elsewhere such a test is skipped, and says
 # what is missing.
-DEBIAN_PACKAGES := busybox iproute2 iptables nginx-light procps shellcheck ufw util-linux
+DEBIAN_PACKAGES := busybox curl iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -6,6 +6,7 @@ Each step is a fixture that stands on the one before.
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -19,6 +20,9 @@ from tests.fleet import by_hand
 from tests.fleet.fleet import ZONE, Fleet
 from tests.projects import ROOT
 
+pytestmark = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="the printed script uses curl, which is not on PATH"
+)
 PAGE = (ROOT / "docs" / "adopting.md").read_text()
 WEB = {"label": "web", "plan": "vc2-2c-4gb", "node_quantity": 2}
 BATCH = {"label": "batch", "plan": "vc2-4c-8gb", "node_quantity": 1}
