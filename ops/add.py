@@ -11,10 +11,9 @@ import yaml
 
 from infra.inventory import CA_FILE, SettingsError, load
 from infra.settings import SECRETS
+from ops.command import Folder, Json, failed
 from ops.files import project_dir, stack_path, write_atomically
 from ops.revisions import render_folder
-
-COULD_NOT = 2
 
 
 def command(
@@ -28,10 +27,8 @@ def command(
             show_default="the stack's name",
         ),
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
 ) -> None:
     """Write the stack file of a new cluster, drained, and say the steps that put it on air.
 
@@ -42,8 +39,7 @@ def command(
         project = project_dir(folder)
         path, sentences = add(project, name, like, location, region or name)
     except SettingsError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT) from None
+        raise failed(error) from None
     if as_json:
         typer.echo(json.dumps({"file": path.name, "next": sentences}, indent=2, ensure_ascii=False))
     else:

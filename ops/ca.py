@@ -16,9 +16,9 @@ from cryptography.x509.oid import NameOID
 
 from infra.inventory import CA_FILE, Inventory, SettingsError, load
 from infra.origin import certificates, fingerprint
+from ops.command import Folder, Json, failed
 from ops.files import project_dir, write_atomically
 
-COULD_NOT = 2
 YEARS = 20
 KEY = "originPullsKey"
 OUTPUT = "originPullsCa"
@@ -30,12 +30,6 @@ app = typer.Typer(
 
 class CaError(Exception):
     """The CA can't be made; the text is for a person."""
-
-
-Folder = Annotated[
-    Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -109,8 +103,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (CaError, SettingsError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT) from None
+        raise failed(error) from None
 
 
 def edge_stack(inventory: Inventory, named: str | None) -> str:

@@ -8,6 +8,7 @@ import typer
 from infra.inventory import SettingsError
 from ops import add, importing, listing, rendering
 from ops.ca import app as ca
+from ops.command import failed
 from ops.demo import DemoError, run
 from ops.images import app as images
 from ops.ranges import app as ranges
@@ -41,8 +42,7 @@ def demo() -> None:
     try:
         typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True)))
     except (DemoError, SandboxError, SettingsError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(2) from None
+        raise failed(error) from None
 
 
 def main() -> None:

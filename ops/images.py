@@ -11,11 +11,10 @@ import typer
 from infra.images import LOCK, LockError, load, save
 from infra.inventory import SettingsError
 from infra.inventory import load as load_inventory
+from ops.command import COULD_NOT, FOUND, Json, failed
 from ops.registry import Registries, RegistryDown, RegistryError
 from ops.resources import Rendering
 
-FOUND = 1
-COULD_NOT_LOOK = 2
 _PROJECT = Path(__file__).resolve().parents[1]
 
 app = typer.Typer(help="Container images by digest.", no_args_is_help=True)
@@ -34,7 +33,7 @@ def lock(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask again for tags that are locked already.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look up the digest of every image that a stack runs, and write images.lock.json.
 
@@ -48,8 +47,7 @@ def lock(
         used = used_images(_PROJECT)
         known = load()
     except (SettingsError, LockError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT_LOOK) from None
+        raise failed(error) from None
     ask = Registries().digest
     found = looked_up(used, known, ask if not check or refresh else None, refresh)
     lines = list(found.report(known))
@@ -63,7 +61,7 @@ def lock(
     else:
         typer.echo("".join(f"{line}\n" for line in lines), nl=False)
     if found.unasked:
-        raise typer.Exit(COULD_NOT_LOOK)
+        raise typer.Exit(COULD_NOT)
     raise typer.Exit(FOUND if found.missing or (stale and check) else 0)
 
 

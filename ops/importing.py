@@ -1,8 +1,6 @@
 """`fleet import`: the command."""
 
 import json
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +9,8 @@ from components.vultr_api import VultrError
 from infra.cloudflare_api import CloudflareError
 from infra.inventory import SettingsError
 from ops.account import Account
+from ops.command import FOUND, Folder, Json, failed, say
 from ops.files import project_dir
-
-FOUND = 1
-COULD_NOT_LOOK = 2
 
 
 def command(
@@ -27,10 +23,8 @@ def command(
         str | None,
         typer.Option(help="The new file's logical region.", show_default="the stack's name"),
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
 ) -> None:
     """Print what takes over a cluster, its firewall rules, records and Worker that exist already.
 
@@ -44,15 +38,13 @@ def command(
     from ops.adopt import adopt
     from ops.adopt_cluster import ImportRefused
 
-    _say("asking Vultr and Cloudflare what is there …")
+    say("asking Vultr and Cloudflare what is there …")
     try:
         found = adopt(project_dir(folder), stack, Account(), cluster, region)
     except ImportRefused as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(FOUND) from None
+        raise failed(error, FOUND) from None
     except (SettingsError, VultrError, CloudflareError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT_LOOK) from None
+        raise failed(error) from None
     if as_json:
         plain = {
             "stack": found.stack,
@@ -65,8 +57,3 @@ def command(
         typer.echo(json.dumps(plain, indent=2, ensure_ascii=False))
     else:
         typer.echo(found.script(), nl=False)
-
-
-def _say(line: str) -> None:
-    if sys.stderr.isatty():
-        typer.echo(line, err=True)

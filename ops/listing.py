@@ -8,15 +8,8 @@ import typer
 
 from infra.catalog import Catalog, catalog
 from infra.inventory import Inventory, SettingsError, Stack, load
+from ops.command import FOUND, Folder, Json, failed
 from ops.files import project_dir
-
-FOUND = 1
-COULD_NOT_LOOK = 2
-
-Folder = Annotated[
-    Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def listing(
@@ -100,8 +93,7 @@ def _waves(inventory: Inventory, canary: str | None) -> dict[str, list[str]]:
     try:
         return waves(inventory, canary)
     except SettingsError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT_LOOK) from None
+        raise failed(error) from None
 
 
 def fleet(inventory: Inventory) -> list[dict[str, Any]]:
@@ -215,8 +207,7 @@ def _inventory(folder: Path | None) -> Inventory:
     try:
         inventory = load(project_dir(folder))
     except SettingsError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT_LOOK) from None
+        raise failed(error) from None
     for warning in inventory.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if not inventory.stacks:

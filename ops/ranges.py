@@ -11,13 +11,9 @@ import typer
 
 from components.cloudflare_ranges import PIN, CloudflareRanges, load
 from infra.inventory import SettingsError
+from ops.command import FOUND, Json, failed
 from ops.files import write_atomically
 from ops.range_source import RangesError, Source, diff, fetch, leaps
-
-STALE, UNKNOWN = 1, 2
-"""Exit codes: the pin isn't what Cloudflare says; nobody could say."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 app = typer.Typer()
 
@@ -73,20 +69,20 @@ def update(
     try:
         new = fetch(source(), date.today())
     except RangesError as error:
-        raise _failed(str(error), UNKNOWN) from None
+        raise failed(error) from None
     changes = diff(old, new)
     if (far := list(leaps(old, new))) and not force:
         for line in changes:
             typer.echo(line)
-        raise _failed(
+        raise failed(
             f"{'; '.join(far)}. Nothing was written. Compare with "
             "https://www.cloudflare.com/ips; where it is so, run it again with --force",
-            STALE,
+            FOUND,
         )
     try:
         write_atomically(PIN, render(new))
     except SettingsError as error:
-        raise _failed(str(error), UNKNOWN) from None
+        raise failed(error) from None
     if as_json:
         typer.echo(json.dumps({"changes": changes}, indent=2))
         return
@@ -113,7 +109,7 @@ def _check(pin: CloudflareRanges, as_json: bool) -> None:
     try:
         changes = diff(pin, fetch(source(), date.today()))
     except RangesError as error:
-        raise _failed(str(error), UNKNOWN) from None
+        raise failed(error) from None
     if as_json:
         typer.echo(json.dumps({"changes": changes}, indent=2))
     elif not changes:
@@ -122,16 +118,11 @@ def _check(pin: CloudflareRanges, as_json: bool) -> None:
         typer.echo("\n".join(changes))
     if not changes:
         return
-    raise _failed("the pin is stale: `fleet ranges update`, and a pull request", STALE)
+    raise failed("the pin is stale: `fleet ranges update`, and a pull request", FOUND)
 
 
 def _pin(path: Path) -> CloudflareRanges:
     try:
         return load(path)
     except (OSError, ValueError) as error:
-        raise _failed(str(error), UNKNOWN) from None
-
-
-def _failed(text: str, code: int) -> typer.Exit:
-    typer.secho(f"error: {text}", err=True, fg="red")
-    return typer.Exit(code)
+        raise failed(error) from None

@@ -1,7 +1,6 @@
 """`fleet render`: what a stack would register, and what a change of the files changes."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -14,14 +13,12 @@ import yaml
 from infra.guard import CLUSTER, refusals
 from infra.inventory import SettingsError, load
 from infra.state import StackState
+from ops.command import FOUND, Folder, failed, say
 from ops.diff import StackDiff, compare
 from ops.files import project_dir
 from ops.report import Comparison, markdown, text
 from ops.resources import Rendering
 from ops.revisions import Fleet, RevisionError, render_folder, render_revision
-
-FOUND = 1
-COULD_NOT_LOOK = 2
 
 
 class Format(StrEnum):
@@ -36,9 +33,7 @@ def command(
     stacks: Annotated[
         list[str] | None, typer.Argument(help="Stacks by name; without one, the whole fleet.")
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
-    ] = None,
+    folder: Folder = None,
     diff: Annotated[
         str | None,
         typer.Option(metavar="REF", help="Compare with a git revision, like main or HEAD~1."),
@@ -60,13 +55,12 @@ def command(
     try:
         project = project_dir(folder)
         if diff is None:
-            _say(f"rendering {', '.join(stacks or ['the fleet'])} …")
+            say(f"rendering {', '.join(stacks or ['the fleet'])} …")
             typer.echo(_resources(render_folder(project, stacks or []), chosen), nl=False)
             return
         comparison = compared(project, diff, stacks or [])
     except (SettingsError, RevisionError) as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        raise typer.Exit(COULD_NOT_LOOK) from None
+        raise failed(error) from None
     typer.echo(_written(comparison, chosen), nl=False)
     if comparison.refused:
         raise typer.Exit(FOUND)
@@ -74,9 +68,9 @@ def command(
 
 def compared(project: Path, revision: str, stacks: list[str]) -> Comparison:
     """Compare a project's files with a revision of theirs. Raises SettingsError, RevisionError."""
-    _say(f"rendering {revision} …")
+    say(f"rendering {revision} …")
     before = render_revision(project, revision)
-    _say("rendering the files as they are …")
+    say("rendering the files as they are …")
     after = render_folder(project, [])
     return comparison(project, revision, before, after, stacks)
 
@@ -174,8 +168,3 @@ def _resources(stacks: Mapping[str, Rendering], form: Format) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _say(line: str) -> None:
-    if sys.stderr.isatty():
-        typer.echo(line, err=True)

@@ -1,0 +1,29 @@
+"""What every command of `fleet` has in common: options, exit codes, and what it says on stderr."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FOUND = 1
+"""Exit code: it looked, and found something."""
+COULD_NOT = 2
+"""Exit code: it couldn't look, or couldn't do it."""
+
+Folder = Annotated[
+    Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def failed(why: object, code: int = COULD_NOT) -> typer.Exit:
+    """Say an error; what to raise then."""
+    typer.secho(f"error: {why}", err=True, fg="red")
+    return typer.Exit(code)
+
+
+def say(line: str) -> None:
+    """Progress: for somebody at a terminal."""
+    if sys.stderr.isatty():
+        typer.echo(line, err=True)
