@@ -1,18 +1,16 @@
 """`fleet add`: a new cluster as one new stack file."""
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 
-from infra.inventory import CA_FILE, SettingsError, load
+from infra.inventory import SettingsError, load
 from infra.settings import SECRETS
 from ops.command import Folder, Json, failed
-from ops.files import project_dir, stack_path, write_atomically
+from ops.files import project_dir, stack_path, trial, write_atomically
 from ops.revisions import render_folder
 
 
@@ -63,7 +61,9 @@ def add(project: Path, name: str, like: str, location: str, region: str) -> tupl
         )
     left_out = _left_out(project / model.file, inventory.project)
     text = stack_file(project / model.file, inventory.project, location, region)
-    _try(project, [stack.file for stack in inventory.stacks.values()], path.name, text)
+    # Refused here, it is not written.
+    with trial(project, [s.file for s in inventory.stacks.values()], path.name, text) as folder:
+        render_folder(folder, [])
     write_atomically(path, text)
     return path, [*_steps(name, path.name, region), *left_out]
 
@@ -100,17 +100,6 @@ def _left_out(model: Path, project: str) -> list[str]:
         if secrets
         else []
     )
-
-
-def _try(project: Path, files: list[str], name: str, text: str) -> None:
-    """Render the fleet with the new file in it. Raises SettingsError."""
-    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
-        trial = Path(folder)
-        for file in ("Pulumi.yaml", CA_FILE, *files):
-            if (project / file).exists():
-                shutil.copy(project / file, trial / file)
-        (trial / name).write_text(text)
-        render_folder(trial, [])
 
 
 def _steps(name: str, file: str, region: str) -> list[str]:

@@ -7,9 +7,7 @@ is given its id. Reads only; what is printed does the work.
 
 import json
 import shlex
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from infra.inventory import CA_FILE, Inventory, SettingsError, load
+from infra.inventory import Inventory, SettingsError, load
 from ops import adopt_cluster
 from ops.account import Account
 from ops.adopt_cluster import ImportRefused
 from ops.adopt_ids import entries, ids, in_the_way
-from ops.files import stack_path
+from ops.files import stack_path, trial
 from ops.resources import Registered
 
 
@@ -173,14 +171,10 @@ def _rendered(
     project: Path, file: str, text: str, name: str, account: Account
 ) -> tuple[Inventory, list[Registered]]:
     # Here, because it takes a second to import and only a rendering needs it.
-    from ops.render import render
+    from ops.render import render_stack
 
-    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
-        trial = Path(folder)
-        fleet = [stack.file for stack in load(project).stacks.values()]
-        for each in ("Pulumi.yaml", CA_FILE, *fleet):
-            if (project / each).exists():
-                shutil.copy(project / each, trial / each)
-        (trial / file).write_text(text)
-        rendering = render(trial, name, lambda: account.vultr)
-        return load(trial, current=name), rendering.resources
+    fleet = [stack.file for stack in load(project).stacks.values()]
+    with trial(project, fleet, file, text) as folder:
+        inventory = load(folder, current=name)
+        rendering = render_stack(inventory, inventory.stacks[name], lambda: account.vultr)
+    return inventory, rendering.resources

@@ -2,10 +2,13 @@
 
 import os
 import re
+import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from infra.inventory import SettingsError
+from infra.inventory import CA_FILE, SettingsError
 
 # What Pulumi takes (pkg/backend: a stack's name), less a leading sign, which would be an option.
 _STACK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -27,6 +30,18 @@ def stack_path(project: Path, name: str) -> Path:
             [f"{name!r}: is no name for a stack: letters, digits, '-', '_' and '.', at most 100"]
         )
     return project / f"Pulumi.{name}.yaml"
+
+
+@contextmanager
+def trial(project: Path, stack_files: Iterable[str], file: str, text: str) -> Iterator[Path]:
+    """A folder with the project's own files and `file` as it would be: to try it, then gone."""
+    with tempfile.TemporaryDirectory(prefix="edgefleet-") as folder:
+        there = Path(folder)
+        for each in ("Pulumi.yaml", CA_FILE, *stack_files):
+            if (project / each).exists():
+                shutil.copy(project / each, there / each)
+        (there / file).write_text(text)
+        yield there
 
 
 def write_atomically(path: Path, text: str) -> None:

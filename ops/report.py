@@ -154,9 +154,7 @@ def _stack(diff: StackDiff) -> Iterator[str]:
     for resource in diff.added:
         yield f"+ {resource.name}  {_type(resource.type)}"
         yield from (f"    {line}" for line in _inputs(resource))
-    yield from (f"- {resource.name}  {_type(resource.type)}" for resource in diff.removed)
-    yield from (f"- says: {line}" for line in diff.said)
-    yield from (f"+ says: {line}" for line in diff.says)
+    yield from _gone_and_said(diff)
 
 
 def _patch(diff: StackDiff) -> Iterator[str]:
@@ -169,6 +167,10 @@ def _patch(diff: StackDiff) -> Iterator[str]:
     for resource in diff.added:
         yield f"+ {resource.name}  {_type(resource.type)}"
         yield from (f"+     {line}" for line in _inputs(resource))
+    yield from _gone_and_said(diff)
+
+
+def _gone_and_said(diff: StackDiff) -> Iterator[str]:
     yield from (f"- {resource.name}  {_type(resource.type)}" for resource in diff.removed)
     yield from (f"- says: {line}" for line in diff.said)
     yield from (f"+ says: {line}" for line in diff.says)
