@@ -11,15 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import (
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import Resource
 
+from components.awaited import Awaited
 from components.server_side_api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
 from components.server_side_patch import ServerSidePatch
 
@@ -41,27 +35,11 @@ def without_endpoint(
     return sorted({node["metadata"]["name"] for node in nodes} - whole)
 
 
-class _Awaited(ResourceProvider):
-    """Pickled by reference to this module, so a state outlives changes of the code."""
+class _Awaited(Awaited):
+    def name(self, props: Mapping[str, Any]) -> str:
+        return "host-endpoints"
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        self._wait(props)
-        return CreateResult("host-endpoints", props)
-
-    def update(self, _id: str, _olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
-        self._wait(props)
-        return UpdateResult(props)
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, props)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        # Credentials alone are no reason to wait, but the newest are to be kept.
-        return DiffResult(
-            changes=any(olds.get(key) != news.get(key) for key in ("kubeconfig", "generation"))
-        )
-
-    def _wait(self, props: Mapping[str, Any]) -> None:
+    def wait(self, props: Mapping[str, Any]) -> None:
         deadline = time.monotonic() + APPEAR_SECONDS
         while True:
             try:
@@ -83,9 +61,6 @@ class _Awaited(ResourceProvider):
 
 
 class _MadeForEveryNode(Resource, module="index", name="HostEndpointsMade"):
-    """Apart from the switch on purpose, as `Rollout` is: what fails must leave that in the state,
-    where it can be taken back."""
-
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         super().__init__(_Awaited(), name, {**props}, opts)
 

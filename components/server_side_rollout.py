@@ -1,23 +1,13 @@
-"""`Rollout`: waits until a patched workload runs its new pods on every node.
-
-Apart from the patch on purpose: a rollout that fails must leave the patch in Pulumi's state, where
-it can be changed or taken back.
-"""
+"""`Rollout`: waits until a patched workload runs its new pods on every node."""
 
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import (
-    CreateResult,
-    DiffResult,
-    ReadResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import Resource
 
+from components.awaited import Awaited
 from components.server_side_api import ROLLOUT_SECONDS, Refused, ServerObject, Unreachable
 
 _POLL_SECONDS = 1.0
@@ -71,27 +61,10 @@ def unready(pods: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(waiting)
 
 
-class _Provider(ResourceProvider):
-    """Pickled by reference to this module, so a state outlives changes of the code."""
+class _Provider(Awaited):
+    identity = ("kind", "namespace", "object_name")
 
-    def create(self, props: dict[str, Any]) -> CreateResult:
-        self._wait(props)
-        return CreateResult(f"{props['kind']}/{props['namespace']}/{props['object_name']}", props)
-
-    def update(self, _id: str, _olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
-        self._wait(props)
-        return UpdateResult(props)
-
-    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        return ReadResult(id_, props)
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        identity = [k for k in ("kind", "namespace", "object_name") if olds.get(k) != news.get(k)]
-        # Credentials alone are no reason to wait, but the newest are to be kept.
-        changed = [k for k in ("kubeconfig", "generation") if olds.get(k) != news.get(k)]
-        return DiffResult(changes=bool(identity or changed), replaces=identity)
-
-    def _wait(self, props: Mapping[str, Any]) -> None:
+    def wait(self, props: Mapping[str, Any]) -> None:
         workload = ServerObject(props)
         deadline = time.monotonic() + ROLLOUT_SECONDS
         pods: list[dict[str, Any]] = []
