@@ -2,9 +2,6 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ import yaml
 
 from components.calico_options import felix_environment
 from sandbox.kubernetes_client import Cluster
-from sandbox.toolchain import Toolchain, default_cache, install_pulumi
+from tests.sandbox.component_project import ComponentProject
 from tests.sandbox.kubernetes_harness import Json, client, named, until
 
 pytest_plugins = ("tests.sandbox.kubernetes_harness",)
@@ -48,56 +45,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Project:
-    """A Pulumi project whose program is a cluster's dataplane, and nothing of Vultr."""
+class Project(ComponentProject):
+    """Its program is a cluster's dataplane, and nothing of Vultr."""
 
     def __init__(self, folder: Path, kubeconfig: str) -> None:
-        self.folder = folder
-        (folder / "__main__.py").write_text(PROGRAM)
-        runtime = {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}}
-        (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "plane", "runtime": runtime}))
-        (folder / "components").symlink_to(ROOT / "components")
-        (folder / "kubeconfig").write_text(kubeconfig)
-        (folder / "state").mkdir()
-        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
-        self.environment = {
-            **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        }
-        self.pulumi("stack", "init", "dev")
-
-    def pulumi(self, *command: str, fails: bool = False) -> str:
-        ran = subprocess.run(
-            ["pulumi", *command, "--non-interactive", "--color=never"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        output = ran.stdout + ran.stderr
-        assert (ran.returncode != 0) == fails, output
-        return output
-
-    def say(self, **args: Any) -> None:
-        (self.folder / "args.json").write_text(json.dumps(args))
-
-    def up(self, **args: Any) -> str:
-        self.say(**args)
-        return self.pulumi("up", "-y", "--skip-preview", "-s", "dev")
+        super().__init__(folder, PROGRAM, kubeconfig)
 
     def preview(self, *options: str, fails: bool = False) -> str:
         """A preview's text, each run of blanks one blank and none before a colon."""
         shown = self.pulumi("preview", "--diff", "-s", "dev", *options, fails=fails)
         return " ".join(shown.split()).replace(" :", ":")
-
-    def destroy(self) -> None:
-        self.pulumi("destroy", "-y", "--skip-preview", "-s", "dev")
 
 
 def manifest() -> list[Json]:

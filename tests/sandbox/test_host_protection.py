@@ -1,9 +1,5 @@
 """`CalicoHostProtection` by `pulumi up`, on a real API server with Calico's own definitions."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +18,7 @@ from components.node_rules import node_rules
 from sandbox.host_endpoints import configuration
 from sandbox.kubernetes_client import ApiError, Cluster
 from sandbox.plugin import Server
-from sandbox.toolchain import Toolchain, default_cache, install_pulumi
+from tests.sandbox.component_project import ComponentProject
 from tests.sandbox.kubernetes_harness import Json, client, named, until
 
 pytest_plugins = ("tests.sandbox.kubernetes_harness",)
@@ -75,56 +71,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Project:
-    """A Pulumi project that protects the nodes of one cluster."""
+class Project(ComponentProject):
+    """It protects the nodes of one cluster."""
 
     def __init__(self, folder: Path, kubeconfig: str, server: Server) -> None:
-        self.folder = folder
-        (folder / "__main__.py").write_text(PROGRAM)
-        runtime = {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}}
-        (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "wall", "runtime": runtime}))
-        (folder / "components").symlink_to(ROOT / "components")
-        (folder / "kubeconfig").write_text(kubeconfig)
-        (folder / "state").mkdir()
-        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
-        self.environment = {
-            **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_DEBUG_PROVIDERS": f"kubernetes:{server.port}",
-        }
-        self.pulumi("stack", "init", "dev")
-
-    def pulumi(self, *command: str, fails: bool = False) -> str:
-        ran = subprocess.run(
-            ["pulumi", *command, "--non-interactive", "--color=never"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        output = ran.stdout + ran.stderr
-        assert (ran.returncode != 0) == fails, output
-        return output
-
-    def say(self, **args: Any) -> None:
-        (self.folder / "args.json").write_text(json.dumps(args))
-
-    def up(self, **args: Any) -> str:
-        self.say(**args)
-        return self.pulumi("up", "-y", "--skip-preview", "-s", "dev")
+        attached = {"PULUMI_DEBUG_PROVIDERS": f"kubernetes:{server.port}"}
+        super().__init__(folder, PROGRAM, kubeconfig, **attached)
 
     def settled(self) -> None:
         self.pulumi("preview", "--expect-no-changes", "-s", "dev")
         self.pulumi("preview", "--refresh", "--expect-no-changes", "-s", "dev")
-
-    def destroy(self) -> str:
-        return self.pulumi("destroy", "-y", "--skip-preview", "-s", "dev")
 
 
 @pytest.fixture(scope="module")
