@@ -21,7 +21,7 @@ check: setup ## Formatter, linter, type checkers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	node_modules/.bin/tsc --noEmit -p components/edge_worker
+	node_modules/.bin/tsc --noEmit -p components/edge/worker
 
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench

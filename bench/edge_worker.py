@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
-from tests.edge_worker.edge_rig import (
+from tests.components.edge.worker.edge_rig import (
     DENVER,
     HERE,
     HOST,

@@ -9,43 +9,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from components.calico import CalicoDataplane
-    from components.calico_options import CalicoMistake
-    from components.cloud_firewall import CloudFirewall
-    from components.cluster import VkeCluster
-    from components.edge_router import EdgeRouter
-    from components.edge_table import EdgeMistake
-    from components.host_endpoints import HostEndpoints
-    from components.host_protection import CalicoHostProtection
-    from components.ingress import IngressDaemonSet
-    from components.ingress_keys import IngressMistake
-    from components.network_policy import NetworkBaseline, PolicyMistake
-    from components.node_firewall import NodeFirewall
-    from components.origin_tls import OriginTls
-    from components.regional_dns import RegionalDns
-    from components.server_side_patch import ServerSidePatch
-    from components.server_side_rollout import Rollout
-    from components.worker_filter import WorkerFilter
+    from .cluster.vke import VkeCluster
+    from .dataplane.calico import CalicoDataplane
+    from .dataplane.calico_options import CalicoMistake
+    from .dataplane.host_endpoints import HostEndpoints
+    from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
+    from .dns.regional import RegionalDns
+    from .edge.router import EdgeRouter
+    from .edge.table import EdgeMistake
+    from .edge.worker_filter import WorkerFilter
+    from .firewall.cloud import CloudFirewall
+    from .firewall.host_protection import CalicoHostProtection
+    from .firewall.node import NodeFirewall
+    from .ingress.nginx.daemon_set import IngressDaemonSet
+    from .ingress.nginx.keys import IngressMistake
+    from .ingress.origin_tls import OriginTls
+    from .server_side.patch import ServerSidePatch
+    from .server_side.rollout import Rollout
 
 _HOMES = {
-    "CalicoDataplane": "calico",
-    "CalicoHostProtection": "host_protection",
-    "CalicoMistake": "calico_options",
-    "CloudFirewall": "cloud_firewall",
-    "EdgeMistake": "edge_table",
-    "EdgeRouter": "edge_router",
-    "HostEndpoints": "host_endpoints",
-    "IngressDaemonSet": "ingress",
-    "IngressMistake": "ingress_keys",
-    "NetworkBaseline": "network_policy",
-    "NodeFirewall": "node_firewall",
-    "OriginTls": "origin_tls",
-    "PolicyMistake": "network_policy",
-    "RegionalDns": "regional_dns",
-    "Rollout": "server_side_rollout",
-    "ServerSidePatch": "server_side_patch",
-    "VkeCluster": "cluster",
-    "WorkerFilter": "worker_filter",
+    "CalicoDataplane": "dataplane.calico",
+    "CalicoHostProtection": "firewall.host_protection",
+    "CalicoMistake": "dataplane.calico_options",
+    "CloudFirewall": "firewall.cloud",
+    "EdgeMistake": "edge.table",
+    "EdgeRouter": "edge.router",
+    "HostEndpoints": "dataplane.host_endpoints",
+    "IngressDaemonSet": "ingress.nginx.daemon_set",
+    "IngressMistake": "ingress.nginx.keys",
+    "NetworkBaseline": "dataplane.network_baseline",
+    "NodeFirewall": "firewall.node",
+    "OriginTls": "ingress.origin_tls",
+    "PolicyMistake": "dataplane.network_baseline",
+    "RegionalDns": "dns.regional",
+    "Rollout": "server_side.rollout",
+    "ServerSidePatch": "server_side.patch",
+    "VkeCluster": "cluster.vke",
+    "WorkerFilter": "edge.worker_filter",
 }
 
 __all__ = [
@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:
     # On demand: a dynamic provider's process imports this package too, and needs one module of it.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"components.{_HOMES[name]}"), name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from components.zone_memory import Access
+from components.edge.zone_memory import Access
 
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 

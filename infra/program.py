@@ -7,19 +7,19 @@ from typing import Any
 
 import pulumi
 
-from components import cloudflare_ranges
-from components.cluster import ClusterReader
-from components.vultr_api import VultrApi
-from infra import edge, region
-from infra.adopt import Twins, adopt_orphans
-from infra.cloudflare_api import CloudflareApi, CloudflareError
+from components.cluster.vke import ClusterReader
+from components.firewall import cloudflare_ranges
+from components.vendors.cloudflare import CloudflareApi, CloudflareError
+from components.vendors.vultr import VultrApi
 from infra.credentials import cloudflare_access, vultr_key
-from infra.drains import drain_warnings
-from infra.edge_guard import edge_refusals
-from infra.guard import refusals
-from infra.inventory import Inventory, SettingsError, Stack, load
-from infra.origin import ReadSecret, contradictions
-from infra.state import StackState, read_state
+from infra.fleet.drains import drain_warnings
+from infra.fleet.inventory import Inventory, SettingsError, Stack, load
+from infra.stacks import edge, region
+from infra.stacks.origin_trust import ReadSecret, contradictions
+from infra.state.checkpoint import StackState, read_state
+from infra.state.edge_refusals import edge_refusals
+from infra.state.live_twins import Twins, adopt_orphans
+from infra.state.region_refusals import refusals
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from infra.inventory import SettingsError, load
-from infra.settings import SECRETS
+from infra.fleet.inventory import SettingsError, load
+from infra.settings.region import SECRETS
 from ops.command import Folder, Json, failed
 from ops.files import project_dir, stack_path, trial, write_atomically
-from ops.revisions import render_folder
+from ops.render.revisions import render_folder
 
 
 def command(

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from infra.inventory import CA_FILE, Inventory, SettingsError, load
-from infra.origin import certificates, fingerprint
+from infra.fleet.inventory import CA_FILE, Inventory, SettingsError, load
+from infra.stacks.origin_trust import certificates, fingerprint
 from ops.command import Folder, Json, failed
 from ops.files import project_dir, write_atomically
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import typer
 
-from infra.inventory import SettingsError
-from ops import add, importing, listing, rendering
+from infra.fleet.inventory import SettingsError
+from ops import add, listing
 from ops.ca import app as ca
 from ops.command import failed
 from ops.demo import DemoError, run
-from ops.images import app as images
-from ops.ranges import app as ranges
+from ops.images.cli import app as images
+from ops.importing import cli as importing
+from ops.ranges.cli import app as ranges
+from ops.render import cli as rendering
 from sandbox.cli import app as sandbox
 from sandbox.lifecycle import SandboxError
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.inventory import Inventory, load
+from infra.fleet.inventory import Inventory, load
 from sandbox import lifecycle
 
 Say = Callable[[str], None]

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.catalog import Catalog, catalog
-from infra.inventory import Inventory, SettingsError, Stack, load
+from infra.fleet.inventory import Inventory, SettingsError, Stack, load
+from infra.pins.catalog import Catalog, catalog
 from ops.command import FOUND, Folder, Json, failed
 from ops.files import project_dir
 
@@ -189,7 +189,7 @@ def _costs_text(found: dict[str, Any]) -> str:
     if found["unpriced"]:
         lines.append(
             f"Not in that list, and counted as nothing: {', '.join(found['unpriced'])}. The fleet "
-            "costs more than this says; add the prices to infra/vultr_catalog.json"
+            "costs more than this says; add the prices to infra/pins/vultr_catalog.json"
         )
     return "\n".join(lines)
 

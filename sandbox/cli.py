@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from sandbox import environment, lifecycle
+from sandbox import lifecycle
+from sandbox.engine import environment
 
 app = typer.Typer(
     help="A cloud on your laptop: real engine and API servers, emulated vendors.",

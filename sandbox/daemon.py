@@ -17,16 +17,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import cloudflare_api, secrets_service, vultr_api
-from sandbox.ca import CertificateAuthority, write_bundle
-from sandbox.control_plane import BINARIES, ControlPlanes
-from sandbox.emulators import serve
-from sandbox.environment import PROVIDERS, Running, backend, ca_bundle, outside, variables
+from sandbox.clusters.control_plane import BINARIES, ControlPlanes
+from sandbox.engine import secrets_service
+from sandbox.engine.environment import PROVIDERS, Running, backend, ca_bundle, outside, variables
+from sandbox.engine.stacks import retarget_stacks
 from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
-from sandbox.proxy import Upstream, serve_proxy
-from sandbox.stacks import retarget_stacks
-from sandbox.store import StoreError
-from sandbox.toolchain import Toolchain, ToolchainError, default_cache, install_pulumi
+from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
+from sandbox.vendors.ca import CertificateAuthority, write_bundle
+from sandbox.vendors.cloudflare import api as cloudflare_api
+from sandbox.vendors.emulators import serve
+from sandbox.vendors.proxy import Upstream, serve_proxy
+from sandbox.vendors.store import StoreError
+from sandbox.vendors.vultr import api as vultr_api
 
 PID_FILE = "daemon.pid"
 _TICK_SECONDS = 0.5
@@ -152,7 +154,7 @@ class Daemon:
         say(f"starting the emulated providers: {', '.join(names)}")
         ports_file = self._directory / "plugins.json"
         ports_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "sandbox.plugins", "--only", ",".join(names)]
+        command = [sys.executable, "-m", "sandbox.providers.serving", "--only", ",".join(names)]
         command += ["--ports-file", str(ports_file)]
         for name in names:
             if name in preferred:

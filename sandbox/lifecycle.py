@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from sandbox import environment, stacks
 from sandbox.daemon import PID_FILE
-from sandbox.environment import PROVIDERS, Running
+from sandbox.engine import environment, stacks
+from sandbox.engine.environment import PROVIDERS, Running
 from sandbox.processes import Processes, recorded_process
-from sandbox.toolchain import Toolchain, ToolchainError, default_cache
-from sandbox.tools import TOOLS
+from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache
+from sandbox.toolchain.tools import TOOLS
 
 _START_SECONDS = 300
 _STOP_SECONDS = 30

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from components.vultr_api import LiveCluster, Node, Pool, VultrError, Wanted
-from ops.render import Registered, Rendering, render
+from components.vendors.vultr import LiveCluster, Node, Pool, VultrError, Wanted
+from ops.render.offline import Registered, Rendering, render
 
 
 def live_nodes(count: int) -> tuple[Node, ...]:

@@ -15,11 +15,11 @@ import pulumi_cloudflare as cloudflare
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
-from components import node_firewall
-from components.node_rules import node_rules
-from components.server_side_patch import ServerSidePatch
-from components.server_side_rollout import Rollout
-from components.vultr_firewall_rules import VultrFirewallRules
+from components.firewall import node as node_firewall
+from components.firewall.cloud_rules import VultrFirewallRules
+from components.firewall.rule_table import node_rules
+from components.server_side.patch import ServerSidePatch
+from components.server_side.rollout import Rollout
 from infra.credentials import vultr_key
 
 ZONE = "809846d39026662b50a8a0b0dd159151"

@@ -14,7 +14,7 @@ def test_every_name_is_there():
 
 def test_a_dynamic_providers_process_loads_no_provider():
     program = (
-        "import sys, components.server_side_patch\n"
+        "import sys, components.server_side.patch\n"
         "print({'pulumi_kubernetes', 'pulumi_cloudflare', 'ediri_vultr'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", program]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.calico import felix_environment
+from components.dataplane.calico import felix_environment
 from tests.fleet.fleet import Fleet
 from tests.projects import git
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner
 
-from infra.inventory import CA_FILE
-from infra.origin import certificates, fingerprint
+from infra.fleet.inventory import CA_FILE
+from infra.stacks.origin_trust import certificates, fingerprint
 from ops.ca import sign
 from ops.cli import app
 from tests.projects import copy_project, write_stack

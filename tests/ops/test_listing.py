@@ -8,8 +8,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from infra.catalog import catalog
-from infra.inventory import load
+from infra.fleet.inventory import load
+from infra.pins.catalog import catalog
 from ops.cli import app
 from tests.projects import CLUSTER, copy_project, region, write_stack
 

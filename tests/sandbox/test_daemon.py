@@ -13,8 +13,8 @@ import psutil
 import pytest
 import requests
 
-from sandbox import vultr_api
-from sandbox.environment import Running
+from sandbox.engine.environment import Running
+from sandbox.vendors.vultr import api as vultr_api
 
 ROOT = Path(__file__).parents[2]
 

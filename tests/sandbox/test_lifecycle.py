@@ -15,7 +15,8 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from sandbox import cli, environment, lifecycle
+from sandbox import cli, lifecycle
+from sandbox.engine import environment
 from sandbox.lifecycle import SandboxError
 
 PROGRAM = """

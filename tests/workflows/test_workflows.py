@@ -16,8 +16,8 @@ from filelock import FileLock
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-from sandbox.go_build import GoProgram, build, find_go
-from sandbox.toolchain import default_cache
+from sandbox.toolchain.go_build import GoProgram, build, find_go
+from sandbox.toolchain.install import default_cache
 from tests.fleet.fleet import Fleet
 from tests.projects import ROOT, git, region, write_stack
 
@@ -299,7 +299,7 @@ def test_a_preview_that_fails_is_shown_and_fails(fleet: Fleet, runner: Runner):
 @pytest.fixture(scope="module")
 def lists(fleet: Fleet) -> Iterator[str]:
     """Cloudflare's three lists as they are pinned, on this machine; the checkout asks them."""
-    pin = json.loads((ROOT / "components" / "cloudflare_ranges.json").read_text())
+    pin = json.loads((ROOT / "components" / "firewall" / "cloudflare_ranges.json").read_text())
     answers = {
         "/ips": json.dumps({"success": True, "result": pin}),
         "/ips-v4": "\n".join(pin["ipv4_cidrs"]),
@@ -312,7 +312,7 @@ def lists(fleet: Fleet) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, Request.application(answer), threaded=True)
     Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_port}"
-    source = fleet.project / "ops" / "range_source.py"
+    source = fleet.project / "ops" / "ranges" / "source.py"
     source.write_text(source.read_text().replace("https://www.cloudflare.com", base))
     git(fleet.project, "commit", "-qam", "lists of this machine")
     yield base
@@ -327,7 +327,7 @@ def ranges(runner: Runner, lists: str, *names: str) -> list[int]:
 def test_ranges_that_changed_become_a_pull_request(
     fleet: Fleet, lists: str, runner: Runner, tmp_path: Path
 ):
-    pin = fleet.project / "components" / "cloudflare_ranges.json"
+    pin = fleet.project / "components" / "firewall" / "cloudflare_ranges.json"
     content = json.loads(pin.read_text())
     missing, *content["ipv4_cidrs"] = content["ipv4_cidrs"]
     pin.write_text(json.dumps(content))

@@ -1,0 +1,195 @@
+"""`CalicoDataplane`: one baseline on the calico-node that VKE owns.
+
+felix reads its environment before any FelixConfiguration, so what stands there decides
+(calico-ingress.md §1); and a felix that can't start eBPF carries on in iptables mode without an
+error, so clusters that differ here differ silently. `calico_options.py` says what may be chosen.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NotRequired
+from urllib.parse import urlsplit
+
+import pulumi
+import yaml
+
+from ..server_side.patch import ServerSidePatch
+from ..server_side.rollout import Rollout
+from .calico_options import (
+    NON_CALICO,
+    CalicoMistake,
+    CalicoOptions,
+    expected,
+    felix_environment,
+    felix_spec,
+    images,
+    ipv6_environment,
+    pool_spec,
+    services_endpoint,
+)
+
+ENDPOINT_ANNOTATION = "edgefleet.dev/services-endpoint"
+MTU_ANNOTATION = "edgefleet.dev/veth-mtu"
+"""Change with what calico-node reads at its start only, and so roll it."""
+
+
+class CalicoDataplaneArgs(CalicoOptions):
+    """A cluster by its kubeconfig, and the dataplane on it.
+
+    `api_endpoint` ("host:port") is where calico-node reaches the API server without kube-proxy or
+    itself; "kubeconfig" takes the kubeconfig's, and is the default where kube-proxy is stopped.
+    `force` takes over fields that somebody else has set to another value.
+    """
+
+    kubeconfig: pulumi.Input[str]
+    api_endpoint: NotRequired[pulumi.Input[str] | None]
+    force: NotRequired[bool]
+
+
+def endpoint_of(kubeconfig: str) -> str:
+    """`host:port` of a kubeconfig's current cluster. Raises CalicoMistake."""
+    try:
+        config = yaml.safe_load(kubeconfig)
+        (context,) = (c for c in config["contexts"] if c["name"] == config["current-context"])
+        (cluster,) = (c for c in config["clusters"] if c["name"] == context["context"]["cluster"])
+        url = urlsplit(cluster["cluster"]["server"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        raise CalicoMistake("the kubeconfig names no API server to give to calico-node") from None
+    host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname
+    return f"{host}:{url.port or 443}"
+
+
+class CalicoDataplane(pulumi.ComponentResource):
+    """Patches what VKE made, in the order that leaves no node without services, and waits.
+
+    To eBPF: the API server's address, then kube-proxy off, then the pool, then calico-node, node
+    by node. Back (options changed, or destroyed): calico-node's fields become what they were and
+    kube-proxy returns. docs/dataplane.md says what a migration disturbs.
+
+    `environment` is felix's on every node; `expected` is all that a check of the running cluster
+    compares with. Raises CalicoMistake.
+    """
+
+    environment: pulumi.Output[Mapping[str, str]]
+    expected: pulumi.Output[Mapping[str, Any]]
+
+    def __init__(
+        self, name: str, args: CalicoDataplaneArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:CalicoDataplane", name, None, opts)
+        environment = felix_environment(args)
+        force, kubeconfig = args.get("force", False), args["kubeconfig"]
+        common: Any = {"kubeconfig": kubeconfig, "force": force}
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        steps: list[pulumi.Resource] = []
+
+        def patch(part: str, fields: Any) -> ServerSidePatch:
+            patched: Any = {**common, **fields}
+            made = ServerSidePatch(
+                f"{name}-{part}",
+                patched,
+                pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=steps[-1:])),
+            )
+            steps.append(made)
+            return made
+
+        annotations: dict[str, Any] = {}
+        endpoint = _endpoint(args)
+        if endpoint is not None:
+            annotations[ENDPOINT_ANNOTATION] = endpoint
+            patch(
+                "services-endpoint",
+                {
+                    "kind": "ConfigMap",
+                    "namespace": "kube-system",
+                    "object_name": "kubernetes-services-endpoint",
+                    "fields": {"data": endpoint.apply(services_endpoint)},
+                    "create_missing": True,
+                },
+            )
+        if (mtu := args.get("mtu")) is not None:
+            annotations[MTU_ANNOTATION] = str(mtu)
+            patch(
+                "mtu",
+                {
+                    "kind": "ConfigMap",
+                    "namespace": "kube-system",
+                    "object_name": "calico-config",
+                    "fields": {"data": {"veth_mtu": str(mtu)}},
+                },
+            )
+        if args.get("kube_proxy", "absent") != "absent":
+            # Also where it is left: changing back has to happen here, before calico-node leaves
+            # eBPF, and not when everything else is done.
+            stopped = args.get("kube_proxy") == "stopped"
+            patch(
+                "kube-proxy",
+                {
+                    "kind": "DaemonSet",
+                    "namespace": "kube-system",
+                    "object_name": "kube-proxy",
+                    "node_selector": NON_CALICO if stopped else {},
+                    # Its owner's selector has to give way: that is what "stopped" asks for.
+                    "force": True,
+                },
+            )
+        if spec := pool_spec(args):
+            pool = args.get("ip_pool", "default-ipv4-ippool")
+            patch("pool", {"kind": "IPPool", "object_name": pool, "fields": {"spec": spec}})
+        if spec := felix_spec(args):
+            patch(
+                "switches",
+                {
+                    "kind": "FelixConfiguration",
+                    "object_name": "default",
+                    "fields": {"spec": spec},
+                },
+            )
+        ipv6 = ipv6_environment(args)
+        env = {name: value for name, value in environment.items() if name not in ipv6}
+        if method := args.get("autodetection"):
+            env["IP_AUTODETECTION_METHOD"] = method
+        calico_node: Any = {
+            "kind": "DaemonSet",
+            "namespace": "kube-system",
+            "object_name": "calico-node",
+        }
+        container: dict[str, Any] = {"env": env}
+        image, inits = images(args)
+        fields: dict[str, Any] = {**calico_node, "containers": {"calico-node": container}}
+        if image:
+            container["image"] = image["calico-node"]
+            fields["init_containers"] = {key: {"image": value} for key, value in inits.items()}
+        if annotations:
+            fields["template_annotations"] = annotations
+        patched = [patch("felix", fields)]
+        if ipv6:
+            policed = {
+                **calico_node,
+                "containers": {"calico-node": {"env": ipv6}},
+                "field_manager": "edgefleet-ipv6",
+                # Calico's own manifest says false: that it shall not is what the option asks for.
+                "force": True,
+            }
+            patched.append(patch("ipv6", policed))
+        awaited: Any = {
+            **calico_node,
+            "kubeconfig": kubeconfig,
+            "generation": pulumi.Output.all(*(made.generation for made in patched)).apply(max),
+        }
+        Rollout(f"{name}-rollout", awaited, child)
+        self.environment = pulumi.Output.from_input(environment)
+        self.expected = pulumi.Output.from_input(expected(args))
+        self.register_outputs({"environment": self.environment, "expected": self.expected})
+
+
+def _endpoint(args: CalicoDataplaneArgs) -> pulumi.Output[str] | None:
+    given = args.get("api_endpoint")
+    if given is None and args.get("kube_proxy") != "stopped":
+        return None
+    if given is None or given == "kubeconfig":
+        return pulumi.Output.unsecret(
+            pulumi.Output.from_input(args["kubeconfig"]).apply(endpoint_of)
+        )
+    return pulumi.Output.from_input(given)

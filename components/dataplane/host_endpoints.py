@@ -1,0 +1,98 @@
+"""`HostEndpoints`: Calico keeps a host endpoint for every node.
+
+An automatic host endpoint stands for all interfaces of its node and all its addresses, tunnels
+included. It comes with a profile that allows everything, so making it closes nothing: a policy that
+selects it does (calico/kube-controllers, hostendpoints.go). In the iptables dataplane, what a host
+endpoint allows is accepted ahead of the host's own rules, ufw's too (docs.tigera.io, hostendpoint).
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
+from ..server_side.patch import ServerSidePatch
+from ..server_side.waiting import Awaited
+
+_POLL_SECONDS = 1.0
+_SWITCH = {"kind": "KubeControllersConfiguration", "object_name": "default"}
+
+
+class HostEndpointsArgs(TypedDict):
+    """A cluster by its kubeconfig."""
+
+    kubeconfig: pulumi.Input[str]
+
+
+def without_endpoint(
+    nodes: Iterable[Mapping[str, Any]], endpoints: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """Names of nodes that no host endpoint stands for as a whole."""
+    whole = {e["spec"].get("node") for e in endpoints if e["spec"].get("interfaceName") == "*"}
+    return sorted({node["metadata"]["name"] for node in nodes} - whole)
+
+
+class _Awaited(Awaited):
+    def name(self, props: Mapping[str, Any]) -> str:
+        return "host-endpoints"
+
+    def wait(self, props: Mapping[str, Any]) -> None:
+        deadline = time.monotonic() + APPEAR_SECONDS
+        while True:
+            try:
+                server = ServerObject({**_SWITCH, **props})
+                nodes = server.items("/api/v1/nodes")
+                made = server.items("/apis/crd.projectcalico.org/v1/hostendpoints")
+                if not (missing := without_endpoint(nodes, made)):
+                    return
+                problem = f"no host endpoint for {', '.join(missing)}"
+            except (Refused, Unreachable) as error:
+                problem = str(error)
+            if time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"after {APPEAR_SECONDS // 60} minutes {problem}. Calico's controllers make "
+                    "them: does kube-system/calico-kube-controllers run, with `node` among its "
+                    "ENABLED_CONTROLLERS? The switch is set: `pulumi up` again goes on waiting"
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+class _MadeForEveryNode(Resource, module="index", name="HostEndpointsMade"):
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
+        super().__init__(_Awaited(), name, {**props}, opts)
+
+
+class HostEndpoints(pulumi.ComponentResource):
+    """Tells Calico's controllers to make them, and waits until every node has one.
+
+    One switch, so once a cluster, whoever uses them. Destroyed, the switch goes back to what it
+    was, and Calico deletes those that it made.
+    """
+
+    def __init__(
+        self, name: str, args: HostEndpointsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:HostEndpoints", name, None, opts)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        node = {"hostEndpoint": {"autoCreate": "Enabled"}}
+        switch = ServerSidePatch(
+            f"{name}-switch",
+            {
+                "kubeconfig": args["kubeconfig"],
+                "kind": "KubeControllersConfiguration",
+                "object_name": "default",
+                "fields": {"spec": {"controllers": {"node": node}}},
+                "field_manager": "edgefleet-host-endpoints",
+                # Calico's controllers write "Disabled" there at their first start.
+                "force": True,
+            },
+            child,
+        )
+        awaited = {"kubeconfig": args["kubeconfig"], "generation": switch.generation}
+        _MadeForEveryNode(f"{name}-made", awaited, child)
+        self.register_outputs({})

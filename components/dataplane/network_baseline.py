@@ -1,0 +1,187 @@
+"""`NetworkBaseline`: chosen namespaces deny what isn't allowed, in and out.
+
+Open from the start: DNS, and requests from the ingress controller. That one is on the nodes' own
+network, where no pod selector reaches it. By address it is a node's; but from another node, through
+VXLAN or IPIP, it comes from that node's tunnel address, out of the pods' range. So with an
+encapsulation the Calico variant is the one that works: its host endpoints know these addresses.
+NetworkPolicy itself never applies to pods on the host's network (calico-ingress.md §3).
+"""
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Any, Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from .host_endpoints import HostEndpoints
+from .policy import HOST_ENDPOINTS, TIER, global_policy
+
+PROTECTED = frozenset(["kube-system", "kube-public", "kube-node-lease", "calico-system"])
+"""Namespaces whose own traffic keeps the cluster alive."""
+DNS = {"namespace": "kube-system", "label": "k8s-app", "value": "kube-dns"}
+ORDER = 1000.0
+
+
+class PolicyMistake(ValueError):
+    """A baseline that would cut off what has to work; the text says what."""
+
+
+class NetworkBaselineArgs(TypedDict):
+    """`namespaces` are denied by default; they have to exist.
+
+    `variant` "kubernetes" makes NetworkPolicies, and needs the nodes' addresses (`sources`, CIDRs,
+    tunnel addresses included); "calico" one GlobalNetworkPolicy, whose sources are the nodes'
+    `host_endpoints`, or others that `ingress_selector` selects. `order` and `tier` place the policy
+    among others of Calico's: the lower order goes first.
+    """
+
+    namespaces: Sequence[str]
+    variant: NotRequired[Literal["kubernetes", "calico"]]
+    sources: NotRequired[pulumi.Input[Sequence[str]]]
+    ingress_selector: NotRequired[str | None]
+    order: NotRequired[float]
+    tier: NotRequired[str]
+    host_endpoints: NotRequired[HostEndpoints | None]
+
+
+def checked(namespaces: Sequence[str]) -> list[str]:
+    """The namespaces, sorted. Raises PolicyMistake."""
+    if not namespaces:
+        raise PolicyMistake("namespaces: name at least one")
+    if locked := sorted(PROTECTED & set(namespaces)):
+        raise PolicyMistake(
+            f"namespaces: {', '.join(locked)}: denying by default there would cut off the "
+            "cluster's own DNS, dataplane or nodes. Leave it out"
+        )
+    return sorted(set(namespaces))
+
+
+def kubernetes_policies(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Specs of one namespace's NetworkPolicies, by name. Raises PolicyMistake."""
+    if not sources:
+        raise PolicyMistake("sources: name the nodes' addresses, or nothing would be served")
+    for source in sources:
+        try:
+            wide = ip_network(source).prefixlen == 0
+        except ValueError as error:
+            raise PolicyMistake(f"sources: {source!r}: {error}") from None
+        if wide:
+            raise PolicyMistake(f"sources: {source}: would admit everybody")
+    everything: dict[str, Any] = {"podSelector": {}}
+    dns = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": DNS["namespace"]}},
+        "podSelector": {"matchLabels": {DNS["label"]: DNS["value"]}},
+    }
+    return {
+        "default-deny": {**everything, "policyTypes": ["Ingress", "Egress"]},
+        "allow-dns": {
+            **everything,
+            "policyTypes": ["Egress"],
+            "egress": [
+                {
+                    "to": [dns],
+                    "ports": [{"protocol": p, "port": 53} for p in ("UDP", "TCP")],
+                }
+            ],
+        },
+        "allow-ingress-controller": {
+            **everything,
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"ipBlock": {"cidr": cidr}} for cidr in sources]}],
+        },
+    }
+
+
+def calico_policy(
+    namespaces: Sequence[str],
+    selector: str = HOST_ENDPOINTS,
+    order: float = ORDER,
+    tier: str = TIER,
+) -> dict[str, Any]:
+    """Spec of the GlobalNetworkPolicy. What it doesn't allow is denied, by Calico's rule that a
+    policy that selects an endpoint denies what none of its tier allows."""
+    among = ", ".join(f"'{name}'" for name in checked(namespaces))
+    dns = {
+        "namespaceSelector": f"projectcalico.org/name == '{DNS['namespace']}'",
+        "selector": f"{DNS['label']} == '{DNS['value']}'",
+        "ports": [53],
+    }
+    return {
+        "tier": tier,
+        "order": order,
+        "namespaceSelector": f"projectcalico.org/name in {{ {among} }}",
+        "types": ["Ingress", "Egress"],
+        "ingress": [{"action": "Allow", "source": {"selector": selector}}],
+        "egress": [
+            {"action": "Allow", "protocol": protocol, "destination": dns}
+            for protocol in ("UDP", "TCP")
+        ],
+    }
+
+
+class NetworkBaseline(pulumi.ComponentResource):
+    """Default deny for chosen namespaces. Raises PolicyMistake."""
+
+    def __init__(
+        self, name: str, args: NetworkBaselineArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:NetworkBaseline", name, None, opts)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        namespaces = checked(args["namespaces"])
+        if args.get("variant", "calico") == "kubernetes":
+            if "sources" not in args:
+                raise PolicyMistake("sources: the kubernetes variant needs the nodes' addresses")
+            self._kubernetes(name, namespaces, args["sources"], child)
+        else:
+            self._calico(name, namespaces, args, child)
+        self.register_outputs({})
+
+    def _kubernetes(
+        self,
+        name: str,
+        namespaces: Sequence[str],
+        sources: pulumi.Input[Sequence[str]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        specs = pulumi.Output.from_input(sources).apply(kubernetes_policies)
+        for namespace in namespaces:
+            made: list[pulumi.Resource] = []
+            for policy in ("allow-dns", "allow-ingress-controller", "default-deny"):
+                spec: Any = specs[policy]
+                # The openings first: nothing that is allowed is cut off on the way.
+                after = pulumi.ResourceOptions(depends_on=list(made))
+                made.append(
+                    kubernetes.networking.v1.NetworkPolicy(
+                        f"{name}-{namespace}-{policy}",
+                        metadata={"namespace": namespace, "name": f"edgefleet-{policy}"},
+                        spec=spec,
+                        opts=pulumi.ResourceOptions.merge(opts, after),
+                    )
+                )
+
+    def _calico(
+        self,
+        name: str,
+        namespaces: Sequence[str],
+        args: NetworkBaselineArgs,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        selector, endpoints = args.get("ingress_selector"), args.get("host_endpoints")
+        if selector is None and endpoints is None:
+            raise PolicyMistake(
+                "host_endpoints: the nodes' are needed, unless ingress_selector selects some that "
+                "are there"
+            )
+        tier = args.get("tier", TIER)
+        spec = calico_policy(namespaces, selector or HOST_ENDPOINTS, args.get("order", ORDER), tier)
+        after = pulumi.ResourceOptions(depends_on=[endpoints] if endpoints else [])
+        global_policy(
+            f"{name}-policy",
+            "edgefleet-baseline",
+            spec,
+            pulumi.ResourceOptions.merge(opts, after),
+            tier,
+        )

@@ -1,0 +1,95 @@
+"""`RegionalDns`: one proxied A and one AAAA record for each node of a region."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from ..vendors.vultr import Node
+
+AUTOMATIC_TTL = 1
+"""The only TTL Cloudflare takes for a proxied record (cloudflare.md §1)."""
+
+
+class RegionalDnsArgs(TypedDict):
+    """`hostname` gets the records; `owner` says in their comment whose they are.
+
+    `expected_nodes` is how many nodes there will be: a preview says what is still to follow.
+    """
+
+    zone_id: pulumi.Input[str]
+    hostname: str
+    owner: str
+    nodes: pulumi.Input[Sequence[Node]]
+    expected_nodes: int
+
+
+class Record(TypedDict):
+    """A DNS record as Cloudflare has it."""
+
+    type: str
+    content: str
+    comment: str
+
+
+def records(owner: str, nodes: Sequence[Node]) -> dict[str, Record]:
+    """The records of `nodes`, by a name that stays with the node.
+
+    Named by node, not by number: a replaced node takes its own pair along, and no other record
+    changes. Two records alike are refused by Cloudflare (81058).
+    """
+    return {
+        f"{node.id}-{kind.lower()}": Record(
+            type=kind, content=address, comment=f"edgefleet {owner} node {node.id}"
+        )
+        for node in sorted(nodes, key=lambda node: node.id)
+        for kind, address in (("A", node.ipv4), ("AAAA", node.ipv6))
+    }
+
+
+def to_follow(hostname: str, known: int, expected: int) -> str | None:
+    """The sentence for records that a preview can't show yet, None when it shows them all."""
+    missing = expected - known
+    if missing <= 0:
+        return None
+    return (
+        f"{hostname}: {2 * missing} records follow (A and AAAA for {missing} "
+        f"node{'s' if missing > 1 else ''}) once Vultr has made the nodes"
+    )
+
+
+class RegionalDns(pulumi.ComponentResource):
+    """Proxied records for the nodes of one cluster; several clusters may share the host name."""
+
+    hostname: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: RegionalDnsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:RegionalDns", name, None, opts)
+        self._depends_on = opts.depends_on if opts else None
+        self.hostname = pulumi.Output.from_input(args["hostname"])
+        pulumi.Output.from_input(args["nodes"]).apply(
+            lambda nodes: self._register(name, args, nodes)
+        )
+
+    def _register(self, name: str, args: RegionalDnsArgs, nodes: Sequence[Node]) -> None:
+        for key, record in records(args["owner"], nodes).items():
+            cloudflare.DnsRecord(
+                f"{name}-{key}",
+                zone_id=args["zone_id"],
+                name=args["hostname"],
+                type=record["type"],
+                content=record["content"],
+                comment=record["comment"],
+                proxied=True,
+                ttl=AUTOMATIC_TTL,
+                # Addresses are plain strings and carry no dependency (DESIGN §4).
+                opts=pulumi.ResourceOptions(parent=self, depends_on=self._depends_on),
+            )
+        if pulumi.runtime.is_dry_run() and (
+            text := to_follow(args["hostname"], len(nodes), args["expected_nodes"])
+        ):
+            pulumi.log.info(text, self)
+        self.register_outputs({"hostname": self.hostname})

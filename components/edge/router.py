@@ -1,0 +1,168 @@
+"""`EdgeRouter`: the Worker that sends each visitor to the nearest healthy region."""
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from ..dns.regional import AUTOMATIC_TTL
+from ..ingress.trust import SECRET_HEADER
+from .deployment import (
+    Deployed,
+    GradualDeployment,
+    deploy_gradually,
+    deploy_script,
+)
+from .table import (
+    EdgeMistake,
+    RegionRow,
+    WorkerOptions,
+    fallback_region,
+    worker_config,
+)
+
+EVERY_MINUTE = "* * * * *"
+NOWHERE = "100::"
+"""The discard prefix (RFC 6666), which Cloudflare's documentation uses for hosts without an
+origin."""
+
+
+class EdgeRouterArgs(TypedDict):
+    """The Worker, and the site's hosts that it answers.
+
+    `origin_secret` goes along to the origins in a header, by which they know the Worker.
+    `status_token` opens /.edge/status; without it there is none. `probes` (default True): a cron
+    trigger asks every region each minute, and a KV namespace holds what it found.
+    """
+
+    account_id: pulumi.Input[str]
+    zone_id: pulumi.Input[str]
+    script_name: str
+    hosts: Sequence[str]
+    regions: Sequence[RegionRow]
+    options: WorkerOptions
+    origin_secret: NotRequired[pulumi.Input[str] | None]
+    status_token: NotRequired[pulumi.Input[str] | None]
+    probes: NotRequired[bool]
+    gradual: NotRequired[GradualDeployment | None]
+
+
+class EdgeRouter(pulumi.ComponentResource):
+    """The Worker, a route for each of the site's hosts, and the records that make them exist.
+
+    A route is only asked where its host has a proxied record. Each host is a CNAME to a region, so
+    that a request which passes the Worker by still arrives somewhere; where a region is strict, to
+    a name that leads nowhere.
+
+    Raises EdgeMistake for a table that the Worker could not work with.
+    """
+
+    hosts: pulumi.Output[Sequence[str]]
+    regions: pulumi.Output[Sequence[RegionRow]]
+
+    def __init__(
+        self, name: str, args: EdgeRouterArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:EdgeRouter", name, None, opts)
+        self._name = name
+        self._child = pulumi.ResourceOptions(parent=self)
+        config = worker_config(args["regions"], args["options"])
+        probes = args.get("probes", True)
+        bindings: list[Any] = [
+            {"name": "CONFIG", "type": "json", "json": config},
+            *self._health(args, probes),
+            *_secrets(args),
+        ]
+        # In the order of their names: a new order is an update, too.
+        deployed = self._deploy(args, sorted(bindings, key=lambda binding: binding["name"]))
+        after = pulumi.ResourceOptions.merge(
+            self._child, pulumi.ResourceOptions(depends_on=[deployed["serving"]])
+        )
+        # Without probes the list is empty, not missing: destroying a trigger sends nothing, and
+        # the Worker would be woken for ever (real-providers.md, Cloudflare 3).
+        cloudflare.WorkersCronTrigger(
+            f"{name}-cron",
+            account_id=args["account_id"],
+            script_name=deployed["script"],
+            schedules=[{"cron": EVERY_MINUTE}] if probes else [],
+            opts=after,
+        )
+        content = self._bypass(args)
+        for host in args["hosts"]:
+            record = cloudflare.DnsRecord(
+                f"{name}-{host}",
+                zone_id=args["zone_id"],
+                name=host,
+                type="CNAME",
+                content=content,
+                comment="edgefleet site host, answered by the Worker",
+                proxied=True,
+                ttl=AUTOMATIC_TTL,
+                opts=self._child,
+            )
+            cloudflare.WorkersRoute(
+                f"{name}-{host}",
+                zone_id=args["zone_id"],
+                pattern=f"{host}/*",
+                script=deployed["script"],
+                # The host goes on air together with what answers it.
+                opts=pulumi.ResourceOptions.merge(
+                    after, pulumi.ResourceOptions(depends_on=[record])
+                ),
+            )
+        self.hosts = pulumi.Output.from_input(list(args["hosts"]))
+        self.regions = pulumi.Output.from_input(list(args["regions"]))
+        self.register_outputs({"hosts": self.hosts, "regions": self.regions})
+
+    def _health(self, args: EdgeRouterArgs, probes: bool) -> list[Any]:
+        if not probes:
+            return []
+        namespace = cloudflare.WorkersKvNamespace(
+            f"{self._name}-health",
+            account_id=args["account_id"],
+            title=f"{args['script_name']}-health",
+            opts=self._child,
+        )
+        return [{"name": "HEALTH", "type": "kv_namespace", "namespace_id": namespace.id}]
+
+    def _deploy(self, args: EdgeRouterArgs, bindings: list[Any]) -> Deployed:
+        target = (self._name, args["account_id"], args["script_name"], bindings)
+        if gradual := args.get("gradual"):
+            return deploy_gradually(*target, gradual, self._child)
+        return deploy_script(*target, self._child)
+
+    def _bypass(self, args: EdgeRouterArgs) -> pulumi.Input[str]:
+        """What the site's hosts point to."""
+        fallback = fallback_region(args["regions"])
+        if fallback:
+            return fallback["host"]
+        host = f"no-region.{args['regions'][0]['host'].partition('.')[2]}"
+        if host in {row["host"] for row in args["regions"]} | set(args["hosts"]):
+            raise EdgeMistake(f"{host} is needed for a record that leads nowhere; rename yours")
+        # The hosts stay CNAMEs, which change in place: another type would take them off the air
+        # for a moment.
+        nowhere = cloudflare.DnsRecord(
+            f"{self._name}-no-region",
+            zone_id=args["zone_id"],
+            name=host,
+            type="AAAA",
+            content=NOWHERE,
+            comment="edgefleet: where nobody may pass the Worker by",
+            proxied=True,
+            ttl=AUTOMATIC_TTL,
+            opts=self._child,
+        )
+        return nowhere.name
+
+
+def _secrets(args: EdgeRouterArgs) -> list[Any]:
+    bindings = []
+    if (secret := args.get("origin_secret")) is not None:
+        bindings += [
+            {"name": "ORIGIN_SECRET", "type": "secret_text", "text": secret},
+            {"name": "ORIGIN_SECRET_HEADER", "type": "plain_text", "text": SECRET_HEADER},
+        ]
+    if (token := args.get("status_token")) is not None:
+        bindings.append({"name": "STATUS_TOKEN", "type": "secret_text", "text": token})
+    return bindings

@@ -1,0 +1,86 @@
+"""The Worker's region table: what may stand in it, and what follows from it."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+CONFIG_BYTES = 5000
+"""Cloudflare's limit for one variable of a Worker is 5 KB; this is the smaller reading of it."""
+MAX_REGIONS = 20
+"""A request asks every region at most twice, and the free plan allows 50 subrequests."""
+
+
+class EdgeMistake(ValueError):
+    """Arguments that the Worker could not work with; the text is for a person."""
+
+
+class RegionRow(TypedDict):
+    """A region as the Worker knows it; `lat` and `lon` in degrees, `weight` in percent.
+
+    docs/edge.md says what each does.
+    """
+
+    name: str
+    host: str
+    lat: float
+    lon: float
+    drain: bool
+    countries: NotRequired[list[str]]
+    continents: NotRequired[list[str]]
+    weight: NotRequired[int]
+    strict: NotRequired[bool]
+
+
+class WorkerOptions(TypedDict):
+    """What the Worker is told besides its regions; what isn't given is the Worker's default."""
+
+    health_path: str
+    hedge_after_ms: NotRequired[int]
+    retry_on_5xx: NotRequired[bool]
+    down_ms: NotRequired[int]
+
+
+_NAMES = {
+    "health_path": "healthPath",
+    "hedge_after_ms": "hedgeAfterMs",
+    "retry_on_5xx": "retryOn5xx",
+    "down_ms": "downMs",
+}
+
+
+def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
+    """The CONFIG binding, as JSON (its contract stands at the head of worker/worker.js).
+
+    Raises EdgeMistake where the Worker would refuse it, or Cloudflare.
+    """
+    if not 1 <= len(regions) <= MAX_REGIONS:
+        raise EdgeMistake(f"{len(regions)} regions: the Worker takes 1 to {MAX_REGIONS}")
+    for key in ("name", "host"):
+        twice = [value for value, n in Counter(row[key] for row in regions).items() if n > 1]
+        if twice:
+            raise EdgeMistake(f"two regions have the {key} {', '.join(twice)}: it must differ")
+    settings = {_NAMES[key]: value for key, value in options.items()}
+    text = json.dumps({"regions": list(regions), **settings}, sort_keys=True, separators=(",", ":"))
+    if (size := len(text.encode())) > CONFIG_BYTES:
+        raise EdgeMistake(
+            f"the table of {len(regions)} regions takes {size} bytes, and Cloudflare holds at most "
+            f"{CONFIG_BYTES} in one variable of a Worker: name continents in place of countries, "
+            "or fewer countries"
+        )
+    return text
+
+
+def fallback_region(regions: Sequence[RegionRow]) -> RegionRow | None:
+    """Where a site's host points when the Worker is bypassed: of the regions in rotation the
+    first with the highest weight, so that no canary gets all visitors.
+
+    None where a region is strict: whoever passes the Worker by would reach one region, wherever he
+    comes from. Raises EdgeMistake where every region drains.
+    """
+    if any(row.get("strict") for row in regions):
+        return None
+    serving = [row for row in regions if not row["drain"]]
+    if not serving:
+        raise EdgeMistake("every region drains, and the site's hosts would point nowhere")
+    return max(serving, key=lambda row: row.get("weight", 100))

@@ -1,0 +1,126 @@
+"""`ZoneMemory`: remembers how a setting of a zone was found, and puts it back on destroy.
+
+The provider's own resources leave a zone's settings as they set them (real-providers.md,
+Cloudflare 6 and 7). A resource that only reads is checkpointed before another one changes the
+setting, so an update that dies in between doesn't take our own value for the one it found.
+
+The provider class runs in a process of its own (Pulumi's dynamic provider) and may block.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pulumi
+import requests
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+)
+
+from ..vendors.causes import why
+
+_TIMEOUT = (5, 30)
+
+
+class Access(NamedTuple):
+    """Cloudflare's API: a token, and where it is."""
+
+    token: str
+    base_url: str
+
+
+AccessReader = Callable[[Callable[[str], Any]], Access]
+"""Finds the access: given a reader of stack configuration (`cloudflare:apiToken`). A function of a
+module, as the state names it by module and name; a token in the state would grow old."""
+
+
+class Setting(NamedTuple):
+    """Where a setting is: `path` below the zone, its `field`, and the `method` that writes it."""
+
+    path: str
+    field: str
+    method: str
+
+
+ORIGIN_PULLS = Setting("origin_tls_client_auth/settings", "enabled", "PUT")
+
+
+def zone_setting(setting_id: str) -> Setting:
+    """One of a zone's plain settings, such as `ssl`."""
+    return Setting(f"settings/{setting_id}", "value", "PATCH")
+
+
+class ZoneMemory(Resource, module="index", name="ZoneMemory"):
+    """How a setting was when this resource was made: `found`.
+
+    What changes the setting comes after it (`depends_on`), and so goes before it.
+    """
+
+    found: pulumi.Output[Any]
+
+    def __init__(
+        self,
+        name: str,
+        zone_id: pulumi.Input[str],
+        setting: Setting,
+        access: AccessReader,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"zone_id": zone_id, **setting._asdict(), "found": None}
+        super().__init__(_Provider(access), name, props, opts)
+
+
+class _Provider(ResourceProvider):
+    """Pickled by reference to this module, so a state outlives changes of the code."""
+
+    def __init__(self, access: AccessReader) -> None:
+        super().__init__()
+        self._access = access
+        self._config: Callable[[str], Any] = lambda _: None
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._config = req.config.get
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        found = self._ask(props, "GET")[props["field"]]
+        return CreateResult(f"{props['zone_id']}/{props['path']}", {**props, "found": found})
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        return ReadResult(id_, props)
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        changed = [key for key in ("zone_id", "path") if olds[key] != news[key]]
+        return DiffResult(changes=bool(changed), replaces=changed, delete_before_replace=False)
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        now = self._ask(props, "GET")[props["field"]]
+        if now != props["found"]:
+            self._ask(props, props["method"], {props["field"]: props["found"]})
+
+    def _ask(self, props: Mapping[str, Any], method: str, body: Any = None) -> dict[str, Any]:
+        access = self._access(self._config)
+        path = f"/zones/{props['zone_id']}/{props['path']}"
+        try:
+            answer = requests.request(
+                method,
+                access.base_url.rstrip("/") + path,
+                json=body,
+                headers={"Authorization": f"Bearer {access.token}"},
+                timeout=_TIMEOUT,
+            )
+            found = answer.json()
+        except requests.RequestException as error:
+            raise RuntimeError(
+                f"Cloudflare did not answer {method} {path}: {why(error)}. Run the command again"
+            ) from None
+        if not found.get("success"):
+            said = "; ".join(f"{e['message']} ({e['code']})" for e in found.get("errors") or [])
+            raise RuntimeError(
+                f"Cloudflare answered {method} {path} with {answer.status_code}: {said}. Check "
+                "that the API token may edit the zone's settings, SSL and certificates"
+            )
+        return found["result"]

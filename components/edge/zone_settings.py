@@ -1,0 +1,48 @@
+"""`ZoneSettings`: settings of the whole zone, put back as they were found on destroy.
+
+They hold for every host of the zone, ours or not, so nothing here is set unless it is asked for.
+"""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+from .zone_memory import AccessReader, ZoneMemory, zone_setting
+
+
+class ZoneSettingsArgs(TypedDict):
+    """`settings` maps Cloudflare's names (`ssl`, `min_tls_version`) to values."""
+
+    zone_id: pulumi.Input[str]
+    settings: Mapping[str, str]
+    access: AccessReader
+
+
+class ZoneSettings(pulumi.ComponentResource):
+    """Each setting, with the memory of what it was."""
+
+    def __init__(
+        self, name: str, args: ZoneSettingsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:ZoneSettings", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        for setting, value in args["settings"].items():
+            memory = ZoneMemory(
+                f"{name}-{setting}-found",
+                args["zone_id"],
+                zone_setting(setting),
+                args["access"],
+                child,
+            )
+            cloudflare.ZoneSetting(
+                f"{name}-{setting}",
+                zone_id=args["zone_id"],
+                setting_id=setting,
+                value=value,
+                opts=pulumi.ResourceOptions.merge(
+                    child, pulumi.ResourceOptions(depends_on=[memory])
+                ),
+            )
+        self.register_outputs({})

@@ -1,0 +1,77 @@
+"""`CloudFirewall`: rules in the firewall group that VKE links to every node of a cluster."""
+
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
+
+import ediri_vultr as vultr
+import pulumi
+
+from .cloud_rules import KeyReader, VultrFirewallRules
+from .rule_table import Rule, VultrRule, check_rule_limit, vultr_rules
+
+
+class CloudFirewallArgs(TypedDict):
+    """Who gets into the group.
+
+    `group_id` is the cluster's managed group, `rules` the table (`node_rules()`). Without
+    `cloudflare` Vultr keeps Cloudflare's ranges itself; with it these CIDRs are spelled out.
+    `key` finds Vultr's API key when rules are read or changed.
+    """
+
+    group_id: pulumi.Input[str]
+    rules: Sequence[Rule]
+    key: KeyReader
+    cloudflare: NotRequired[Sequence[str] | None]
+
+
+def split_rules(
+    rules: Sequence[Rule], cloudflare: Sequence[str] | None = None
+) -> tuple[dict[str, VultrRule], dict[str, VultrRule]]:
+    """The group's rules by name: those the provider can hold, and those it can't (no `source`;
+    real-providers.md, Vultr 5). Raises ValueError where all of them together are too many."""
+    rendered = vultr_rules(rules, cloudflare)
+    check_rule_limit(rendered)
+    held = {name: rule for name, rule in rendered.items() if "source" in rule}
+    return held, {name: rule for name, rule in rendered.items() if name not in held}
+
+
+class CloudFirewall(pulumi.ComponentResource):
+    """Admits what the table names, and nobody else: the group's policy is to drop."""
+
+    def __init__(
+        self, name: str, args: CloudFirewallArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:CloudFirewall", name, None, opts)
+        try:
+            held, others = split_rules(args["rules"], args.get("cloudflare"))
+        except ValueError as error:
+            raise pulumi.RunError(f"{name}: {error}") from None
+        group_id = pulumi.Output.from_input(args["group_id"]).apply(_require_group)
+        # The group goes with its cluster, and so do its rules.
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        for rule, inputs in held.items():
+            vultr.FirewallRule(
+                f"{name}-{rule}",
+                firewall_group_id=group_id,
+                **inputs,
+                # A new note would replace the rule, and Vultr refuses the second that matches
+                # alike; closing it first would shut the site for as long.
+                opts=pulumi.ResourceOptions.merge(
+                    child, pulumi.ResourceOptions(ignore_changes=["notes"])
+                ),
+            )
+        if others:
+            VultrFirewallRules(f"{name}-rules", group_id, others, args["key"], child)
+        self.register_outputs({})
+
+
+def _require_group(group_id: str) -> str:
+    if not group_id:
+        raise pulumi.RunError(
+            "The cluster has no managed firewall group: it was made without one, and Vultr can't "
+            "add it later. Its nodes would be open to everybody. Make a new cluster beside it (a "
+            "new stack file with the same region), then drain and remove this one."
+        )
+    return group_id

@@ -1,0 +1,95 @@
+"""`CalicoHostProtection`: the rule table, enforced on every node by Calico itself.
+
+docs/security.md says how it compares with ufw, what it doesn't cover, and how to change over.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+from ..dataplane.host_endpoints import HostEndpoints
+from ..dataplane.policy import global_policy
+from ..server_side.patch import ServerSidePatch
+from .renderings.calico import (
+    failsafe_ports,
+    forward_policy,
+    node_policy,
+    node_port_policy,
+)
+from .rule_table import Rule, check_web_ports
+
+
+class CalicoHostProtectionArgs(TypedDict):
+    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
+
+    `host_endpoints` are the nodes. IPv6 is policed only where felix was told to: give
+    `CalicoDataplane` `ipv6`. `force` takes felix's failsafe ports over from whoever else has set
+    them.
+    """
+
+    rules: pulumi.Input[Sequence[Rule]]
+    cloudflare: Sequence[str]
+    host_endpoints: HostEndpoints
+    kubeconfig: pulumi.Input[str]
+    force: NotRequired[bool]
+
+
+class CalicoHostProtection(pulumi.ComponentResource):
+    """Three policies on every node's host endpoint, then felix's failsafe ports narrowed.
+
+    Each step is whole in itself: the host endpoints close nothing, the first policy holds all that
+    a node needs, the failsafe ports are narrowed when policies open what they did. Destroying goes
+    the other way, and an update changes each policy at once. Raises ValueError, where the table
+    opens the web ports to others than Cloudflare.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: CalicoHostProtectionArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("edgefleet:index:CalicoHostProtection", name, None, opts)
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        cloudflare = args["cloudflare"]
+        rules = pulumi.Output.from_input(args["rules"]).apply(_checked)
+        made: list[pulumi.Resource] = [args["host_endpoints"]]
+
+        def then() -> pulumi.ResourceOptions:
+            return pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=[made[-1]])
+            )
+
+        # `forward` lets pods talk to anybody, and would say so of nodes too, were `nodes` not there
+        # before it as long as it is.
+        policies: dict[str, Callable[[Sequence[Rule]], dict[str, Any]]] = {
+            "nodes": lambda rules: node_policy(rules, cloudflare),
+            "forward": lambda rules: forward_policy(rules, cloudflare),
+            "node-ports": node_port_policy,
+        }
+        for part, render in policies.items():
+            spec = rules.apply(render)
+            made.append(global_policy(f"{name}-{part}", f"edgefleet-{part}", spec, then()))
+        ports = rules.apply(lambda rules: failsafe_ports(rules, cloudflare))
+        ServerSidePatch(
+            f"{name}-failsafe",
+            {
+                "kubeconfig": args["kubeconfig"],
+                "kind": "FelixConfiguration",
+                "object_name": "default",
+                # Outbound ones stay: nothing here restricts what a node sends.
+                "fields": {"spec": {"failsafeInboundHostPorts": ports}},
+                "field_manager": "edgefleet-host-protection",
+                "force": args.get("force", False),
+            },
+            then(),
+        )
+        self.register_outputs({})
+
+
+def _checked(rules: Sequence[Rule]) -> Sequence[Rule]:
+    check_web_ports(rules)
+    return rules

@@ -1,0 +1,195 @@
+"""`NodeFirewall`: a DaemonSet that keeps the ufw of every node in step with the rule table.
+
+What happens on a node is `node_sync.sh`; `node_loop.sh` calls it once an interval
+from the pod. docs/security.md says what the pod may do, and why.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from .renderings.ufw import iptables_block, ufw_rules
+from .rule_table import Rule, check_web_ports
+
+Mode = Literal["enforce", "observe", "remove"]
+
+# Needed of an image: sh, nsenter, timeout. All of ufw is the node's own.
+IMAGE = "docker.io/library/busybox:1.37.0"
+INTERVAL = 60  # seconds
+# setns(2) into PID 1's mount and network namespaces: SYS_ADMIN, SYS_CHROOT; to open them under
+# /proc: SYS_PTRACE. What ufw and iptables do there: NET_ADMIN, NET_RAW. The node's files belong to
+# root, which the pod is.
+CAPABILITIES = ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
+NAME = "edgefleet-node-firewall"
+"""Of its objects: a node has one firewall, and so a cluster one keeper of it."""
+FILES = "/edgefleet"
+STATUS = "/status"
+_FOLDER = Path(__file__).parent
+
+
+class NodeFirewallArgs(TypedDict):
+    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
+
+    `mode`: "enforce" keeps ufw in step and enables it; "observe" reports what would change, in the
+    pods' logs; "remove" takes out what enforcing put in, so that the component can go: a deleted
+    component leaves each node's firewall as it stood. `image` must have sh, nsenter and timeout;
+    `interval` is in seconds.
+    """
+
+    rules: pulumi.Input[Sequence[Rule]]
+    cloudflare: Sequence[str]
+    mode: NotRequired[Mode]
+    image: NotRequired[str]
+    interval: NotRequired[int]
+    namespace: NotRequired[str]
+
+
+def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
+    """The table as `node_sync.sh` reads it: a line a rule, tabs between its fields.
+
+    `rule4`/`rule6`: ufw's own line for the rule, its comment in hexadecimal as ufw stores it, and
+    in plain. `block4`/`block6`: a line of iptables-restore. `web`: the ports that are Cloudflare's
+    alone. Raises ValueError for a table that admits anybody else to these, or nobody at all.
+    """
+    rules = list(rules)
+    web = ",".join(map(str, check_web_ports(rules)))
+    lines = [f"web\t{web}"]
+    for rule in ufw_rules(rules, cloudflare):
+        comment = f"{rule.comment.encode().hex()}\t{rule.comment}"
+        lines.append(f"rule{rule.family[1]}\t{rule.tuple}\t{comment}")
+    for family in ("v4", "v6"):
+        lines += [f"block{family[1]}\t{line}" for line in iptables_block(rules, cloudflare, family)]
+    return "\n".join(lines) + "\n"
+
+
+def config_data(table: str) -> dict[str, str]:
+    """The ConfigMap: the two scripts and the table."""
+    return {
+        "loop.sh": (_FOLDER / "node_loop.sh").read_text(),
+        "sync.sh": (_FOLDER / "node_sync.sh").read_text(),
+        "table": table,
+    }
+
+
+def content_hash(data: dict[str, str]) -> str:
+    """Changes when any file of the ConfigMap does, and so rolls the pods."""
+    return hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:16]
+
+
+def pod_spec(config_map: Any, mode: Mode, image: str, interval: int) -> dict[str, Any]:
+    """The pod, as small as entering the node's namespaces allows.
+
+    On the host's network, so that the firewall doesn't wait for Calico. No API token, no folder of
+    the node, not privileged, a read-only file system.
+    """
+    return {
+        "hostNetwork": True,
+        "hostPID": True,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "priorityClassName": "system-node-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "terminationGracePeriodSeconds": 60,
+        "containers": [
+            {
+                "name": "node-firewall",
+                "image": image,
+                "command": ["/bin/sh", f"{FILES}/loop.sh"],
+                "args": [mode, str(interval), "1", FILES, STATUS],
+                "securityContext": {
+                    "runAsUser": 0,
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"], "add": list(CAPABILITIES)},
+                    # containerd's default AppArmor profile forbids to enter PID 1's namespaces.
+                    "appArmorProfile": {"type": "Unconfined"},
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "readinessProbe": {
+                    # A failing probe's output, the node's state, is shown by `kubectl describe`.
+                    "exec": {
+                        "command": [
+                            "/bin/sh",
+                            "-c",
+                            f"cat {STATUS}/state; grep -q '^state=matches ' {STATUS}/state",
+                        ]
+                    },
+                    "periodSeconds": 5,
+                    "failureThreshold": 1,
+                },
+                # ufw, a Python program, is accounted to this pod.
+                "resources": {
+                    "requests": {"cpu": "10m", "memory": "32Mi"},
+                    "limits": {"memory": "128Mi"},
+                },
+                "volumeMounts": [
+                    {"name": "files", "mountPath": FILES, "readOnly": True},
+                    {"name": "status", "mountPath": STATUS},
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "files", "configMap": {"name": config_map}},
+            {"name": "status", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        ],
+    }
+
+
+class NodeFirewall(pulumi.ComponentResource):
+    """ufw on every node, kept in step. A pod is ready while its node matches the table.
+
+    In "enforce", `up` waits for all of them, one node after the other, and so stops at the first
+    node where the table can't be enforced.
+    """
+
+    def __init__(
+        self, name: str, args: NodeFirewallArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("edgefleet:index:NodeFirewall", name, None, opts)
+        mode: Mode = args.get("mode", "enforce")
+        namespace = args.get("namespace", "kube-system")
+        labels = {"app.kubernetes.io/name": NAME}
+        data = pulumi.Output.from_input(args["rules"]).apply(
+            lambda rules: config_data(render_table(rules, args["cloudflare"]))
+        )
+        child = pulumi.ResourceOptions(
+            parent=self, deleted_with=opts.deleted_with if opts else None
+        )
+        config_map = kubernetes.core.v1.ConfigMap(
+            f"{name}-files",
+            metadata={"name": NAME, "namespace": namespace, "labels": labels},
+            data=data,
+            opts=child,
+        )
+        spec: Any = {
+            "selector": {"matchLabels": labels},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {"edgefleet.dev/content-hash": data.apply(content_hash)},
+                },
+                "spec": pod_spec(
+                    config_map.metadata["name"],
+                    mode,
+                    args.get("image", IMAGE),
+                    args.get("interval", INTERVAL),
+                ),
+            },
+        }
+        metadata: Any = {"name": NAME, "namespace": namespace, "labels": labels}
+        if mode == "observe":
+            # A pod that only observes is unready wherever there is something to report.
+            metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
+        kubernetes.apps.v1.DaemonSet(
+            f"{name}-daemon-set",
+            metadata=metadata,
+            spec=spec,
+            opts=child,
+        )
+        self.register_outputs({})

@@ -1,0 +1,258 @@
+"""Who may reach which port of a node, and why: one table, three renderings.
+
+`node_rules()` makes the table. `vultr_rules()` says it as rules of a Vultr firewall group,
+`renderings/ufw.py` says it for the firewall on the node, `renderings/calico.py` as policies of
+Calico's. What the table doesn't name is dropped by all of them.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal, NotRequired, TypedDict
+
+Protocol = Literal["tcp", "udp", "icmp", "icmpv6", "ipip", "any"]
+Family = Literal["v4", "v6"]
+Ports = tuple[tuple[int, int], ...]
+Tunnel = Literal["vxlan", "ipip"]
+
+WEB_PORTS = (80, 443)
+EVERYBODY = ("0.0.0.0/0", "::/0")
+# Kubernetes' default range. Nothing here opens it, for private networks neither: what a NodePort
+# serves belongs behind the ingress.
+NODE_PORTS = (30000, 32767)
+# Rules in one Vultr firewall group, as the API's own example says; the live limit isn't known
+# (vultr.md §2).
+VULTR_RULE_LIMIT = 50
+VULTR_NOTES_LIMIT = 255  # characters; vultr-cli's reference of `firewall rule create`
+_PORTED = ("tcp", "udp")
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Admits `source` to `ports` of a node; `reason` ends up as the rule's note or comment.
+
+    `ports` are inclusive ranges, none meaning all of them. `source` is a tuple of networks, or
+    "cloudflare" for whatever Cloudflare connects from. A rule with `routed_to` is for packets that
+    the node passes on to those networks instead of taking them in. `scope` "node" keeps a rule out
+    of the cloud firewall, which doesn't see such packets or has no word for them.
+    """
+
+    name: str
+    protocol: Protocol
+    ports: Ports
+    source: tuple[str, ...] | Literal["cloudflare"]
+    reason: str
+    scope: Literal["everywhere", "node"] = "everywhere"
+    routed_to: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        # Both end up inside quotes in files of ufw and iptables.
+        if not re.fullmatch(r"[a-z0-9-]+", self.name):
+            raise ValueError(f"Rule {self.name!r}: a name is made of a-z, 0-9 and hyphens.")
+        if not re.fullmatch(r"[\w .,:;/()+-]{0,200}", self.reason, re.ASCII):
+            raise ValueError(f"Rule {self.name}: no quotes or symbols in a reason: {self.reason!r}")
+
+
+class VultrRule(TypedDict):
+    """Inputs of one rule of a Vultr firewall group. `source` is "cloudflare" or absent."""
+
+    ip_type: Family
+    protocol: str
+    subnet: str
+    subnet_size: int
+    notes: str
+    port: NotRequired[str]
+    source: NotRequired[Literal["cloudflare"]]
+
+
+def node_rules(
+    *,
+    ssh_sources: Sequence[str],
+    node_networks: Sequence[str],
+    pod_networks: Sequence[str],
+    node_addresses: Sequence[str] = (),
+    ssh_port: int = 22,
+    web_ports: Sequence[int] = WEB_PORTS,
+    tunnels: Sequence[Tunnel] = ("vxlan",),
+) -> list[Rule]:
+    """The table for a cluster. Networks are CIDRs of either family.
+
+    `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
+    that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
+    whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
+    (calico-ingress.md §1). Empty `ssh_sources` close SSH.
+
+    Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
+    """
+    nodes = _networks("node_networks", node_networks)
+    pods = _networks("pod_networks", pod_networks)
+    addresses = _networks("node_addresses", node_addresses)
+    admins = _networks("ssh_sources", ssh_sources)
+    for argument, cidrs in (
+        ("node_networks", nodes),
+        ("pod_networks", pods),
+        ("node_addresses", addresses),
+    ):
+        if everybody := set(cidrs) & set(EVERYBODY):
+            raise ValueError(
+                f"{argument}: {everybody.pop()} is everybody. Name the network itself."
+            )
+    peers = nodes + addresses
+    if not peers:
+        raise ValueError(
+            "node_networks and node_addresses are both empty: the nodes could not reach each "
+            "other. Name the VPC's network, or the nodes' addresses."
+        )
+    web = tuple((port, port) for port in sorted(web_ports))
+    private = without((1024, 65535), [NODE_PORTS, (ssh_port, ssh_port), *web])
+    inside = "kubelet, Typha and hostNetwork services of this cluster"
+    rules = [
+        Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
+        Rule("cloudflare", "tcp", web, "cloudflare", "Cloudflare to the ingress"),
+        Rule("icmp", "icmp", (), EVERYBODY[:1], "path MTU, errors and ping"),
+        Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
+        Rule("bgp", "tcp", ((179, 179),), peers, "Calico routes between nodes"),
+        Rule("node-tcp", "tcp", private, nodes, inside),
+        Rule("node-udp", "udp", private, nodes, "VXLAN and hostNetwork services of this cluster"),
+        Rule("kubelet", "tcp", ((10250, 10250),), addresses, "logs, exec and metrics"),
+        Rule("typha", "tcp", ((5473, 5473),), addresses, "Calico fan-out to nodes"),
+        Rule("pod-tcp", "tcp", private, pods, inside, "node"),
+        Rule("pod-udp", "udp", private, pods, "hostNetwork services of this cluster", "node"),
+        Rule("pod-dns-tcp", "tcp", ((53, 53),), pods, "a DNS cache on the node", "node"),
+        Rule("pod-dns-udp", "udp", ((53, 53),), pods, "a DNS cache on the node", "node"),
+        Rule("from-pods", "any", (), pods, "pods to anywhere", "node", EVERYBODY),
+        Rule("to-pods", "any", (), (*nodes, *addresses), "nodes to pods", "node", pods),
+    ]
+    if "vxlan" in tunnels:
+        reason = "VXLAN between nodes: service traffic in eBPF tunnel mode"
+        rules.append(Rule("vxlan", "udp", ((4789, 4789),), addresses, reason))
+    if "ipip" in tunnels:
+        rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
+    return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in _PORTED)]
+
+
+def networks_of(rule: Rule, cloudflare: Iterable[str]) -> list[Network]:
+    """Whom a rule admits, of the families that its protocol exists in."""
+    only = {"icmp": 4, "icmpv6": 6, "ipip": 4}.get(rule.protocol)
+    sources = cloudflare if rule.source == "cloudflare" else rule.source
+    networks = [ip_network(cidr) for cidr in sources]
+    return [network for network in networks if only in (None, network.version)]
+
+
+def vultr_rules(
+    rules: Iterable[Rule], cloudflare: Sequence[str] | None = None
+) -> dict[str, VultrRule]:
+    """The table as rules of a Vultr firewall group, by a name that is stable and unique.
+
+    Without `cloudflare` Vultr itself keeps Cloudflare's ranges (`source: cloudflare`: the subnet is
+    ignored but required, and the provider stays settled on the family's all-zero network;
+    vultr.md §2, real-providers.md, Vultr 5). With it, these ranges are spelled out.
+    """
+    rendered: dict[str, VultrRule] = {}
+    seen: set[tuple[object, ...]] = set()
+    rules = list(rules)
+    names = [rule.name for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"Two rules are called {', '.join(twice)}: one would hide the other.")
+    for rule in rules:
+        if rule.scope == "node":
+            continue
+        if rule.protocol not in ("tcp", "udp", "icmp", "icmpv6"):
+            raise ValueError(f"Rule {rule.name}: Vultr's firewall has no protocol {rule.protocol}.")
+        by_vultr = rule.source == "cloudflare" and cloudflare is None
+        for network in networks_of(rule, EVERYBODY if by_vultr else cloudflare or ()):
+            for port in _vultr_ports(rule):
+                family: Family = "v4" if network.version == 4 else "v6"
+                entry: VultrRule = {
+                    "ip_type": family,
+                    "protocol": "icmp" if rule.protocol == "icmpv6" else rule.protocol,
+                    "subnet": str(network.network_address),
+                    "subnet_size": network.prefixlen,
+                    "notes": f"{rule.name}: {rule.reason}"[:VULTR_NOTES_LIMIT],
+                }
+                if port:
+                    entry["port"] = port
+                if by_vultr:
+                    entry["source"] = "cloudflare"
+                key = tuple(value for field, value in entry.items() if field != "notes")
+                if key not in seen:
+                    seen.add(key)
+                    where = family if by_vultr else str(network)
+                    rendered["-".join(filter(None, (rule.name, port, where)))] = entry
+    return rendered
+
+
+def check_rule_limit(rules: dict[str, VultrRule], limit: int = VULTR_RULE_LIMIT) -> None:
+    """Raises ValueError, with the count by rule, where a group can't hold `rules`."""
+    if len(rules) <= limit:
+        return
+    counts: dict[str, int] = {}
+    for rule in rules.values():
+        name = rule["notes"].split(":")[0]
+        counts[name] = counts.get(name, 0) + 1
+    parts = ", ".join(f"{count} {name}" for name, count in counts.items())
+    raise ValueError(
+        f"{len(rules)} rules for a Vultr firewall group that holds {limit}: {parts}. "
+        "Let Vultr keep Cloudflare's ranges (source: cloudflare, 4 rules), serve port 443 only, "
+        "or name fewer administrators' networks."
+    )
+
+
+def check_web_ports(rules: Sequence[Rule]) -> list[int]:
+    """The ports that are Cloudflare's alone.
+
+    Raises ValueError for a table that admits anybody else to these, or nobody at all.
+    """
+    cloudflare = [rule for rule in rules if rule.source == "cloudflare"]
+    if len(cloudflare) != 1:
+        raise ValueError(f"{len(cloudflare)} rules for Cloudflare in the table: one belongs there.")
+    web = {port for low, high in cloudflare[0].ports for port in range(low, high + 1)}
+    if not web:
+        raise ValueError(f"Rule {cloudflare[0].name} names no ports: 443 at least belongs there.")
+    for rule in rules:
+        if rule.source == "cloudflare" or rule.protocol not in ("tcp", "any"):
+            continue
+        if rule.routed_to is not None:
+            continue
+        ranges = rule.ports or ((1, 65535),)
+        for port in sorted(web):
+            if any(low <= port <= high for low, high in ranges):
+                raise ValueError(
+                    f"Rule {rule.name} admits {', '.join(rule.source)} to port {port}, which is "
+                    "Cloudflare's alone."
+                )
+    return sorted(web)
+
+
+def _networks(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:
+    for cidr in cidrs:
+        try:
+            ip_network(cidr)
+        except ValueError as error:
+            raise ValueError(
+                f"{argument}: {cidr!r} is not a network in CIDR form: {error}"
+            ) from None
+    return tuple(str(ip_network(cidr)) for cidr in cidrs)
+
+
+def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> Ports:
+    """What of an inclusive range of ports is in none of `holes`."""
+    ranges, start = [], whole[0]
+    for low, high in sorted(holes):
+        if high < start:
+            continue
+        if low > whole[1]:
+            break
+        if low > start:
+            ranges.append((start, low - 1))
+        start = high + 1
+    return (*ranges, (start, whole[1])) if start <= whole[1] else tuple(ranges)
+
+
+def _vultr_ports(rule: Rule) -> list[str]:
+    if rule.protocol not in _PORTED:
+        return [""]
+    ranges = rule.ports or ((1, 65535),)
+    return [str(low) if low == high else f"{low}:{high}" for low, high in ranges]

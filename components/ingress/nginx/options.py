@@ -1,0 +1,172 @@
+"""How the ingress controller is tuned: options in, its ConfigMap and its flags out.
+
+Sources: calico-ingress.md §3; nginx/kubernetes-ingress, as `keys.py` says.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict
+
+from .keys import IngressMistake, merged
+
+INGRESS_CLASS = "nginx"
+HEALTH_PATH = "/nginx-health"
+"""Answered with 200 for any host: the controller's own path, in the default server only, and here
+in every other server too."""
+
+REGION_HEADER = "x-edge-region"
+"""In every answer, the region it is from; components/edge/worker/forwarding.js."""
+
+READINESS_PORT = 8081
+METRICS_PORT = 9113
+
+HEALTH_SNIPPET = "\n".join(
+    [
+        f"location = {HEALTH_PATH} {{",
+        "    access_log off;",
+        "    default_type text/plain;",
+        '    return 200 "healthy\\n";',
+        "}",
+    ]
+)
+"""For the key server-snippets: part of the server of every Ingress."""
+
+ACCESS_LOG = "\n".join(
+    [
+        '{"time":"$time_iso8601","client":"$remote_addr","peer":"$realip_remote_addr",',
+        '"host":"$host","method":"$request_method","uri":"$request_uri","status":$status,',
+        '"bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr",',
+        '"upstream_status":"$upstream_status","upstream_seconds":"$upstream_response_time",',
+        '"ray":"$http_cf_ray","agent":"$http_user_agent"}',
+    ]
+)
+"""A line a request, JSON: `client` is the visitor, `peer` the Cloudflare address that connected."""
+
+
+class Tuning(TypedDict):
+    """A busy edge's values are the defaults.
+
+    `worker_processes` a number or "auto", one a core; `worker_connections` at once in each worker;
+    `keepalive_timeout` of clients' connections and `shutdown_timeout`, how long a worker that has
+    to go may finish its requests, in seconds; `upstream_keepalive` idle connections to each
+    upstream in each worker; `server_tokens` whether nginx tells its version.
+    """
+
+    worker_processes: NotRequired[int | Literal["auto"]]
+    worker_connections: NotRequired[int]
+    keepalive_timeout: NotRequired[int]
+    upstream_keepalive: NotRequired[int]
+    shutdown_timeout: NotRequired[int]
+    server_tokens: NotRequired[bool]
+
+
+SHUTDOWN_TIMEOUT = 30  # seconds
+
+
+def nginx_config(
+    trusted_proxies: Sequence[str],
+    tuning: Tuning | None = None,
+    extra: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
+    region: str | None = None,
+) -> dict[str, str]:
+    """The controller's ConfigMap: who the visitor is, and the limits of a busy edge.
+
+    `extra` comes from other components, `config` from the user. Answers say that they are
+    `region`'s. Raises IngressMistake.
+    """
+    tuning = tuning or {}
+    connections = _number(tuning, "worker_connections", 10240, 1, 1_000_000)
+    ours = {
+        "default-server-access-log-off": "False",
+        "keepalive": str(_number(tuning, "upstream_keepalive", 100, 0, 100_000)),
+        "keepalive-timeout": f"{_number(tuning, 'keepalive_timeout', 65, 0, 86_400)}s",
+        "log-format": ACCESS_LOG,
+        "log-format-escaping": "json",
+        "real-ip-header": "CF-Connecting-IP",
+        "server-snippets": HEALTH_SNIPPET,
+        "server-tokens": str(tuning.get("server_tokens", False)),
+        "set-real-ip-from": ",".join(trusted_proxies),
+        "worker-connections": str(connections),
+        "worker-processes": _processes(tuning),
+        # A connection of a client and one to its upstream are two files; some are nginx's own.
+        "worker-rlimit-nofile": str(2 * connections + 1024),
+        "worker-shutdown-timeout": f"{shutdown_timeout(tuning)}s",
+    }
+    if region:
+        # nginx takes it over where a server adds no header of its own. Where one does, the edge's
+        # Worker makes up for it, by a copy of the answer.
+        ours["http-snippets"] = f"add_header {REGION_HEADER} {region} always;"
+    if not trusted_proxies:
+        raise IngressMistake(
+            "trusted_proxies is empty: every visitor would carry Cloudflare's address"
+        )
+    for keys, whose in ((extra, "extra_config"), (config, "config")):
+        if "log-format" in (keys or {}):
+            # It belongs to our JSON.
+            ours.pop("log-format-escaping", None)
+        ours = merged(ours, keys or {}, whose)
+    return ours
+
+
+def shutdown_timeout(tuning: Tuning) -> int:
+    """Seconds that a worker may take to finish."""
+    return _number(tuning, "shutdown_timeout", SHUTDOWN_TIMEOUT, 1, 3600)
+
+
+def _processes(tuning: Tuning) -> str:
+    if tuning.get("worker_processes", "auto") == "auto":
+        return "auto"
+    return str(_number(tuning, "worker_processes", 1, 1, 512))
+
+
+def _number(tuning: Tuning, name: str, default: int, low: int, high: int) -> int:
+    value = tuning.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise IngressMistake(f"{name}: {value!r}: must be a whole number from {low} to {high}")
+    return value
+
+
+def flags(
+    config_map: str,
+    *,
+    ingress_class: str = INGRESS_CLASS,
+    custom_resources: bool = False,
+    metrics: bool = True,
+    ipv6: bool = True,
+) -> list[str]:
+    """The controller's arguments, but for the default certificate.
+
+    Telemetry to the vendor is off, and so is nginx's status port, which the metrics don't need:
+    the controller reads nginx's counters by a socket.
+    """
+    return [
+        f"-nginx-configmaps=$(POD_NAMESPACE)/{config_map}",
+        f"-ingress-class={ingress_class}",
+        f"-enable-custom-resources={str(custom_resources).lower()}",
+        "-enable-leader-election=false",
+        "-enable-snippets=false",
+        "-enable-telemetry-reporting=false",
+        "-health-status",
+        f"-health-status-uri={HEALTH_PATH}",
+        "-nginx-status=false",
+        f"-ready-status-port={READINESS_PORT}",
+        *(
+            [
+                "-enable-prometheus-metrics",
+                f"-prometheus-metrics-listen-port={METRICS_PORT}",
+                "-enable-latency-metrics",
+            ]
+            if metrics
+            else []
+        ),
+        *([] if ipv6 else ["-disable-ipv6"]),
+    ]
+
+
+def full_secret_name(name: str, namespace: str) -> str:
+    """NAMESPACE/NAME of a secret, which is what the controller takes. Raises IngressMistake."""
+    label = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"
+    if not re.fullmatch(f"({label}/)?{label}", name):
+        raise IngressMistake(f"default_tls_secret: {name!r}: must be NAME or NAMESPACE/NAME")
+    return name if "/" in name else f"{namespace}/{name}"

@@ -1,0 +1,190 @@
+"""The ingress controller's pod and rights, as Kubernetes objects.
+
+Compared with NGINX's own (deployments/daemon-set and deployments/rbac of v5.5.4) in
+tests/components/ingress/test_nginx_objects.py, where each difference has its reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from .options import METRICS_PORT, READINESS_PORT
+
+APP = "nginx-ingress"
+CONFIG = "nginx-config"
+DRAIN_SECONDS = 5
+"""Between the pod's farewell to Kubernetes and nginx's own: connections that are on their way
+still find somebody."""
+_MARGIN_SECONDS = 10
+_UID = 101
+_WRITABLE = {
+    "nginx-etc": "/etc/nginx",
+    "nginx-cache": "/var/cache/nginx",
+    "nginx-lib": "/var/lib/nginx",
+    "nginx-state": "/var/lib/nginx/state",
+    "nginx-log": "/var/log/nginx",
+}
+
+
+class Resources(TypedDict):
+    """Kubernetes quantities by resource; what is left out isn't limited."""
+
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+RESOURCES: Resources = {
+    "requests": {"cpu": "100m", "memory": "256Mi"},
+    # No limit on CPU: throttling an edge that has cores to spare only makes it slow.
+    "limits": {"memory": "1Gi"},
+}
+TOLERATIONS: Sequence[Mapping[str, str]] = ({"operator": "Exists"},)
+"""Every node: each one's address is in the region's DNS."""
+
+
+def cluster_rules(custom_resources: bool = False) -> list[dict[str, Any]]:
+    """What the controller reads in the whole cluster, and the events that it writes."""
+    read = ["get", "list", "watch"]
+    rules = [
+        _rule("", ["namespaces", "pods", "secrets", "services"], read),
+        _rule("", ["events"], ["create", "patch", "list"]),
+        _rule("discovery.k8s.io", ["endpointslices"], read),
+        _rule("networking.k8s.io", ["ingresses"], read),
+        _rule("networking.k8s.io", ["ingressclasses"], ["get", "list"]),
+    ]
+    if custom_resources:
+        kinds = ["virtualservers", "virtualserverroutes", "transportservers", "policies"]
+        status = [f"{kind}/status" for kind in kinds]
+        rules.append(_rule("k8s.nginx.org", [*kinds, "globalconfigurations"], read))
+        rules.append(_rule("k8s.nginx.org", status, ["update"]))
+    return rules
+
+
+def own_rules() -> list[dict[str, Any]]:
+    """What it does in its own namespace: follow its ConfigMap, label its pod with its version."""
+    return [
+        _rule("", ["configmaps"], ["get", "list", "watch"]),
+        _rule("", ["pods"], ["update"]),
+    ]
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def pod_spec(
+    image: str,
+    flags: Sequence[Any],
+    *,
+    shutdown_seconds: int,
+    resources: Resources = RESOURCES,
+    tolerations: Sequence[Mapping[str, str]] = TOLERATIONS,
+    node_selector: Mapping[str, str] | None = None,
+    avoided: Mapping[str, str] | None = None,
+    metrics: bool = True,
+    files: tuple[Any, str] | None = None,
+) -> dict[str, Any]:
+    """The pod: host network, host ports, nothing it doesn't need.
+
+    The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
+    into a volume. `avoided` are labels of nodes that another DaemonSet serves; `files` a secret's
+    name and where to mount it.
+    """
+    confined = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "runAsUser": _UID,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    ports = [("http", 80), ("https", 443), ("readiness-port", READINESS_PORT)]
+    ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
+    spec: dict[str, Any] = {
+        "serviceAccountName": APP,
+        "enableServiceLinks": False,
+        "hostNetwork": True,
+        # With hostNetwork the node's resolver is the default, and Services would not resolve.
+        "dnsPolicy": "ClusterFirstWithHostNet",
+        "priorityClassName": "system-node-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
+        "tolerations": [dict(toleration) for toleration in tolerations],
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + shutdown_seconds + _MARGIN_SECONDS,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "volumes": [
+            *({"name": name, "emptyDir": {}} for name in _WRITABLE),
+            *([{"name": "files", "secret": {"secretName": files[0]}}] if files else []),
+        ],
+        "initContainers": [
+            {
+                "name": "copy-etc-nginx",
+                "image": image,
+                "command": ["cp", "-vdR", "/etc/nginx/.", "/mnt/etc"],
+                "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+                "securityContext": confined,
+                "volumeMounts": [{"name": "nginx-etc", "mountPath": "/mnt/etc"}],
+            }
+        ],
+        "containers": [
+            {
+                "name": APP,
+                "image": image,
+                "args": list(flags),
+                "env": [
+                    {"name": env, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}}
+                    for env, field in (("POD_NAMESPACE", "namespace"), ("POD_NAME", "name"))
+                ],
+                # Declared, so that the scheduler sees a conflict before a pod crashes on one.
+                "ports": [
+                    {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
+                    for name, port in [*ports, *([("metrics", METRICS_PORT)] if metrics else [])]
+                ],
+                # The first configuration of many Ingresses takes its time.
+                "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 120},
+                "readinessProbe": {**ready, "periodSeconds": 1},
+                # Whether the controller lives; nginx's end is its end. Not whether nginx is busy:
+                # a restart would take the rest of a crowded edge down.
+                "livenessProbe": {
+                    "tcpSocket": {"port": "readiness-port"},
+                    "periodSeconds": 10,
+                    "timeoutSeconds": 5,
+                    "failureThreshold": 6,
+                },
+                # Then SIGTERM, on which the controller has nginx finish its requests.
+                "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+                "resources": resources,
+                "securityContext": {
+                    **confined,
+                    "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+                },
+                "volumeMounts": [
+                    *({"name": name, "mountPath": path} for name, path in _WRITABLE.items()),
+                    *(
+                        [{"name": "files", "mountPath": files[1], "readOnly": True}]
+                        if files
+                        else []
+                    ),
+                ],
+            }
+        ],
+    }
+    if avoided:
+        # A node that has all of the labels is the other's: one that lacks any of them is ours.
+        terms = [
+            {"matchExpressions": [{"key": key, "operator": "NotIn", "values": [value]}]}
+            for key, value in sorted(avoided.items())
+        ]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        spec["affinity"] = {"nodeAffinity": required}
+    return spec
+
+
+def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:
+    """A DaemonSet of pods that are told apart by the label app.kubernetes.io/name."""
+    return {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+        # Two pods can't share a host port, so one goes before its successor comes.
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+        "template": {
+            "metadata": {"labels": {**labels, "app.kubernetes.io/name": name}},
+            "spec": pod,
+        },
+    }

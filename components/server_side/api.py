@@ -1,0 +1,217 @@
+"""One object on its API server, for patches: read, server-side apply, hand fields back, wait."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import urllib3
+import yaml
+from kubernetes.client import ApiException
+from kubernetes.config import new_client_from_config_dict
+from kubernetes.config.config_exception import ConfigException
+
+from .fields import Leaf, Path, body, handed_back
+from .plan import where
+
+APPEAR_SECONDS = 300
+ROLLOUT_SECONDS = 600
+_POLL_SECONDS = 1.0
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between attempts at changing an object that others change too."""
+_RESOURCES = {
+    "ConfigMap": ("v1", "configmaps"),
+    "DaemonSet": ("apps/v1", "daemonsets"),
+    "Deployment": ("apps/v1", "deployments"),
+    "FelixConfiguration": ("crd.projectcalico.org/v1", "felixconfigurations"),
+    "IPPool": ("crd.projectcalico.org/v1", "ippools"),
+    "KubeControllersConfiguration": (
+        "crd.projectcalico.org/v1",
+        "kubecontrollersconfigurations",
+    ),
+}
+_Answer = TypeVar("_Answer")
+KINDS = tuple(_RESOURCES)
+"""Kinds that can be patched."""
+
+
+class Refused(Exception):
+    """The API server's answer, other than 2xx: `answer` is its Status object."""
+
+    def __init__(self, status: int, answer: Mapping[str, Any]) -> None:
+        super().__init__(f"{answer.get('message') or 'no reason given'} ({status})")
+        self.status = status
+        self.answer = answer
+
+
+class Unreachable(Exception):
+    """No answer from the API server, or none to these credentials."""
+
+
+class ServerObject:
+    """The object that a patch's properties name. Raises Refused and Unreachable.
+
+    Args:
+        patient: try a connection again that fails; a preview doesn't.
+    """
+
+    def __init__(self, props: Mapping[str, Any], patient: bool = True) -> None:
+        self._props = props
+        self.where = where(props)
+        version, plural = _RESOURCES[props["kind"]]
+        self.identity: dict[str, Any] = {
+            "apiVersion": version,
+            "kind": props["kind"],
+            "metadata": {"name": props["object_name"]},
+        }
+        prefix = "/api/v1" if version == "v1" else f"/apis/{version}"
+        if namespace := props.get("namespace"):
+            self.identity["metadata"]["namespace"] = namespace
+            prefix += f"/namespaces/{namespace}"
+        self._path = f"{prefix}/{plural}/{props['object_name']}"
+        try:
+            self._api = new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
+        except (ConfigException, yaml.YAMLError, TypeError) as error:
+            raise Unreachable(f"the kubeconfig can't be read: {error}") from None
+        retry = urllib3.Retry(total=3, backoff_factor=0.3) if patient else urllib3.Retry(0)
+        self._api.configuration.retries = retry  # pyright: ignore[reportAttributeAccessIssue]
+        self._timeout = (5, 30) if patient else (2, 10)
+
+    def get(self) -> dict[str, Any] | None:
+        """The live object, or None."""
+        try:
+            return self._call("GET", self._path)
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def appear(self) -> dict[str, Any]:
+        """Wait for the owner to make the object: a new cluster answers before its system is up."""
+        deadline = time.monotonic() + APPEAR_SECONDS
+        while True:
+            try:
+                if obj := self.get():
+                    return obj
+                problem = "it does not exist"
+            except Unreachable as error:
+                problem = str(error)
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"after {APPEAR_SECONDS // 60} minutes {problem}. Is this the right cluster?"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def apply(
+        self,
+        fields: Iterable[Leaf],
+        manager: str,
+        present: Mapping[str, Any] | None,
+        *,
+        force: bool,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Server-side apply of `fields` to the object that is `present`: what `manager` had applied
+        and isn't named is given up."""
+        query = [("fieldManager", manager), ("fieldValidation", "Strict")]
+        query += [("force", "true")] * force + [("dryRun", "All")] * dry_run
+        content = body(self.identity, fields, present)
+        kind = "application/apply-patch+yaml"
+        return _unhurried(lambda: self._call("PATCH", self._path, query, content, kind))
+
+    def hand_back(self, manager: str, back: Mapping[Path, Iterable[tuple[str, str]]]) -> None:
+        """Make former owners own the paths of `back` again. No value changes."""
+
+        def once() -> None:
+            obj = self.get()
+            if obj is None or not back:
+                return
+            managed = handed_back(obj["metadata"].get("managedFields") or [], manager, back)
+            # The version makes sure that nothing changed since it was read.
+            version = obj["metadata"]["resourceVersion"]
+            patch = {"metadata": {"resourceVersion": version, "managedFields": managed or [{}]}}
+            query = [("fieldManager", manager)]
+            self._call("PATCH", self._path, query, patch, "application/merge-patch+json")
+
+        _unhurried(once)
+
+    def delete(self) -> None:
+        """Delete the object; what is gone already is no error."""
+        try:
+            self._call("DELETE", self._path)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """The objects that the API server lists at `path`."""
+        return self._call("GET", path)["items"]
+
+    def pods(self, obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The pods of a workload."""
+        labels = (obj["spec"]["selector"] or {}).get("matchLabels") or {}
+        return self._call(
+            "GET",
+            f"/api/v1/namespaces/{self._props['namespace']}/pods",
+            [("labelSelector", ",".join(f"{key}={value}" for key, value in labels.items()))],
+        )["items"]
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]] | None = None,
+        content: object = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        if content is not None and "json" not in content_type:
+            # The client encodes JSON, and sends nothing but bytes as anything else.
+            content = json.dumps(content).encode()
+        request = self._api.param_serialize(
+            method,
+            path,
+            query_params=query or [],
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=content,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._api.call_api(*request, _request_timeout=self._timeout)
+            status, data = response.status, response.read()
+        except ApiException as error:
+            status, data = error.status or 0, error.body or b""
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unreachable(f"the API server does not answer ({_reason(error)})") from None
+        answer = _object(data)
+        if status == 401:
+            raise Unreachable("the API server refuses the kubeconfig's credentials (401)")
+        if not 200 <= status < 300:
+            raise Refused(status, answer)
+        return answer
+
+
+def _unhurried(request: Callable[[], _Answer]) -> _Answer:
+    """Again, where the object changed meanwhile: the status of a DaemonSet that rolls does, several
+    times a second. A conflict about who owns a field has causes, and stays one."""
+    for pause in _PAUSES:
+        try:
+            return request()
+        except Refused as refused:
+            if refused.status != 409 or (refused.answer.get("details") or {}).get("causes"):
+                raise
+        time.sleep(pause)
+    return request()
+
+
+def _object(data: bytes | str) -> dict[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except ValueError:
+        found = {"message": str(data)[:200]}
+    return found if isinstance(found, dict) else {}
+
+
+def _reason(error: Exception) -> str:
+    # urllib3 wraps what happened; its own text is a request's whole story.
+    reason = getattr(error, "reason", None)
+    return str(reason or error).split(": ", 1)[-1]

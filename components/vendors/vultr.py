@@ -1,0 +1,253 @@
+"""The few Vultr calls that the provider can't do well.
+
+The provider's outputs show nodes as they were at the last create or refresh, and looking up one
+node's address takes four requests (facts: real-providers.md, Vultr 2, 4, 6). Here a cluster's live
+nodes with their addresses take one request for the clusters and one per 500 instances.
+"""
+
+import time
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import requests
+
+from .causes import why
+from .session import TIMEOUT, reading_session
+
+BASE = "https://api.vultr.com/v2"
+
+
+class VultrError(Exception):
+    """Vultr refused or didn't answer; the text is for a person."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A live node. `id` is its instance id; addresses are "" until Vultr has assigned them."""
+
+    id: str
+    label: str
+    pool: str
+    status: str
+    ipv4: str
+    ipv6: str
+
+    @property
+    def ready(self) -> bool:
+        """Active, and reachable by both address families."""
+        return self.status == "active" and bool(self.ipv4) and bool(self.ipv6)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A node pool by its id and label."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True)
+class LiveCluster:
+    """A cluster as Vultr has it now."""
+
+    id: str
+    label: str
+    location: str
+    version: str
+    status: str
+    firewall_group_id: str
+    pools: tuple[Pool, ...]
+    nodes: tuple[Node, ...]
+
+    @property
+    def ready_nodes(self) -> tuple[Node, ...]:
+        """The nodes that can serve, in the order of their ids."""
+        return tuple(sorted((n for n in self.nodes if n.ready), key=lambda node: node.id))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a cluster should come to.
+
+    `pools` maps each pool's label to its least and its most nodes, equal where nothing scales it.
+    """
+
+    version: str
+    pools: Mapping[str, tuple[int, int]]
+
+
+def unmet(cluster: LiveCluster, wanted: Wanted) -> list[str]:
+    """What still keeps `cluster` from being as `wanted`, as sentences; none when it is."""
+    missing = []
+    if cluster.version != wanted.version:
+        missing.append(f"version {wanted.version} (it is {cluster.version})")
+    if cluster.status != "active":
+        missing.append(f"the cluster (it is {cluster.status})")
+    for label, (least, most) in sorted(wanted.pools.items()):
+        nodes = [node for node in cluster.nodes if node.pool == label]
+        ready = sum(node.ready for node in nodes)
+        if ready < least:
+            missing.append(f"{least - ready} of {least} nodes of pool {label}")
+        elif len(nodes) > most:
+            missing.append(f"{len(nodes) - most} leaving nodes of pool {label}")
+        elif waiting := [node for node in nodes if not node.ready]:
+            named = ", ".join(f"{node.label} ({node.status})" for node in waiting)
+            missing.append(f"nodes of pool {label}: {named}")
+    return missing
+
+
+class VultrApi:
+    """Reads from Vultr's API.
+
+    Args:
+        key: an API key.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._session = reading_session(BASE, key)
+
+    def find_cluster(self, label: str) -> LiveCluster | None:
+        """The cluster with this label, None where there is none.
+
+        Raises VultrError, also where two clusters have the label: nothing tells them apart.
+        """
+        found = [
+            c for c in self._list("/kubernetes/clusters", "vke_clusters") if c["label"] == label
+        ]
+        if len(found) > 1:
+            ids = ", ".join(sorted(c["id"] for c in found))
+            raise VultrError(
+                f"Vultr has {len(found)} clusters labelled {label!r} ({ids}). Delete or rename the "
+                "ones that are not this stack's, then run the command again."
+            )
+        return self._with_nodes(found[0]) if found else None
+
+    def cluster(self, cluster_id: str) -> LiveCluster:
+        """The cluster with this id. Raises VultrError."""
+        return self._with_nodes(self._get(f"/kubernetes/clusters/{cluster_id}")["vke_cluster"])
+
+    def kubeconfig(self, cluster_id: str) -> str:
+        """The cluster's kubeconfig as YAML. A secret. Raises VultrError."""
+        return b64decode(
+            self._get(f"/kubernetes/clusters/{cluster_id}/config")["kube_config"]
+        ).decode()
+
+    def firewall_rules(self, group_id: str) -> list[dict[str, Any]]:
+        """The rules of a firewall group, as the API gives them. Raises VultrError."""
+        return self._list(f"/firewalls/{group_id}/rules", "firewall_rules")
+
+    def vpcs(self) -> list[dict[str, Any]]:
+        """The account's VPCs, as the API gives them. Raises VultrError."""
+        return self._list("/vpcs", "vpcs")
+
+    def wait_for_cluster(
+        self,
+        cluster_id: str,
+        wanted: Wanted,
+        say: Callable[[str], None],
+        timeout: float = 1800,
+        interval: float = 5,
+    ) -> LiveCluster:
+        """Poll until the cluster is as `wanted`; blocks.
+
+        Args:
+            say: told what is awaited, each time that changes.
+            timeout, interval: seconds.
+
+        Raises VultrError when the time is up, naming what didn't come.
+        """
+        deadline = time.monotonic() + timeout
+        said: list[str] = []
+        while True:
+            cluster = self.cluster(cluster_id)
+            missing = unmet(cluster, wanted)
+            if not missing:
+                return cluster
+            if missing != said:
+                say(f"cluster {cluster.label}: waiting for {'; '.join(missing)}")
+                said = missing
+            if time.monotonic() > deadline:
+                raise VultrError(
+                    f"cluster {cluster.label}: after {timeout / 60:.0f} minutes still waiting for "
+                    f"{'; '.join(missing)}. Look at it in Vultr's console; `pulumi up` goes on "
+                    "from here."
+                )
+            time.sleep(min(interval, max(0.0, deadline - time.monotonic()) + 0.1))
+
+    def _with_nodes(self, cluster: dict[str, Any]) -> LiveCluster:
+        pools = cluster.get("node_pools") or []
+        ids = {node["id"] for pool in pools for node in pool.get("nodes") or []}
+        instances = {i["id"]: i for i in self._list("/instances", "instances") if i["id"] in ids}
+        return LiveCluster(
+            id=cluster["id"],
+            label=cluster["label"],
+            location=cluster["region"],
+            version=cluster["version"],
+            status=cluster["status"],
+            firewall_group_id=cluster.get("firewall_group_id") or "",
+            pools=tuple(Pool(pool["id"], pool["label"]) for pool in pools),
+            nodes=tuple(_nodes(pools, instances)),
+        )
+
+    def _list(self, path: str, key: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = self._get(path, {"per_page": "500"} | ({"cursor": cursor} if cursor else {}))
+            found += page.get(key) or []
+            cursor = ((page.get("meta") or {}).get("links") or {}).get("next") or ""
+            if not cursor:
+                return found
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        try:
+            answer = self._session.get(BASE + path, params=query, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise VultrError(f"Vultr did not answer GET {path}: {why(error)}") from error
+        if answer.status_code == 401:
+            raise VultrError(
+                "Vultr refused the API key (401): set VULTR_API_KEY or `pulumi config set --secret "
+                "vultr:apiKey`, and allow this machine's address in Vultr's API settings"
+            )
+        if answer.status_code == 404:
+            raise VultrError(
+                f"Vultr has no {path}: was it deleted outside Pulumi? `pulumi refresh` takes what "
+                "is gone out of the state"
+            )
+        if not answer.ok:
+            raise VultrError(
+                f"Vultr answered GET {path} with {answer.status_code}: {answer.text[:300]}"
+            )
+        try:
+            return answer.json()
+        except ValueError:
+            raise VultrError(
+                f"Vultr answered GET {path} with no JSON: {answer.text[:300]}"
+            ) from None
+
+
+def _nodes(
+    pools: Iterable[dict[str, Any]], instances: Mapping[str, dict[str, Any]]
+) -> Iterable[Node]:
+    for pool in pools:
+        for node in pool.get("nodes") or []:
+            instance = instances.get(node["id"], {})
+            yield Node(
+                id=node["id"],
+                label=node["label"],
+                pool=pool["label"],
+                status=node["status"],
+                ipv4=_address(instance.get("main_ip")),
+                ipv6=_address(instance.get("v6_main_ip")),
+            )
+
+
+def _address(text: str | None) -> str:
+    """`text` in its canonical form, "" where there is none yet (Vultr says "0.0.0.0" or "")."""
+    if not text:
+        return ""
+    address = ip_address(text)
+    return "" if address.is_unspecified else str(address)

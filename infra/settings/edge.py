@@ -1,0 +1,81 @@
+"""What the edge stack's file may say, and what region stacks say to the Worker."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from infra.settings.countries import COUNTRIES, Continent
+from infra.settings.section import Strict, matching
+
+
+def _country(code: str) -> str:
+    if code not in COUNTRIES:
+        hint = " (the United Kingdom is GB)" if code == "UK" else ""
+        raise ValueError(f"must be a country by ISO 3166-1, like DE{hint}")
+    return code
+
+
+class Routing(Strict):
+    """Which visitors a region gets first; of the stacks that share a region one says it.
+
+    `weight`: percent of the visitors for whom the region comes first that it takes. `strict`: its
+    visitors go to no region that isn't strict for them, too.
+    """
+
+    countries: list[Annotated[str, AfterValidator(_country)]] = Field(default=[])
+    continents: list[Continent] = Field(default=[])
+    weight: int = Field(default=100, ge=0, le=100)
+    strict: bool = False
+
+
+class ZoneSettings(Strict):
+    """Settings of the whole zone: they hold for hosts that aren't ours, too."""
+
+    ssl: Literal["full", "strict"] | None = None
+    min_tls_version: Literal["1.0", "1.1", "1.2", "1.3"] | None = None
+    always_use_https: bool | None = None
+    http3: bool | None = None
+    zero_rtt: bool | None = None
+
+    def wanted(self) -> dict[str, str]:
+        """Values by Cloudflare's names; what isn't said stays as it is."""
+        spelled = {True: "on", False: "off"}
+        said: dict[str, str | bool] = self.model_dump(exclude_none=True)
+        if "zero_rtt" in said:
+            said["0rtt"] = said.pop("zero_rtt")
+        return {
+            name: value if isinstance(value, str) else spelled[value]
+            for name, value in said.items()
+        }
+
+
+class Deployment(Strict):
+    """A gradual deployment: `percentage` of the requests go to the newest version of the Worker,
+    the others to the one before it."""
+
+    percentage: int = Field(ge=0, le=100)
+
+
+class Edge(Strict):
+    """The edge stack. `script` is the Worker's name in the account.
+
+    `hedge_after_ms`: how long a region may be silent before the next is asked as well, 0: never.
+    `retry_on_5xx`: 502, 503 and 504 of a region's ingress move on to the next region.
+    `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
+    `block_foreign_workers`: a WAF rule keeps other zones' Workers from the regions' host names.
+    """
+
+    script: Annotated[
+        str,
+        matching(
+            r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+            "must be lower-case letters, digits and hyphens, at most 63",
+        ),
+    ] = "edgefleet"
+    hedge_after_ms: int = Field(default=3000, ge=0, le=18000)
+    retry_on_5xx: bool = Field(default=False, alias="retryOn5xx")
+    down_ms: int = Field(default=10000, ge=1, le=600000)
+    probes: bool = True
+    deployment: Deployment | None = None
+    block_foreign_workers: bool = False
+    zone_settings: ZoneSettings = ZoneSettings()

@@ -1,0 +1,172 @@
+"""The edge stack: one Worker for the site's hosts, its region table made from the stack files."""
+
+import re
+from typing import cast
+
+import pulumi
+
+from components.edge.origin_pulls import OriginPulls
+from components.edge.router import EdgeRouter
+from components.edge.table import EdgeMistake, RegionRow
+from components.edge.worker_filter import WorkerFilter
+from components.edge.zone_settings import ZoneSettings
+from components.ingress.nginx.daemon_set import HEALTH_PATH
+from infra.credentials import cloudflare_access
+from infra.fleet.inventory import Inventory, SettingsError, Stack
+from infra.pins.catalog import catalog
+from infra.stacks.origin_trust import ReadSecret, fingerprint, issuer, pulls_step, worker_secret
+from infra.state.checkpoint import StackState
+from infra.state.edge_refusals import deployed
+
+
+def region_table(inventory: Inventory, domain: str) -> list[RegionRow]:
+    """The logical regions of a domain, those with less than full weight first, as a canary must
+    stand before its neighbour; then by name.
+
+    Stacks that share a region make one row, placed where the first of them lies; the row drains
+    when all of them do. Raises SettingsError where a location isn't in the catalog.
+    """
+    clusters: dict[str, list[Stack]] = {}
+    for stack in inventory.regions(domain):
+        assert stack.region
+        clusters.setdefault(stack.region.region, []).append(stack)
+    rows = [_row(inventory, region, stacks) for region, stacks in sorted(clusters.items())]
+    return sorted(rows, key=lambda row: row.get("weight", 100))
+
+
+def _row(inventory: Inventory, region: str, stacks: list[Stack]) -> RegionRow:
+    first = stacks[0]
+    assert first.region
+    latitude, longitude = _place(first)
+    row = RegionRow(
+        name=region,
+        host=first.hostname,
+        lat=latitude,
+        lon=longitude,
+        drain=all(stack.region and stack.region.drain for stack in stacks),
+    )
+    # Only what is said: a variable of a Worker holds 5 KB.
+    said = inventory.routing(first).model_dump(exclude_defaults=True)
+    return cast(RegionRow, {**row, **said})
+
+
+def _place(stack: Stack) -> tuple[float, float]:
+    assert stack.region
+    if stack.region.coordinates:
+        return stack.region.coordinates.latitude, stack.region.coordinates.longitude
+    place = catalog().locations.get(stack.region.cluster.location)
+    if not place:
+        raise SettingsError(
+            [
+                f"{stack.file}: edgefleet:coordinates: is required, as the list of "
+                f"{catalog().read} doesn't know where {stack.region.cluster.location!r} lies: "
+                "{latitude: …, longitude: …} in degrees"
+            ]
+        )
+    return place.latitude, place.longitude
+
+
+def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackState) -> None:
+    """Register the stack's resources and its outputs. Raises SettingsError."""
+    assert stack.edge
+    regions = region_table(inventory, stack.fleet.domain)
+    if not regions:
+        raise SettingsError(
+            [f"{stack.file}: no region stack has the domain {stack.fleet.domain}: nothing to route"]
+        )
+    if all(region["drain"] for region in regions):
+        raise SettingsError(
+            [
+                f"{stack.file}: every region of {stack.fleet.domain} drains, and the Worker would "
+                "have nowhere to send visitors. Lift edgefleet:drain in one stack file"
+            ]
+        )
+    fleet, settings = stack.fleet, stack.edge.zone_settings
+    origin_secret = worker_secret(stack, secret)
+    if pulls_step(stack, inventory) != "off":
+        certificate, key = issuer(stack, inventory, secret)
+        pulls = OriginPulls(
+            f"{stack.name}-origin-pulls",
+            {
+                "zone_id": fleet.zone_id,
+                "ca_certificate": certificate,
+                "ca_key": key,
+                "access": cloudflare_access,
+            },
+        )
+        pulumi.export("originPullsCa", pulls.ca_certificate.apply(fingerprint))
+        pulumi.export("originPullsCertificateExpires", pulls.expires_on)
+    if wanted := settings.wanted():
+        ZoneSettings(
+            f"{stack.name}-zone",
+            {"zone_id": fleet.zone_id, "settings": wanted, "access": cloudflare_access},
+        )
+    if stack.edge.block_foreign_workers:
+        WorkerFilter(
+            f"{stack.name}-filter",
+            {
+                "zone_id": fleet.zone_id,
+                "zone": fleet.domain,
+                "hosts": [region["host"] for region in regions],
+                "health_path": HEALTH_PATH,
+            },
+        )
+    router = _router(stack, regions, origin_secret, status_token(stack, secret), state)
+    pulumi.export("hosts", router.hosts)
+    pulumi.export("regions", router.regions)
+
+
+def status_token(stack: Stack, secret: ReadSecret) -> pulumi.Output[str] | None:
+    """What opens the Worker's status page; None where the stack has no such key."""
+    if "statusToken" not in stack.secrets:
+        return None
+    return secret("statusToken").apply(lambda token: _long_enough(stack, token))
+
+
+def _long_enough(stack: Stack, token: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{20,}", token):
+        raise pulumi.RunError(
+            f"{stack.file}: edgefleet:statusToken: {len(token)} characters: at least 20 of ASCII "
+            "without blanks are needed, as `openssl rand -hex 20` gives"
+        )
+    return token
+
+
+def _router(
+    stack: Stack,
+    regions: list[RegionRow],
+    origin_secret: pulumi.Output[str] | None,
+    token: pulumi.Output[str] | None,
+    state: StackState,
+) -> EdgeRouter:
+    assert stack.edge
+    edge, gradual = stack.edge, stack.edge.deployment
+    if gradual and gradual.percentage < 100:
+        pulumi.log.info(
+            f"{edge.script}: {gradual.percentage} % of the requests go to the newest version of "
+            "the Worker, and only those see what changed in the region table: drains, too"
+        )
+    try:
+        return EdgeRouter(
+            stack.name,
+            {
+                "account_id": stack.fleet.account_id,
+                "zone_id": stack.fleet.zone_id,
+                "script_name": edge.script,
+                "hosts": stack.fleet.hosts,
+                "regions": regions,
+                "options": {
+                    "health_path": HEALTH_PATH,
+                    "hedge_after_ms": edge.hedge_after_ms,
+                    "retry_on_5xx": edge.retry_on_5xx,
+                    "down_ms": edge.down_ms,
+                },
+                "origin_secret": origin_secret,
+                "status_token": token,
+                "probes": edge.probes,
+                "gradual": gradual
+                and {"percentage": gradual.percentage, "deployed": deployed(state)},
+            },
+        )
+    except EdgeMistake as mistake:
+        raise SettingsError([f"{stack.file}: edgefleet:edge: {mistake}"]) from None

@@ -1,0 +1,26 @@
+"""The rule table of a region's nodes, from its settings: one for both firewalls."""
+
+from components.firewall.rule_table import Rule, node_rules
+from infra.fleet.inventory import SettingsError, Stack
+
+VULTR_VPCS = "10.0.0.0/8"
+"""What Vultr takes a VPC's network from where nobody names one; unrouted on the internet."""
+
+
+def node_table(stack: Stack) -> list[Rule]:
+    """Who may reach a node of the stack, and why. Raises SettingsError."""
+    assert stack.region
+    settings, vpc = stack.region.firewall, stack.region.cluster.vpc
+    uses_ipip = stack.region.calico.encapsulation == "ipip"
+    try:
+        return node_rules(
+            ssh_sources=settings.admin_cidrs,
+            node_networks=settings.node_networks or [vpc.cidr if vpc else VULTR_VPCS],
+            pod_networks=settings.pod_networks,
+            ssh_port=settings.ssh_port,
+            web_ports=settings.web_ports,
+            # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
+            tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
+        )
+    except ValueError as error:
+        raise SettingsError([f"{stack.file}: edgefleet:firewall: {error}"]) from None

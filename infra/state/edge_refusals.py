@@ -1,0 +1,78 @@
+"""What the edge stack refuses to do: overwrite what others made, or take the site off the air."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from components.edge.deployment import Share
+from components.edge.worker_filter import PHASE, foreign_rules
+from infra.fleet.inventory import Stack
+from infra.state.checkpoint import StackState
+
+SCRIPT = "cloudflare:index/workersScript:WorkersScript"
+WORKER = "cloudflare:index/worker:Worker"
+DEPLOYMENT = "cloudflare:index/workersDeployment:WorkersDeployment"
+RULESET = "cloudflare:index/ruleset:Ruleset"
+
+
+class Rulesets(Protocol):
+    """What is asked of Cloudflare; `CloudflareApi` is one."""
+
+    def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None: ...
+
+
+def edge_refusals(
+    stack: Stack, state: StackState, cloudflare: Callable[[], Rulesets]
+) -> Iterator[str]:
+    """What must not happen, as sentences. Raises CloudflareError.
+
+    Cloudflare is asked only where custom rules are ours, or are to be.
+    """
+    yield from _one_worker_two_owners(stack, state)
+    yield from _rules_of_others(stack, state, cloudflare)
+
+
+def deployed(state: StackState) -> list[Share]:
+    """The versions of the Worker that serve, as the state knows them."""
+    return [
+        {"version_id": version["versionId"], "percentage": version["percentage"]}
+        for outputs in state.of_type(DEPLOYMENT).values()
+        for version in outputs.get("versions") or []
+    ]
+
+
+def _one_worker_two_owners(stack: Stack, state: StackState) -> Iterator[str]:
+    assert stack.edge
+    kind, key = (SCRIPT, "scriptName") if stack.edge.deployment else (WORKER, "name")
+    if any(outputs.get(key) == stack.edge.script for outputs in state.of_type(kind).values()):
+        yield (
+            f"{stack.file}: edgefleet:edge.deployment: the Worker {stack.edge.script!r} was made "
+            f"{'without' if stack.edge.deployment else 'with'} it, and deleting that would take "
+            "the new one along. Give edge.script another name: the routes go over to the new "
+            "Worker, then the old one is deleted"
+        )
+
+
+def _rules_of_others(
+    stack: Stack, state: StackState, cloudflare: Callable[[], Rulesets]
+) -> Iterator[str]:
+    assert stack.edge
+    ours = bool(state.of_type(RULESET))
+    if not (ours or stack.edge.block_foreign_workers):
+        return
+    found = foreign_rules(cloudflare().entrypoint(stack.fleet.zone_id, PHASE))
+    if not found:
+        return
+    listed = ", ".join(repr(name) for name in found)
+    if ours:
+        yield (
+            f"{stack.file}: edgefleet:edge.blockForeignWorkers: the ruleset of our WAF rule now "
+            f"has rules that others made ({listed}), and an update would delete them. Move them "
+            "elsewhere; or keep them and let go of the ruleset: `pulumi state delete` its URN, and "
+            "blockForeignWorkers: false"
+        )
+    else:
+        yield (
+            f"{stack.file}: edgefleet:edge.blockForeignWorkers: the zone {stack.fleet.domain} has "
+            f"custom WAF rules already ({listed}), and the provider owns all or none: it would "
+            "overwrite them. Leave this false and add the rule by hand (docs/edge.md has it)"
+        )

@@ -1,0 +1,100 @@
+"""Changes that are refused before anything is registered.
+
+Some would delete a cluster, some Vultr accepts and then ignores (vultr.md §1). Both are found by
+holding the stack file against what the stack's state says was made.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.fleet.inventory import Stack
+from infra.settings.region import Cluster, Pool
+from infra.state.checkpoint import StackState
+
+CLUSTER = "vultr:index/kubernetes:Kubernetes"
+POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
+VPC = "vultr:index/vpc:Vpc"
+DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
+
+
+def refusals(stack: Stack, state: StackState) -> Iterator[str]:
+    """What the stack file asks for that must not, or can't, happen to the cluster it has."""
+    assert stack.region
+    cluster = stack.region.cluster
+    made = state.of_type(CLUSTER).get(f"{stack.name}-cluster")
+    if made is None:
+        return
+    where = f"{stack.file}: edgefleet:cluster"
+    yield from _replacements(where, cluster, made)
+    yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))
+    yield from _first_pool(where, cluster.pools[0], made.get("nodePools") or {})
+    yield from _ufw_left_behind(stack, state)
+    further = state.of_type(POOL)
+    for index, pool in enumerate(cluster.pools[1:], start=1):
+        known = further.get(f"{stack.name}-pool-{pool.label}")
+        if known and known.get("plan") != pool.plan:
+            yield _plan_change(f"{where}.pools[{index}]", pool, str(known.get("plan")))
+
+
+def _replacements(where: str, cluster: Cluster, made: Mapping[str, Any]) -> Iterator[str]:
+    nodes = len((made.get("nodePools") or {}).get("nodes") or [])
+    for key, old, new in (
+        ("location", made.get("region"), cluster.location),
+        ("highAvailability", bool(made.get("haControlplanes")), cluster.high_availability),
+    ):
+        if old == new or key in cluster.replace:
+            continue
+        yield (
+            f"{where}.{key}: {old!r} → {new!r} would delete cluster {made.get('label')} with its "
+            f"{nodes} nodes and everything in it, and make another. Put it back, or make a new "
+            "cluster beside it (a new stack file with the same region). If you mean it: "
+            f"`replace: [{key}]` and `protect: false`"
+        )
+
+
+def _vpc(where: str, cluster: Cluster, made: Mapping[str, Any] | None) -> Iterator[str]:
+    old = f"{made['v4Subnet']}/{made['v4SubnetMask']}" if made else None
+    new = cluster.vpc.cidr if cluster.vpc else None
+    if old != new:
+        yield (
+            f"{where}.vpc: {old or 'none'} → {new or 'none'}: a cluster keeps the VPC it was made "
+            "in. Put it back, or make a new cluster beside it (a new stack file with the same "
+            "region)"
+        )
+
+
+def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str]:
+    if not made:
+        return
+    if made.get("label") != pool.label:
+        yield (
+            f"{where}.pools[0].label: {made.get('label')!r} → {pool.label!r}: the first pool is "
+            "the one the cluster was made with, and Vultr ignores a new label. Keep it first; "
+            "further pools come after it"
+        )
+    elif made.get("plan") != pool.plan:
+        yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")))
+
+
+def _ufw_left_behind(stack: Stack, state: StackState) -> Iterator[str]:
+    assert stack.region
+    firewall = stack.region.firewall
+    keeper = state.of_type(DAEMON_SET).get(f"{stack.name}-node-firewall-daemon-set")
+    if keeper is None or not firewall.by_calico or firewall.ufw_mode:
+        return
+    (container,) = keeper["spec"]["template"]["spec"]["containers"]
+    if container["args"][0] == "enforce":
+        yield (
+            f"{stack.file}: edgefleet:firewall.hostProtection: 'calico': the nodes' ufw holds "
+            "edgefleet's rules, which would stay and which nobody would keep up to date. "
+            "`hostProtection: both` keeps both. To leave ufw behind, say `node: remove` beside "
+            "hostProtection: calico, `pulumi up`, and take that out again"
+        )
+
+
+def _plan_change(where: str, pool: Pool, old: str) -> str:
+    return (
+        f"{where}.plan: {old!r} → {pool.plan!r}: Vultr ignores a new plan for a pool that exists. "
+        f"Add a pool with another label and plan {pool.plan!r}, `pulumi up`, drain the nodes of "
+        f"{pool.label!r}, then shrink or remove it"
+    )

@@ -1,0 +1,180 @@
+"""`fleet import`: what exists already, as a stack file and a list for `pulumi import`.
+
+The stack file is made from the live cluster. Then the program is rendered with the live nodes, so
+that names and parents come from the program itself, and each resource that Vultr or Cloudflare has
+is given its id. Reads only; what is printed does the work.
+"""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.fleet.inventory import Inventory, SettingsError, load
+from ops.files import stack_path, trial
+from ops.importing import live_cluster
+from ops.importing.account import Account
+from ops.importing.ids import entries, ids, in_the_way
+from ops.importing.live_cluster import ImportRefused
+from ops.render.resources import Registered
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What to do: the stack file's text, None where it stands there already; shell lines that come
+    before the import; the import file's entries; and what a person must know."""
+
+    stack: str
+    file: str
+    text: str | None
+    before: list[str]
+    entries: list[dict[str, Any]]
+    remarks: list[str]
+
+    def script(self) -> str:
+        """Shell lines that write both files and import."""
+        name = shlex.quote(self.stack)
+        lines = [
+            "set -eu",
+            *(f"# {remark}" for remark in self.remarks),
+            *self._file(),
+            *self.before,
+            f"pulumi stack select --create {name}",
+            *(self._import(name) if self.entries else ["# There is nothing to import."]),
+            f"pulumi preview --stack {name}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _file(self) -> list[str]:
+        if self.text is None:
+            return []
+        return [f"cat > {shlex.quote(self.file)} <<'END'", self.text.rstrip("\n"), "END"]
+
+    def _import(self, name: str) -> list[str]:
+        return [
+            f"cat > import.{name}.json <<'END'",
+            json.dumps({"resources": self.entries}, indent=2),
+            "END",
+            f"pulumi import --stack {name} --file import.{name}.json --protect=false "
+            "--generate-code=false --yes",
+        ]
+
+
+def adopt(
+    project: Path, name: str, account: Account, cluster: str | None, region: str | None
+) -> Adoption:
+    """Find what a stack is to take over.
+
+    Args:
+        cluster: the live cluster's id or label; needed where there is no stack file yet.
+        region: the logical region of a new stack file; the stack's name without one.
+
+    Raises SettingsError, ImportRefused, VultrError, CloudflareError.
+    """
+    path = stack_path(project, name)
+    if path.exists():
+        text = path.read_text()
+        live = _cluster_of_file(project, name, account, cluster, region)
+        remarks: list[str] = []
+    elif cluster is None:
+        raise SettingsError(
+            [f"{path.name}: there is no such file: say which cluster it is, --cluster ID_OR_LABEL"]
+        )
+    else:
+        live = account.cluster(cluster)
+        live_cluster.check(live)
+        named = yaml.safe_load((project / "Pulumi.yaml").read_text()).get("name", "edgefleet")
+        vpc, remarks = _vpc(live, account)
+        text = live_cluster.stack_file(str(named), region or name, live, vpc)
+    try:
+        inventory, resources = _rendered(project, path.name, text, name, account)
+    except SettingsError as error:
+        if path.exists():
+            raise
+        raise ImportRefused(f"what is there fits no stack file: {error}") from None
+    found, missing = ids(resources, live, account)
+    if found:
+        owned, unread = _owned(project, name)
+        found = {urn: each for urn, each in found.items() if urn not in owned}
+        missing += unread
+    before: list[str] = []
+    if live:
+        before = live_cluster.mark_default_pool(live)
+        remarks += live_cluster.pool_remarks(live)
+        rules = account.vultr.firewall_rules(live["firewall_group_id"])
+        remarks += live_cluster.rule_remarks(rules)
+    else:
+        remarks += in_the_way(inventory.stacks[name], account)
+    new = None if path.exists() else text
+    return Adoption(name, path.name, new, before, entries(resources, found), remarks + missing)
+
+
+def _cluster_of_file(
+    project: Path, name: str, account: Account, cluster: str | None, region: str | None
+) -> dict[str, Any] | None:
+    """The live cluster of a stack that has a file; None for an edge stack."""
+    inventory = load(project, current=name)
+    stack = inventory.stacks[name]
+    if region is not None:
+        raise SettingsError([f"--region {region}: {stack.file} is there already, and says it"])
+    if not stack.region:
+        if cluster is not None:
+            raise SettingsError([f"--cluster {cluster}: {name} is an edge stack and has none"])
+        return None
+    live = account.cluster(cluster or inventory.cluster_label(stack))
+    live_cluster.check(live)
+    if live["label"] != inventory.cluster_label(stack):
+        raise SettingsError(
+            [
+                f"--cluster {cluster}: is labelled {live['label']!r}, and the cluster of "
+                f"{stack.file} {inventory.cluster_label(stack)!r}: put `label: {live['label']}` "
+                "under edgefleet:cluster"
+            ]
+        )
+    return live
+
+
+def _owned(project: Path, name: str) -> tuple[set[str], list[str]]:
+    """The URNs in the stack's state: `pulumi import` refuses what is there. And a remark, where
+    the state can't be read."""
+    command = ["pulumi", "stack", "export", "--stack", name, "--non-interactive"]
+    try:
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return set(), ["pulumi is not on PATH, and what follows needs it"]
+    if done.returncode == 0:
+        state = json.loads(done.stdout)["deployment"] or {}
+        return {resource["urn"] for resource in state.get("resources") or []}, []
+    if "no stack named" in done.stderr:
+        return set(), []
+    said = " ".join(done.stderr.split()).removeprefix("error: ")
+    return set(), [f"the stack's state can't be read, so it is taken to be empty: {said}"]
+
+
+def _vpc(live: Mapping[str, Any], account: Account) -> tuple[str | None, list[str]]:
+    for vpc in account.vpcs():
+        if vpc["id"] == live.get("vpc_id"):
+            if vpc.get("description") == live["label"]:
+                return f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}", []
+            return None, [
+                f"VPC {vpc['description']!r} ({vpc['id']}) stays as it is, outside this stack"
+            ]
+    return None, []
+
+
+def _rendered(
+    project: Path, file: str, text: str, name: str, account: Account
+) -> tuple[Inventory, list[Registered]]:
+    # Here, because it takes a second to import and only a rendering needs it.
+    from ops.render.offline import render_stack
+
+    fleet = [stack.file for stack in load(project).stacks.values()]
+    with trial(project, fleet, file, text) as folder:
+        inventory = load(folder, current=name)
+        rendering = render_stack(inventory, inventory.stacks[name], lambda: account.vultr)
+    return inventory, rendering.resources

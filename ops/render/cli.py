@@ -1,0 +1,170 @@
+"""`fleet render`: what a stack would register, and what a change of the files changes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from infra.fleet.inventory import SettingsError, load
+from infra.state.checkpoint import StackState
+from infra.state.region_refusals import CLUSTER, refusals
+from ops.command import FOUND, Folder, failed, say
+from ops.files import project_dir
+from ops.render.diff import StackDiff, compare
+from ops.render.report import Comparison, markdown, text
+from ops.render.resources import Rendering
+from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
+
+
+class Format(StrEnum):
+    """How a comparison is written."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+def command(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(help="Stacks by name; without one, the whole fleet.")
+    ] = None,
+    folder: Folder = None,
+    diff: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="Compare with a git revision, like main or HEAD~1."),
+    ] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="How to write it. [default: text]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Show every resource of stacks with its inputs, or what changed since a revision.
+
+    Reads the files alone: no Pulumi, no credentials, no network. What only a vendor can know is
+    <unknown>, secrets are <secret>, and records of nodes that don't exist yet are counted.
+
+    Exit code: 0 all is well; 1 with --diff, `pulumi up` will refuse something; 2 the files are
+    wrong or the revision can't be read.
+    """
+    chosen = Format.JSON if as_json else form or Format.TEXT
+    try:
+        project = project_dir(folder)
+        if diff is None:
+            say(f"rendering {', '.join(stacks or ['the fleet'])} …")
+            typer.echo(_resources(render_folder(project, stacks or []), chosen), nl=False)
+            return
+        comparison = compared(project, diff, stacks or [])
+    except (SettingsError, RevisionError) as error:
+        raise failed(error) from None
+    typer.echo(_written(comparison, chosen), nl=False)
+    if comparison.refused:
+        raise typer.Exit(FOUND)
+
+
+def compared(project: Path, revision: str, stacks: list[str]) -> Comparison:
+    """Compare a project's files with a revision of theirs. Raises SettingsError, RevisionError."""
+    say(f"rendering {revision} …")
+    before = render_revision(project, revision)
+    say("rendering the files as they are …")
+    after = render_folder(project, [])
+    return comparison(project, revision, before, after, stacks)
+
+
+def comparison(
+    project: Path,
+    revision: str,
+    before: Fleet,
+    after: Mapping[str, Rendering],
+    stacks: Sequence[str] = (),
+) -> Comparison:
+    """Hold a project's renderings against those of a revision. Raises SettingsError."""
+    if unknown := [name for name in stacks if name not in {**before.stacks, **after}]:
+        raise SettingsError([f"Pulumi.{name}.yaml: there is no such file" for name in unknown])
+    names = list(stacks) or sorted({*before.stacks, *after})
+    refused = refused_changes(project, before.stacks, [name for name in names if name in after])
+    return Comparison(
+        revision,
+        [_unlike(n, before.stacks.get(n), after.get(n), refused.get(n, [])) for n in names],
+        before.notes,
+    )
+
+
+def refused_changes(
+    project: Path, before: Mapping[str, Rendering], names: list[str]
+) -> dict[str, list[str]]:
+    """What the program will refuse for a cluster that was made as the old files say."""
+    inventory = load(project)
+    found = {}
+    for name in names:
+        stack = inventory.stacks.get(name)
+        if name in before and stack and stack.region:
+            found[name] = list(refusals(stack, _as_made(before[name])))
+    return found
+
+
+def _as_made(rendering: Rendering) -> StackState:
+    """The outputs that a stack made from these inputs would have, as far as they are read."""
+    outputs: dict[str, dict[str, Any]] = {}
+    for resource in rendering.resources:
+        made = dict(resource.inputs)
+        if resource.type == CLUSTER:
+            pool = made.get("nodePools") or {}
+            made["nodePools"] = {**pool, "nodes": [{}] * int(pool.get("nodeQuantity") or 0)}
+        outputs[resource.urn] = made
+    return StackState(outputs)
+
+
+def _unlike(
+    name: str, old: Rendering | None, new: Rendering | None, refused: list[str]
+) -> StackDiff:
+    difference = compare(name, old, new, refused)
+    # A refused stack changes nothing: what it would do otherwise isn't what will happen.
+    return replace(difference, added=[], changed=[], removed=[]) if refused else difference
+
+
+def _written(comparison: Comparison, form: Format) -> str:
+    if form is Format.JSON:
+        return _json(comparison.plain())
+    if form is Format.MARKDOWN:
+        return markdown(comparison)
+    return "".join(_coloured(line) for line in text(comparison).splitlines(keepends=True))
+
+
+def _coloured(line: str) -> str:
+    """Coloured by what the line says; on anything but a terminal the colour is taken out again."""
+    sign = line.strip()[:1]
+    colour = {"+": "green", "-": "red", "~": "yellow", "±": "magenta", "!": "red"}.get(sign)
+    return typer.style(line, fg=colour) if colour else line
+
+
+def _resources(stacks: Mapping[str, Rendering], form: Format) -> str:
+    if form is Format.JSON:
+        keys = ("urn", "type", "name", "parent", "inputs", "options")
+        return _json(
+            [
+                {key: asdict(resource)[key] for key in keys}
+                for rendering in stacks.values()
+                for resource in rendering.resources
+            ]
+        )
+    lines = []
+    for name, rendering in stacks.items():
+        heading = f"{name}: {len(rendering.resources)} resources"
+        lines.append(f"## {heading}\n" if form is Format.MARKDOWN else heading)
+        for resource in rendering.resources:
+            lines.append(f"\n  {resource.name}  {resource.type}")
+            if resource.inputs:
+                dumped = yaml.safe_dump(dict(resource.inputs), allow_unicode=True, width=100)
+                lines += [f"    {line}" for line in dumped.splitlines()]
+        lines += [f"\n  {message}" for message in rendering.messages]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,252 @@
+"""A difference as a reviewer reads it: text, or Markdown for a pull request's comment."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ops.render.diff import ABSENT, Changed, Field, StackDiff
+from ops.render.resources import Registered
+
+COMMENT_LIMIT = 60_000
+"""Characters; GitHub takes 65,536 in a comment."""
+_LIST = 4
+"""A string with more commas than this is a list that somebody joined."""
+_WIDTH = 100
+_SIGN = {"added": "+", "removed": "-", "changed": "~", "same": "="}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Stacks compared with a revision. `notes` say what the comparison couldn't look at."""
+
+    revision: str
+    stacks: list[StackDiff]
+    notes: list[str]
+
+    @property
+    def refused(self) -> bool:
+        """Whether `pulumi up` will refuse something."""
+        return any(diff.refused for diff in self.stacks)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "revision": self.revision,
+            "notes": self.notes,
+            "stacks": [diff.plain() for diff in self.stacks],
+        }
+
+
+def text(comparison: Comparison) -> str:
+    """The comparison for a terminal."""
+    lines = [f"note: {note}" for note in comparison.notes]
+    for diff in comparison.stacks:
+        if diff.status == "same":
+            continue
+        lines += ["", f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}"]
+        if diff.status == "removed":
+            lines.append(f"  ! {_left_running(diff)}")
+        lines += [f"  {line}" for line in _stack(diff)]
+    same = [diff.stack for diff in comparison.stacks if diff.status == "same"]
+    if same:
+        lines += ["", f"no change: {', '.join(same)}"]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def markdown(comparison: Comparison) -> str:
+    """The comparison as a comment on a pull request, cut where GitHub would refuse it."""
+    shown = [diff for diff in comparison.stacks if diff.status != "same"]
+    head = [f"### What this changes, against `{comparison.revision}`", ""]
+    head += [f"> {note}" for note in comparison.notes] + ([""] if comparison.notes else [])
+    if not shown:
+        return "\n".join([*head, "No resource of any stack changes.", ""])
+    head += ["| stack | | added | changed | removed | replaced |", "|---|---|--:|--:|--:|--:|"]
+    for diff in comparison.stacks:
+        counts = (len(diff.added), len(_updated(diff)), len(diff.removed), len(diff.replaced))
+        cells = " | ".join(str(count) if count else "" for count in counts)
+        word = "**refused**" if diff.refused else diff.status.replace("same", "no change")
+        head.append(f"| `{diff.stack}` | {word} | {cells} |")
+    blocks = []
+    for diff in shown:
+        for sentence in diff.refused:
+            head += ["", f"> ⛔ **Refused.** {sentence}"]
+        head += _warnings(diff)
+        opened = " open" if diff.status == "changed" else ""
+        blocks.append((f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}", opened, diff))
+    made = ["\n".join(head) + "\n"]
+    room = COMMENT_LIMIT - len(made[0])
+    for index, (title, opened, diff) in enumerate(blocks):
+        body = _cut(list(_patch(diff)), room // (len(blocks) - index) - len(title) - 120)
+        block = (
+            f"\n<details{opened}><summary><code>{title}</code></summary>\n\n{body}\n</details>\n"
+        )
+        made.append(block)
+        room -= len(block)
+    return "".join(made)
+
+
+def _warnings(diff: StackDiff) -> Iterator[str]:
+    """A stack that leaves, and what is replaced by a change of its own; what follows from that is
+    counted."""
+    if diff.status == "removed":
+        yield f"\n> ⚠️ {_left_running(diff)}"
+    own = [each for each in diff.replaced if each.fields]
+    yield from (
+        f"\n> ⚠️ **`{each.name}` would be replaced** for its {', '.join(each.replaced)}."
+        for each in own
+    )
+    if follow := len(diff.replaced) - len(own):
+        yield f"\n> {follow} more resources hang on what is replaced, and are replaced with it."
+
+
+def _left_running(diff: StackDiff) -> str:
+    return (
+        f"A file that goes deletes nothing: drain, and `pulumi destroy --stack {diff.stack}`, "
+        "before this is merged, or all of it stays in nobody's hands."
+    )
+
+
+def _cut(lines: Sequence[str], room: int) -> str:
+    kept, left = [], room
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        kept.append(line)
+    more = len(lines) - len(kept)
+    # Longer than any run of backticks within, so that no value can end the block.
+    longest = max((len(run) for line in kept for run in _backticks(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    tail = f"\n\n{more} more lines: run `fleet render --diff` here to see them." if more else ""
+    return "\n".join([f"{fence}diff", *kept, fence]) + tail + "\n"
+
+
+def _backticks(line: str) -> list[str]:
+    return re.findall("`+", line)
+
+
+def _updated(diff: StackDiff) -> list[Changed]:
+    return [changed for changed in diff.changed if not changed.replaced]
+
+
+def _summary(diff: StackDiff) -> str:
+    counts = (
+        (len(diff.added), "added"),
+        (len(_updated(diff)), "changed"),
+        (len(diff.removed), "removed"),
+        (len(diff.replaced), "REPLACED"),
+        (len(diff.refused), "REFUSED"),
+    )
+    return ", ".join(f"{count} {word}" for count, word in counts if count) or "says other things"
+
+
+def _stack(diff: StackDiff) -> Iterator[str]:
+    yield from (f"! refused: {sentence}" for sentence in diff.refused)
+    for changed in diff.changed:
+        sign = "±" if changed.replaced else "~"
+        yield f"{sign} {changed.name}  {_type(changed.type)}"
+        yield from (f"    REPLACED: {reason}" for reason in changed.replaced)
+        for each in changed.fields:
+            yield from (f"    {line}" for line in _field(each))
+    for resource in diff.added:
+        yield f"+ {resource.name}  {_type(resource.type)}"
+        yield from (f"    {line}" for line in _inputs(resource))
+    yield from _gone_and_said(diff)
+
+
+def _patch(diff: StackDiff) -> Iterator[str]:
+    yield from (f"! refused: {sentence}" for sentence in diff.refused)
+    for changed in diff.changed:
+        yield f"@@ {changed.name}  {_type(changed.type)} @@"
+        yield from (f"! REPLACED: {reason}" for reason in changed.replaced)
+        for each in changed.fields:
+            yield from _sides(each)
+    for resource in diff.added:
+        yield f"+ {resource.name}  {_type(resource.type)}"
+        yield from (f"+     {line}" for line in _inputs(resource))
+    yield from _gone_and_said(diff)
+
+
+def _gone_and_said(diff: StackDiff) -> Iterator[str]:
+    yield from (f"- {resource.name}  {_type(resource.type)}" for resource in diff.removed)
+    yield from (f"- says: {line}" for line in diff.said)
+    yield from (f"+ says: {line}" for line in diff.says)
+
+
+def _sides(each: Field) -> Iterator[str]:
+    if lines := _within(each):
+        yield f"  {each.path}:"
+        yield from lines
+        return
+    for sign, value in (("-", each.old), ("+", each.new)):
+        if value is not ABSENT:
+            yield f"{sign}   {each.path}: {_short(value)}"
+
+
+def _field(each: Field) -> Iterator[str]:
+    if lines := _within(each):
+        yield f"{each.path}:"
+        yield from (f"  {line}" for line in lines)
+    elif each.old is ABSENT:
+        yield f"+ {each.path}: {_short(each.new)}"
+    elif each.new is ABSENT:
+        yield f"- {each.path}: {_short(each.old)}"
+    else:
+        yield f"{each.path}: {_short(each.old)} → {_short(each.new)}"
+
+
+def _within(each: Field) -> list[str]:
+    """A long text's changed lines, or a joined list's changed items."""
+    old, new = each.old, each.new
+    if not isinstance(old, str) or not isinstance(new, str):
+        return []
+    if "\n" in old or "\n" in new:
+        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1)
+        return [_clip(line) for line in lines if not line.startswith(("---", "+++", "@@"))]
+    if min(old.count(","), new.count(",")) > _LIST:
+        before, after = ([item.strip() for item in side.split(",")] for side in (old, new))
+        return [f"- {i}" for i in before if i not in after] + [
+            f"+ {i}" for i in after if i not in before
+        ]
+    return []
+
+
+def _inputs(resource: Registered) -> Iterator[str]:
+    for path, value in _leaves(resource.inputs, ""):
+        yield f"{path}: {_short(value)}"
+    for option in ("protect", "import"):
+        if option in resource.options:
+            yield f"({option}): {_short(resource.options[option])}"
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        if "\n" in value:
+            return f"{_clip(value.splitlines()[0])} … ({len(value.splitlines())} lines)"
+        return _clip(value) if value else '""'
+    return _clip(json.dumps(value, ensure_ascii=False, sort_keys=True))
+
+
+def _clip(line: str) -> str:
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+
+
+def _type(token: str) -> str:
+    """`vultr:index/kubernetes:Kubernetes` → `vultr:Kubernetes`, as Pulumi's CLI prints it."""
+    package, module, kind = token.split(":")
+    short = module.split("/")[0] if module.startswith("index") else module
+    return f"{package}:{kind}" if short == "index" else f"{package}:{short}:{kind}"

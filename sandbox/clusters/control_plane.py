@@ -1,0 +1,328 @@
+"""Real Kubernetes control planes for emulated clusters: one etcd, and four processes a cluster."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib import request
+
+from sandbox.clusters import commands, seed
+from sandbox.clusters.api import ApiError, ClusterApi
+from sandbox.clusters.backend import ClusterBackend, NodeSpec
+from sandbox.clusters.host_endpoints import keep_host_endpoints
+from sandbox.clusters.pki import kubeconfig, make_pki
+from sandbox.processes import Child, Processes, ProcessFailed, free_port
+
+BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+
+_STAGES = Path(__file__).with_name("manifests") / "kwok-stages.yaml"
+_ETCD_SECONDS, _API_SECONDS, _RETRY_SECONDS = 60, 180, 5
+
+
+def endpoint(cluster_id: str) -> str:
+    """Host name of a cluster's API server, as the vendor's."""
+    return f"{cluster_id}.vultr-k8s.com"
+
+
+@dataclass
+class _Record:
+    """What is remembered of a cluster between two starts."""
+
+    id: str
+    label: str
+    version: str
+    port: int
+    seeded: bool = False
+
+
+class _Cluster:
+    """One cluster: its files, its processes, and the thread that works for it."""
+
+    def __init__(self, folder: Path, record: _Record) -> None:
+        self.folder = folder
+        self.record = record
+        self.pki = folder / "pki"
+        self.children: dict[str, Child] = {}
+        self.ready = threading.Event()
+        self.stopping = False
+        self.error = ""
+        self.retry_at = 0.0
+        self.nodes: list[NodeSpec] | None = None
+        self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=record.id)
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / "cluster.json.new"
+        partial.write_text(json.dumps(asdict(self.record), indent=1))
+        partial.rename(self.folder / "cluster.json")
+
+
+class ControlPlanes(ClusterBackend):
+    """Clusters under ``folder``, started with ``binaries`` (name → path, see ``BINARIES``).
+
+    ``say`` gets a line for what a user may wait for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        processes: Processes,
+        binaries: Mapping[str, Path],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._folder = folder
+        self._processes = processes
+        self._binaries = binaries
+        self._say = say
+        self._clusters: dict[str, _Cluster] = {}
+        self._lock = threading.Lock()
+        # Starting an API server keeps a core busy: more at once only makes all of them late.
+        self._boots = threading.Semaphore(max(2, os.cpu_count() or 2))
+        self._etcd: Child | None = None
+        self._etcd_port = 0
+
+    def start(self) -> None:
+        """Start etcd, then, in the background, every cluster on disk. Raises ProcessFailed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._start_etcd()
+        for file in sorted(self._folder.glob("*/cluster.json")):
+            record = _Record(**json.loads(file.read_text()))
+            cluster = _Cluster(file.parent, record)
+            with self._lock:
+                self._clusters[record.id] = cluster
+            self._background(cluster, self._boot)
+
+    def create(self, cluster_id: str, label: str, version: str, nodes: list[NodeSpec]) -> None:
+        with self._lock:
+            if cluster_id in self._clusters:
+                return
+            record = _Record(cluster_id, label, version, free_port())
+            cluster = _Cluster(self._folder / cluster_id, record)
+            cluster.save()
+            self._clusters[cluster_id] = cluster
+        self._background(cluster, self._boot)
+        if nodes:
+            self.sync_nodes(cluster_id, nodes)
+
+    def kubeconfig(self, cluster_id: str) -> str | None:
+        cluster = self._clusters.get(cluster_id)
+        if cluster is None or not cluster.ready.is_set():
+            return None
+        server = f"https://{endpoint(cluster_id)}:6443"
+        return kubeconfig(cluster.pki, "admin", server, f"vke-{cluster_id}")
+
+    def sync_nodes(self, cluster_id: str, nodes: list[NodeSpec]) -> None:
+        if cluster := self._clusters.get(cluster_id):
+            cluster.nodes = nodes
+            self._background(cluster, self._sync)
+
+    def upgrade(self, cluster_id: str, version: str) -> None:
+        """Nodes that come from now on run ``version``; the API server stays what it is."""
+        if cluster := self._clusters.get(cluster_id):
+            cluster.record.version = version
+            cluster.save()
+
+    def delete(self, cluster_id: str) -> None:
+        with self._lock:
+            cluster = self._clusters.pop(cluster_id, None)
+        if cluster:
+            cluster.stopping = True
+            cluster.worker.submit(self._remove, cluster)
+            cluster.worker.shutdown(wait=False)
+
+    def address(self, host: str) -> tuple[str, int] | None:
+        """Where the API server behind ``<cluster id>.vultr-k8s.com`` listens, if there is one."""
+        cluster = self._clusters.get(host.removesuffix(".vultr-k8s.com"))
+        return ("127.0.0.1", cluster.record.port) if cluster else None
+
+    def settled(self) -> bool:
+        """Whether every cluster is ready, or has failed to start."""
+        return all(each.ready.is_set() or each.error for each in list(self._clusters.values()))
+
+    def status(self) -> list[dict[str, str]]:
+        """id, label, version and state of each cluster."""
+        return [
+            {
+                "id": each.record.id,
+                "label": each.record.label,
+                "version": each.record.version,
+                "state": each.error or ("ready" if each.ready.is_set() else "starting"),
+            }
+            for each in list(self._clusters.values())
+        ]
+
+    def revive(self) -> None:
+        """Start again what has ended or failed, and do what Calico's controllers would; to be
+        called every second or so."""
+        if self._etcd and self._etcd.exit_code() is not None:
+            self._say("etcd ended; starting it again")
+            self._start_etcd()
+        for cluster in list(self._clusters.values()):
+            dead = [n for n, child in cluster.children.items() if child.exit_code() is not None]
+            if dead and cluster.ready.is_set():
+                self._say(f"{', '.join(dead)} of {cluster.record.label} ended; starting it again")
+                cluster.ready.clear()
+                self._background(cluster, self._boot)
+            elif cluster.error and time.monotonic() > cluster.retry_at:
+                cluster.retry_at = time.monotonic() + _RETRY_SECONDS
+                self._background(cluster, self._boot)
+            elif cluster.ready.is_set():
+                self._background(cluster, self._control)
+
+    def stop(self) -> None:
+        """Stop all processes; clusters come back with the next start."""
+        clusters = list(self._clusters.values())
+        for cluster in clusters:
+            cluster.stopping = True
+            cluster.worker.shutdown(wait=False, cancel_futures=True)
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            pool.map(Child.stop, [c for each in clusters for c in list(each.children.values())])
+        if self._etcd:
+            self._etcd.stop()
+
+    def _background(self, cluster: _Cluster, work: Callable[[_Cluster], None]) -> None:
+        def run() -> None:
+            try:
+                work(cluster)
+                cluster.error = ""
+            except (ProcessFailed, ApiError, OSError, ValueError) as error:
+                if not cluster.stopping:
+                    cluster.error = f"failed: {error}"
+                    cluster.retry_at = time.monotonic() + _RETRY_SECONDS
+                    self._say(f"cluster {cluster.record.label}: {error}")
+
+        with contextlib.suppress(RuntimeError):  # The cluster is being deleted.
+            cluster.worker.submit(run)
+
+    def _boot(self, cluster: _Cluster) -> None:
+        record, pki = cluster.record, cluster.pki
+        with self._boots:
+            if cluster.stopping:
+                return
+            make_pki(pki, endpoint(record.id), commands.SERVICE_IP)
+            for name, child in list(cluster.children.items()):
+                if child.exit_code() is not None:
+                    del cluster.children[name]
+            if "kube-apiserver" not in cluster.children:
+                record.port = free_port(record.port)
+                cluster.save()
+                self._start_child(
+                    cluster,
+                    "kube-apiserver",
+                    commands.kube_apiserver(
+                        self._binaries["kube-apiserver"],
+                        pki,
+                        record.port,
+                        self._etcd_port,
+                        _prefix(record.id),
+                    ),
+                )
+            api = ClusterApi(record.port, pki)
+            try:
+                cluster.children["kube-apiserver"].wait_until(
+                    lambda: cluster.stopping or api.ready(), _API_SECONDS, what="/readyz"
+                )
+                if cluster.stopping:
+                    return
+                self._start_clients(cluster)
+                if not record.seeded:
+                    seed.seed(api, record.version, endpoint(record.id))
+                    record.seeded = True
+                    cluster.save()
+            finally:
+                api.close()
+        cluster.ready.set()
+        self._say(f"cluster {record.label} ({record.id}) ready on 127.0.0.1:{record.port}")
+        self._sync(cluster)
+
+    def _start_clients(self, cluster: _Cluster) -> None:
+        server = f"https://127.0.0.1:{cluster.record.port}"
+        for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
+            if name in cluster.children:
+                continue
+            file = cluster.pki / f"{name}.kubeconfig"
+            file.touch(mode=0o600)
+            file.write_text(kubeconfig(cluster.pki, name, server, "sandbox"))
+            binary = self._binaries[name]
+            if name == "kube-controller-manager":
+                command = commands.kube_controller_manager(binary, cluster.pki, file)
+            elif name == "kube-scheduler":
+                command = commands.kube_scheduler(binary, file)
+            else:
+                command = commands.kwok(binary, file, _STAGES)
+            self._start_child(cluster, name, command)
+
+    def _start_child(self, cluster: _Cluster, name: str, command: list[str]) -> None:
+        cluster.children[name] = self._processes.start(
+            f"{cluster.record.id}-{name}", command, commands.GO_ENVIRONMENT
+        )
+
+    def _sync(self, cluster: _Cluster) -> None:
+        if (nodes := cluster.nodes) is not None:
+            self._ask(cluster, lambda api: seed.sync_nodes(api, nodes, cluster.record.version))
+
+    def _control(self, cluster: _Cluster) -> None:
+        with contextlib.suppress(ApiError):  # Tried again within a second.
+            self._ask(cluster, keep_host_endpoints)
+
+    def _ask(self, cluster: _Cluster, work: Callable[[ClusterApi], None]) -> None:
+        if cluster.stopping or not cluster.ready.is_set():
+            return
+        api = ClusterApi(cluster.record.port, cluster.pki)
+        try:
+            work(api)
+        finally:
+            api.close()
+
+    def _remove(self, cluster: _Cluster) -> None:
+        for child in list(cluster.children.values()):
+            child.stop()
+        self._forget(_prefix(cluster.record.id))
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+    def _start_etcd(self) -> None:
+        ports = self._folder / "etcd.ports"
+        old = ports.read_text().split() if ports.exists() else []
+        preferred = self._etcd_port or (int(old[0]) if old else 0)
+        self._etcd_port = free_port(preferred)
+        ports.write_text(f"{self._etcd_port}\n")
+        command = commands.etcd(
+            self._binaries["etcd"], self._folder / "etcd", self._etcd_port, free_port()
+        )
+        self._etcd = self._processes.start("etcd", command, commands.GO_ENVIRONMENT)
+        self._etcd.wait_until(self._etcd_ready, _ETCD_SECONDS, what="health")
+
+    def _etcd_ready(self) -> bool:
+        try:
+            url = f"http://127.0.0.1:{self._etcd_port}/health"
+            with _DIRECT.open(url, timeout=2) as answer:
+                return json.load(answer)["health"] == "true"
+        except (OSError, ValueError):
+            return False
+
+    def _forget(self, prefix: str) -> None:
+        """Delete every key of a cluster, by etcd's JSON gateway."""
+        body = json.dumps(
+            {"key": _base64(prefix + "/"), "range_end": _base64(prefix + "0")}
+        ).encode()
+        url = f"http://127.0.0.1:{self._etcd_port}/v3/kv/deleterange"
+        with contextlib.suppress(OSError):
+            _DIRECT.open(request.Request(url, data=body), timeout=10).close()
+
+
+_DIRECT = request.build_opener(request.ProxyHandler({}))
+
+
+def _prefix(cluster_id: str) -> str:
+    return f"/{cluster_id}"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,62 @@
+"""A Pulumi project of one component in one cluster, run by the real engine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+from tests.projects import ROOT
+
+
+class ComponentProject:
+    """`program` finds args.json, which `up` writes, and kubeconfig beside it. `environment` goes on
+    top of the machine's."""
+
+    def __init__(self, folder: Path, program: str, kubeconfig: str, **environment: str) -> None:
+        self.folder = folder
+        (folder / "__main__.py").write_text(program)
+        runtime = {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}}
+        (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "one", "runtime": runtime}))
+        (folder / "components").symlink_to(ROOT / "components")
+        (folder / "kubeconfig").write_text(kubeconfig)
+        (folder / "state").mkdir()
+        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
+        self.environment = {
+            **os.environ,
+            "PATH": f"{tools}:{os.environ['PATH']}",
+            "PULUMI_BACKEND_URL": f"file://{folder}/state",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            **environment,
+        }
+        self.pulumi("stack", "init", "dev")
+
+    def pulumi(self, *command: str, fails: bool = False) -> str:
+        ran = subprocess.run(
+            ["pulumi", *command, "--non-interactive", "--color=never"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        output = ran.stdout + ran.stderr
+        assert (ran.returncode != 0) == fails, output
+        return output
+
+    def say(self, **args: Any) -> None:
+        (self.folder / "args.json").write_text(json.dumps(args))
+
+    def up(self, **args: Any) -> str:
+        self.say(**args)
+        return self.pulumi("up", "-y", "--skip-preview", "-s", "dev")
+
+    def destroy(self) -> str:
+        return self.pulumi("destroy", "-y", "--skip-preview", "-s", "dev")

@@ -1,0 +1,231 @@
+"""Reading live clusters from Vultr, and waiting for them."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from components.vendors import vultr as vultr_api
+from components.vendors.vultr import (
+    LiveCluster,
+    Node,
+    Pool,
+    VultrApi,
+    VultrError,
+    Wanted,
+    unmet,
+)
+
+WANTED = Wanted("v1.35.5+1", {"edge": (2, 2)})
+
+
+def node(number: int, **changes: Any) -> Node:
+    values = {
+        "id": f"n{number}",
+        "label": f"edge-{number}",
+        "pool": "edge",
+        "status": "active",
+        "ipv4": f"192.0.2.{number}",
+        "ipv6": f"2001:db8::{number}",
+    }
+    return Node(**{**values, **changes})
+
+
+def cluster(*nodes: Node, **changes: Any) -> LiveCluster:
+    values = {
+        "id": "c1",
+        "label": "edgefleet-us",
+        "location": "ewr",
+        "version": "v1.35.5+1",
+        "status": "active",
+        "firewall_group_id": "g1",
+        "pools": (Pool("p1", "edge"),),
+        "nodes": nodes,
+    }
+    return LiveCluster(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("live", "missing"),
+    [
+        (cluster(node(1), node(2)), []),
+        (cluster(node(1)), ["1 of 2 nodes of pool edge"]),
+        (cluster(node(1), node(2, status="pending")), ["1 of 2 nodes of pool edge"]),
+        (cluster(node(1), node(2, ipv6="")), ["1 of 2 nodes of pool edge"]),
+        (cluster(node(1), node(2), node(3)), ["1 leaving nodes of pool edge"]),
+        (cluster(node(1), node(2), status="pending"), ["the cluster (it is pending)"]),
+        (
+            cluster(node(1), node(2), version="v1.34.1+1"),
+            ["version v1.35.5+1 (it is v1.34.1+1)"],
+        ),
+        (cluster(node(1, pool="other"), node(2)), ["1 of 2 nodes of pool edge"]),
+    ],
+)
+def test_what_is_unmet(live: LiveCluster, missing: list[str]):
+    assert unmet(live, WANTED) == missing
+
+
+def test_an_autoscaled_pool_may_have_any_size_within_bounds():
+    bounds = Wanted("v1.35.5+1", {"edge": (1, 3)})
+    assert unmet(cluster(node(1)), bounds) == []
+    assert unmet(cluster(node(1), node(2), node(3)), bounds) == []
+    assert unmet(cluster(node(1), node(2, status="pending")), bounds) == [
+        "nodes of pool edge: edge-2 (pending)"
+    ]
+
+
+class Vultr:
+    """Answers by path; a list of answers is used up one by one, its last stays."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[tuple[int, Any]]] = {}
+        self.requests: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.requests.append(self.path)
+                url = urlsplit(self.path)
+                cursor = parse_qs(url.query).get("cursor", [""])[0]
+                queue = outer.answers[url.path.removeprefix("/v2") + (f"@{cursor}" * bool(cursor))]
+                status, body = queue.pop(0) if len(queue) > 1 else queue[0]
+                text = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def answer(self, path: str, *bodies: Mapping[str, Any] | tuple[int, Any]) -> None:
+        self.answers[path] = [b if isinstance(b, tuple) else (200, b) for b in bodies]
+
+
+@pytest.fixture
+def vultr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vultr]:
+    fake = Vultr()
+    thread = Thread(target=fake.server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr(vultr_api, "BASE", f"http://127.0.0.1:{fake.server.server_address[1]}/v2")
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+def raw_cluster(label: str = "edgefleet-us", count: int = 1, **changes: Any) -> dict[str, Any]:
+    nodes = [{"id": f"n{i}", "label": f"edge-{i}", "status": "active"} for i in range(count)]
+    return {
+        "id": f"id-of-{label}",
+        "label": label,
+        "region": "ewr",
+        "version": "v1.35.5+1",
+        "status": "active",
+        "node_pools": [{"id": "p1", "label": "edge", "nodes": nodes}],
+        **changes,
+    }
+
+
+def instance(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": f"n{number}",
+        "main_ip": f"192.0.2.{number}",
+        "v6_main_ip": f"2001:DB8:0::{number}",
+        **changes,
+    }
+
+
+def test_nodes_and_addresses_of_a_cluster(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": [raw_cluster("x"), raw_cluster()]})
+    vultr.answer("/instances", {"instances": [instance(0), instance(9)]})
+    found = VultrApi("key").find_cluster("edgefleet-us")
+    assert found
+    assert found.nodes == (Node("n0", "edge-0", "edge", "active", "192.0.2.0", "2001:db8::"),)
+    assert len(vultr.requests) == 2
+
+
+def test_all_pages_are_read(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": [raw_cluster(count=2)]})
+    vultr.answer("/instances", {"instances": [instance(0)], "meta": {"links": {"next": "more"}}})
+    vultr.answer("/instances@more", {"instances": [instance(1)], "meta": {"links": {"next": ""}}})
+    found = VultrApi("key").find_cluster("edgefleet-us")
+    assert found
+    assert [n.ipv4 for n in found.ready_nodes] == ["192.0.2.0", "192.0.2.1"]
+
+
+def test_an_address_that_is_not_assigned_yet(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": [raw_cluster()]})
+    vultr.answer("/instances", {"instances": [instance(0, main_ip="0.0.0.0", v6_main_ip="")]})
+    found = VultrApi("key").find_cluster("edgefleet-us")
+    assert found
+    assert found.nodes[0].ipv4 == found.nodes[0].ipv6 == ""
+    assert found.ready_nodes == ()
+
+
+def test_two_clusters_with_one_label(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": [raw_cluster(), raw_cluster()]})
+    with pytest.raises(VultrError, match="Vultr has 2 clusters labelled 'edgefleet-us'"):
+        VultrApi("key").find_cluster("edgefleet-us")
+
+
+def test_no_cluster(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": []})
+    assert VultrApi("key").find_cluster("edgefleet-us") is None
+
+
+def test_waiting_says_what_is_awaited_each_time_it_changes(vultr: Vultr):
+    wanted = Wanted("v1.35.5+1", {"edge": (2, 2)})
+    vultr.answer(
+        "/kubernetes/clusters/c1",
+        {"vke_cluster": raw_cluster(status="pending")},
+        {"vke_cluster": raw_cluster()},
+        {"vke_cluster": raw_cluster()},
+        {"vke_cluster": raw_cluster(count=2)},
+    )
+    vultr.answer("/instances", {"instances": [instance(0), instance(1)]})
+    said: list[str] = []
+    found = VultrApi("key").wait_for_cluster("c1", wanted, said.append, interval=0.01)
+    assert len(found.ready_nodes) == 2
+    assert said == [
+        "cluster edgefleet-us: waiting for the cluster (it is pending); 1 of 2 nodes of pool edge",
+        "cluster edgefleet-us: waiting for 1 of 2 nodes of pool edge",
+    ]
+
+
+def test_waiting_ends(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters/c1", {"vke_cluster": raw_cluster()})
+    vultr.answer("/instances", {"instances": [instance(0)]})
+    with pytest.raises(VultrError, match="still waiting for 1 of 2 nodes of pool edge"):
+        VultrApi("key").wait_for_cluster("c1", WANTED, lambda _: None, timeout=0, interval=0.01)
+
+
+def test_a_refused_key_says_what_to_do(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", (401, {"error": "Invalid API token."}))
+    with pytest.raises(VultrError, match="set VULTR_API_KEY") as caught:
+        VultrApi("not-to-be-shown").find_cluster("x")
+    assert "not-to-be-shown" not in str(caught.value)
+
+
+def test_a_cluster_that_is_gone(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters/c1", (404, {"error": "Invalid resource ID"}))
+    with pytest.raises(VultrError, match="pulumi refresh"):
+        VultrApi("key").cluster("c1")
+
+
+def test_reads_are_repeated_after_a_server_error(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", (500, {}), (503, {}), {"vke_clusters": []})
+    assert VultrApi("key").find_cluster("x") is None
+    assert len(vultr.requests) == 3
+
+
+def test_kubeconfig(vultr: Vultr):
+    encoded = base64.b64encode(b"apiVersion: v1\n").decode()
+    vultr.answer("/kubernetes/clusters/c1/config", {"kube_config": encoded})
+    assert VultrApi("key").kubeconfig("c1") == "apiVersion: v1\n"

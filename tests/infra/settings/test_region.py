@@ -1,0 +1,154 @@
+"""The sentences that a mistake in a stack file gets."""
+
+import copy
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from infra.settings.mistakes import problems
+from infra.settings.region import FleetValues, RegionStack
+from tests.projects import region
+
+FLEET = {
+    "domain": "example.com",
+    "hosts": ["example.com", "api.example.com"],
+    "zoneId": "0" * 32,
+    "accountId": "1" * 32,
+}
+
+
+def mistakes(model: type[Any], value: Any) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(value)
+    return list(problems(caught.value, model))
+
+
+def changed(path: list[str | int], value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(region())
+    target: Any = config
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    return config
+
+
+def test_defaults_are_secure():
+    stack = RegionStack.model_validate(region())
+    assert stack.cluster.protect
+    assert not stack.cluster.replace
+    assert not stack.drain
+    assert not stack.calico.force
+    assert stack.ingress.image == "nginx/nginx-ingress:5.6.1"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (["clster"], {}, "clster: is not a known key; did you mean cluster?"),
+        (
+            ["cluster", "pools", 0, "zzz"],
+            1,
+            "cluster.pools[0].zzz: is not a known key; known here: "
+            "autoscale, label, labels, nodes, plan",
+        ),
+        (["cluster", "pools"], [], "cluster.pools: must have at least 1 entry"),
+        (["cluster", "pools", 0, "nodes"], 0, "cluster.pools[0].nodes: 0: must be at least 1"),
+        (
+            ["cluster", "pools", 0, "nodes"],
+            "3",
+            "cluster.pools[0].nodes: '3': must be a whole number",
+        ),
+        (["cluster"], [], "cluster: must be a mapping"),
+        (["cluster", "pools"], {}, "cluster.pools: must be a list"),
+        (["drain"], "yes", "drain: 'yes': must be true or false"),
+        (
+            ["cluster", "version"],
+            "1.35",
+            "cluster.version: '1.35': must be a VKE version like v1.35.5+1",
+        ),
+        (
+            ["region"],
+            "US_East",
+            "region: 'US_East': must be a DNS label: lower-case letters, digits and hyphens, at "
+            "most 63",
+        ),
+        (
+            ["cluster", "vpc"],
+            {"cidr": "10.20.0.1/20"},
+            "cluster.vpc.cidr: '10.20.0.1/20': must be an IPv4 network like 10.20.0.0/20 "
+            "(10.20.0.1/20 has host bits set)",
+        ),
+        (
+            ["cluster", "replace"],
+            ["plan"],
+            "cluster.replace[0]: 'plan': must be 'location' or 'highAvailability'",
+        ),
+        (
+            ["ingress"],
+            {"image": "nginx/nginx-ingress:latest"},
+            "ingress.image: 'nginx/nginx-ingress:latest': must be pinned: `latest` is another "
+            "image tomorrow",
+        ),
+        (
+            ["ingress"],
+            {"image": "nginx"},
+            "ingress.image: 'nginx': must be pinned: name:tag, better name:tag@sha256:<64 hex "
+            "digits>",
+        ),
+        (
+            ["cluster", "pools", 0, "autoscale"],
+            {"min": 5, "max": 4},
+            "cluster.pools[0].autoscale: min (5) must not be above max (4)",
+        ),
+        (
+            ["cluster", "pools", 0, "autoscale"],
+            {"min": 4, "max": 6},
+            "cluster.pools[0]: nodes (3) must lie within autoscale (4 to 6)",
+        ),
+        (
+            ["coordinates"],
+            {"latitude": 91.0, "longitude": 0.0},
+            "coordinates.latitude: 91.0: must be at most 90.0",
+        ),
+    ],
+)
+def test_a_mistake_names_key_value_and_what_is_allowed(
+    path: list[str | int], value: Any, sentence: str
+):
+    assert mistakes(RegionStack, changed(path, value)) == [sentence]
+
+
+def test_pool_labels_differ():
+    pool = region()["cluster"]["pools"][0]
+    assert mistakes(RegionStack, region(pools=[pool, pool])) == [
+        "cluster: two pools are called edge: labels must differ"
+    ]
+
+
+def test_what_is_missing_is_named():
+    assert mistakes(RegionStack, {"cluster": {"location": "ewr"}}) == [
+        "region: is required",
+        "cluster.version: is required",
+        "cluster.pools: is required",
+    ]
+
+
+def test_every_mistake_is_reported_at_once():
+    config = changed(["cluster", "pools", 0, "nodes"], 0)
+    config["drain"] = 1
+    assert len(mistakes(RegionStack, config)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"hosts": ["example.org"]}, "host example.org is not in the zone example.com"),
+        ({"hosts": ["badexample.com"]}, "host badexample.com is not in the zone example.com"),
+        ({"hosts": ["example.com", "example.com"]}, "host example.com is listed twice"),
+        ({"zoneId": "abc"}, "zoneId: 'abc': must be Cloudflare's id: 32 hexadecimal digits"),
+        ({"hosts": []}, "hosts: must have at least 1 entry"),
+    ],
+)
+def test_fleet_values(change: dict[str, Any], sentence: str):
+    assert mistakes(FleetValues, {**FLEET, **change}) == [sentence]

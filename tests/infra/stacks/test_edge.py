@@ -1,0 +1,256 @@
+"""What the edge stack makes of the files, and what it refuses to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.edge.worker_filter import REF
+from infra.fleet.inventory import SettingsError, load
+from infra.settings.countries import COUNTRIES
+from infra.state.checkpoint import StackState
+from infra.state.edge_refusals import (
+    DEPLOYMENT,
+    RULESET,
+    SCRIPT,
+    WORKER,
+    deployed,
+    edge_refusals,
+)
+from ops.render.offline import render
+from tests.projects import copy_project, region, write_stack
+from tests.rendered import of_type
+
+RECORD = "cloudflare:index/dnsRecord:DnsRecord"
+SECURE = {"secure": "v1:abc"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return copy_project(tmp_path)
+
+
+def edge(project: Path, **options: Any) -> None:
+    write_stack(project, "edge", {"edge": options})
+
+
+def us(project: Path, stack: str = "us", name: str = "us", **keys: Any) -> None:
+    cluster = region(name)
+    cluster["cluster"] = {**cluster["cluster"], "label": f"cluster-{stack}"}
+    write_stack(project, stack, {**cluster, **keys})
+
+
+def config(project: Path) -> dict[str, Any]:
+    (script,) = of_type(render(project, "edge"), SCRIPT).values()
+    bindings = {binding["name"]: binding for binding in script.inputs["bindings"]}
+    return json.loads(bindings["CONFIG"]["json"])
+
+
+def refused(project: Path) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        render(project, "edge")
+    return caught.value.mistakes
+
+
+def test_the_workers_options(project: Path):
+    found = config(project)
+    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (3000, False, 10000)
+    edge(project, hedgeAfterMs=0, retryOn5xx=True, downMs=60000)
+    found = config(project)
+    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (0, True, 60000)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hedgeAfterMs": 20000}, "hedgeAfterMs: 20000: must be at most 18000"),
+        ({"downMs": 0}, "downMs: 0: must be at least 1"),
+        ({"deployment": {"percentage": 101}}, "deployment.percentage: 101: must be at most 100"),
+        ({"deployment": {}}, "deployment.percentage: is required"),
+        ({"retryOn5XX": True}, "retryOn5XX: is not a known key; did you mean retryOn5xx?"),
+    ],
+)
+def test_options_out_of_range(project: Path, options: dict[str, Any], sentence: str):
+    edge(project, **options)
+    assert refused(project) == [f"Pulumi.edge.yaml: edgefleet:edge.{sentence}"]
+
+
+def test_what_a_region_says_reaches_the_table(project: Path):
+    routing = {"countries": ["DE"], "continents": ["EU"], "weight": 5, "strict": True}
+    us(project, routing=routing)
+    first = config(project)["regions"][0]
+    assert first["name"] == "us", "less than full weight comes first"
+    assert {key: first[key] for key in routing} == routing
+    us(project)
+    assert [set(row) for row in config(project)["regions"]] == [
+        {"name", "host", "lat", "lon", "drain"}
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("routing", "sentence"),
+    [
+        (
+            {"countries": ["UK"]},
+            "countries[0]: 'UK': must be a country by ISO 3166-1, like DE (the United Kingdom is "
+            "GB)",
+        ),
+        ({"countries": ["de"]}, "countries[0]: 'de': must be a country by ISO 3166-1, like DE"),
+        (
+            {"continents": ["EUR"]},
+            "continents[0]: 'EUR': must be 'AF', 'AN', 'AS', 'EU', 'NA', 'OC' or 'SA'",
+        ),
+        ({"weight": 101}, "weight: 101: must be at most 100"),
+        ({"strikt": True}, "strikt: is not a known key; did you mean strict?"),
+    ],
+)
+def test_a_mistake_in_a_regions_routing(project: Path, routing: dict[str, Any], sentence: str):
+    us(project, routing=routing)
+    assert refused(project) == [f"Pulumi.us.yaml: edgefleet:routing.{sentence}"]
+
+
+def test_one_stack_of_a_region_speaks_for_all(project: Path):
+    us(project)
+    us(project, "us-2", routing={"weight": 50})
+    assert config(project)["regions"][0]["weight"] == 50
+    us(project, routing={"weight": 50})
+    assert config(project)["regions"][0]["weight"] == 50
+    us(project, routing={"weight": 40})
+    assert refused(project) == [
+        "Pulumi.us-2.yaml: edgefleet:routing: Pulumi.us.yaml says otherwise of the same region us: "
+        "say it in one of the two, or the same in both"
+    ]
+
+
+def test_a_table_too_large_is_refused(project: Path):
+    for name in ("us", "eu", "apac", "south"):
+        us(project, name, name, routing={"countries": sorted(COUNTRIES)})
+    (sentence,) = refused(project)
+    assert sentence.startswith("Pulumi.edge.yaml: edgefleet:edge: the table of 4 regions takes")
+
+
+def test_hosts_lead_nowhere_where_a_region_is_strict(project: Path):
+    us(project, routing={"strict": True})
+    records = of_type(render(project, "edge"), RECORD)
+    assert records["edge-example.com"].inputs["content"] == "no-region.example.com"
+    assert records["edge-example.com"].inputs["type"] == "CNAME"
+    nowhere = records["edge-no-region"].inputs
+    assert (nowhere["type"], nowhere["content"], nowhere["proxied"]) == ("AAAA", "100::", True)
+
+
+def test_probes(project: Path):
+    kinds = ("workersKvNamespace:WorkersKvNamespace", "workersCronTrigger:WorkersCronTrigger")
+    on = render(project, "edge")
+    (space,), (cron,) = (of_type(on, f"cloudflare:index/{kind}").values() for kind in kinds)
+    assert space.inputs["title"] == "edgefleet-health"
+    assert cron.inputs["schedules"] == [{"cron": "* * * * *"}]
+    edge(project, probes=False)
+    off = render(project, "edge")
+    spaces, (cron,) = (of_type(off, f"cloudflare:index/{kind}").values() for kind in kinds)
+    assert not spaces
+    assert cron.inputs["schedules"] == [], "taken away, not left behind"
+
+
+def test_bindings_stand_in_the_order_of_their_names(project: Path):
+    write_stack(
+        project,
+        "edge",
+        {
+            "edge": {},
+            "statusToken": SECURE,
+            "originSecret": SECURE,
+            "originHeader": "observe",
+        },
+    )
+    (script,) = of_type(render(project, "edge"), SCRIPT).values()
+    names = [binding["name"] for binding in script.inputs["bindings"]]
+    assert names == ["CONFIG", "HEALTH", "ORIGIN_SECRET", "ORIGIN_SECRET_HEADER", "STATUS_TOKEN"]
+
+
+def test_a_status_token_belongs_to_the_edge(project: Path):
+    us(project, statusToken=SECURE)
+    assert refused(project) == [
+        "Pulumi.us.yaml: edgefleet:statusToken: only the edge stack reads it"
+    ]
+
+
+def test_a_gradual_deployment_says_what_it_means(project: Path):
+    edge(project, deployment={"percentage": 10})
+    rendering = render(project, "edge")
+    assert not of_type(rendering, SCRIPT)
+    assert of_type(rendering, WORKER)["edge-worker"].inputs["name"] == "edgefleet"
+    (message,) = (m for m in rendering.messages if "newest version" in m)
+    assert message.startswith("edgefleet: 10 % of the requests")
+
+
+def test_the_waf_rule_is_made_when_asked_for(project: Path):
+    assert not of_type(render(project, "edge"), RULESET)
+    edge(project, blockForeignWorkers=True)
+    (rules,) = of_type(render(project, "edge"), RULESET).values()
+    (rule,) = rules.inputs["rules"]
+    assert "apac.example.com" in rule["expression"]
+
+
+class Cloudflare:
+    def __init__(self, *rules: dict[str, Any]) -> None:
+        self._rules = rules
+
+    def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None:
+        return {"rules": list(self._rules)} if self._rules else None
+
+
+OURS, THEIRS = {"ref": REF}, {"id": "1", "description": "no bots"}
+
+
+def refusals(project: Path, state: StackState, *rules: dict[str, Any]) -> list[str]:
+    stack = load(project, current="edge").stacks["edge"]
+    return list(edge_refusals(stack, state, lambda: Cloudflare(*rules)))
+
+
+def state_of(kind: str, **outputs: Any) -> StackState:
+    return StackState({f"urn:pulumi:edge::edgefleet::{kind}::edge-one": outputs})
+
+
+def test_rules_of_others_are_not_overwritten(project: Path):
+    nothing, ours = StackState({}), state_of(RULESET)
+    assert refusals(project, nothing, THEIRS) == []
+    (deleting,) = refusals(project, ours, OURS, THEIRS)
+    assert "has rules that others made ('no bots'), and an update would delete them" in deleting
+    edge(project, blockForeignWorkers=True)
+    assert refusals(project, nothing) == []
+    assert refusals(project, nothing, OURS) == []
+    assert refusals(project, ours, OURS) == []
+    (overwriting,) = refusals(project, nothing, THEIRS)
+    assert "has custom WAF rules already ('no bots')" in overwriting
+
+
+def test_nothing_is_asked_where_no_rule_is_ours(project: Path):
+    stack = load(project, current="edge").stacks["edge"]
+
+    def unasked() -> Cloudflare:
+        raise AssertionError("Cloudflare was asked")
+
+    assert list(edge_refusals(stack, StackState({}), unasked)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [
+        ({"deployment": {"percentage": 10}}, state_of(SCRIPT, scriptName="edgefleet")),
+        ({}, state_of(WORKER, name="edgefleet")),
+    ],
+    ids=["to gradual", "back"],
+)
+def test_one_worker_has_one_owner(project: Path, options: dict[str, Any], state: StackState):
+    edge(project, **options)
+    (sentence,) = refusals(project, state)
+    assert "Give edge.script another name" in sentence
+    edge(project, script="front", **options)
+    assert refusals(project, state) == []
+
+
+def test_what_serves_is_in_the_state():
+    state = state_of(DEPLOYMENT, versions=[{"versionId": "v1", "percentage": 100}])
+    assert deployed(state) == [{"version_id": "v1", "percentage": 100}]
+    assert deployed(StackState({})) == []

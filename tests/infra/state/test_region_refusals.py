@@ -1,0 +1,137 @@
+"""Changes that are refused before anything is registered."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.fleet.inventory import load
+from infra.state.checkpoint import StackState
+from infra.state.region_refusals import CLUSTER, DAEMON_SET, POOL, VPC, refusals
+from tests.projects import CLUSTER as WANTED
+from tests.projects import copy_project, region, write_stack
+
+MADE = {
+    "label": "edgefleet-us",
+    "region": "ewr",
+    "haControlplanes": False,
+    "nodePools": {"label": "edge", "plan": "vc2-2c-4gb", "nodes": [{}, {}, {}]},
+}
+
+
+def state(**resources: tuple[str, dict[str, Any]]) -> StackState:
+    return StackState(
+        {
+            f"urn:pulumi:us::edgefleet::edgefleet:index:VkeCluster${kind}::{name}": outputs
+            for name, (kind, outputs) in resources.items()
+        }
+    )
+
+
+def refused(tmp_path: Path, made: StackState, **changes: Any) -> list[str]:
+    project = copy_project(tmp_path)
+    write_stack(project, "us", region(**changes))
+    return list(refusals(load(project).stacks["us"], made))
+
+
+WITH_CLUSTER = state(**{"us-cluster": (CLUSTER, MADE)})
+
+
+def test_nothing_is_refused_while_nothing_is_made(tmp_path: Path):
+    assert refused(tmp_path, StackState({}), location="ord") == []
+
+
+def test_nothing_is_refused_when_nothing_changes(tmp_path: Path):
+    assert refused(tmp_path, WITH_CLUSTER) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "change"),
+    [("location", "ord", "'ewr' → 'ord'"), ("highAvailability", True, "False → True")],
+)
+def test_replacing_the_cluster_needs_consent_by_name(
+    tmp_path: Path, key: str, value: Any, change: str
+):
+    (sentence,) = refused(tmp_path, WITH_CLUSTER, **{key: value})
+    assert sentence == (
+        f"Pulumi.us.yaml: edgefleet:cluster.{key}: {change} would delete cluster edgefleet-us with "
+        "its 3 nodes and everything in it, and make another. Put it back, or make a new cluster "
+        "beside it (a new stack file with the same region). If you mean it: "
+        f"`replace: [{key}]` and `protect: false`"
+    )
+    assert refused(tmp_path, WITH_CLUSTER, **{key: value}, replace=[key]) == []
+    other = ({"location", "highAvailability"} - {key}).pop()
+    assert refused(tmp_path, WITH_CLUSTER, **{key: value}, replace=[other]) != []
+
+
+def test_a_plan_that_vultr_would_ignore(tmp_path: Path):
+    pools = [{**WANTED["pools"][0], "plan": "vc2-4c-8gb"}]
+    (sentence,) = refused(tmp_path, WITH_CLUSTER, pools=pools)
+    assert sentence == (
+        "Pulumi.us.yaml: edgefleet:cluster.pools[0].plan: 'vc2-2c-4gb' → 'vc2-4c-8gb': Vultr "
+        "ignores a new plan for a pool that exists. Add a pool with another label and plan "
+        "'vc2-4c-8gb', `pulumi up`, drain the nodes of 'edge', then shrink or remove it"
+    )
+
+
+def test_a_label_that_vultr_would_ignore(tmp_path: Path):
+    pools = [{**WANTED["pools"][0], "label": "web"}]
+    (sentence,) = refused(tmp_path, WITH_CLUSTER, pools=pools)
+    assert "pools[0].label: 'edge' → 'web'" in sentence
+
+
+def test_a_further_pools_plan(tmp_path: Path):
+    made = state(
+        **{"us-cluster": (CLUSTER, MADE), "us-pool-big": (POOL, {"label": "big", "plan": "a"})}
+    )
+    pools = [*WANTED["pools"], {"label": "big", "plan": "b", "nodes": 1}]
+    (sentence,) = refused(tmp_path, made, pools=pools)
+    assert "pools[1].plan: 'a' → 'b'" in sentence
+    pools[1]["plan"] = "a"
+    assert refused(tmp_path, made, pools=pools) == []
+
+
+def test_a_cluster_keeps_its_vpc(tmp_path: Path):
+    (sentence,) = refused(tmp_path, WITH_CLUSTER, vpc={"cidr": "10.20.0.0/20"})
+    assert "cluster.vpc: none → 10.20.0.0/20: a cluster keeps the VPC" in sentence
+    made = state(
+        **{
+            "us-cluster": (CLUSTER, MADE),
+            "us-vpc": (VPC, {"v4Subnet": "10.20.0.0", "v4SubnetMask": 20}),
+        }
+    )
+    assert refused(tmp_path, made, vpc={"cidr": "10.20.0.0/20"}) == []
+    assert refused(tmp_path, made) != []
+
+
+@pytest.mark.parametrize(
+    ("mode", "firewall", "refused"),
+    [
+        ("enforce", {"hostProtection": "calico"}, True),
+        ("enforce", {"hostProtection": "calico", "node": "remove"}, False),
+        ("enforce", {"hostProtection": "both"}, False),
+        ("enforce", {"hostProtection": "calico", "node": "off"}, False),
+        ("enforce", {}, False),
+        ("remove", {"hostProtection": "calico"}, False),
+        ("observe", {"hostProtection": "calico"}, False),
+    ],
+)
+def test_rules_of_ufw_are_not_left_behind(
+    tmp_path: Path, mode: str, firewall: dict[str, str], refused: bool
+):
+    spec = {"template": {"spec": {"containers": [{"args": [mode, "60"]}]}}}
+    made = state(
+        **{
+            "us-cluster": (CLUSTER, MADE),
+            "us-node-firewall-daemon-set": (DAEMON_SET, {"spec": spec}),
+        }
+    )
+    project = copy_project(tmp_path)
+    write_stack(project, "us", {**region(), "firewall": firewall})
+    told = list(refusals(load(project).stacks["us"], made))
+    if not refused:
+        assert told == []
+        return
+    (sentence,) = told
+    assert sentence.startswith("Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ")
+    assert "say `node: remove` beside hostProtection: calico" in sentence

@@ -1,0 +1,191 @@
+"""The table of replacing fields, held against what decides: schemas, emulators, our own diffs.
+
+The Kubernetes column is held against a real API server:
+tests/api_server/test_immutable_fields.py.
+"""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pulumi.dynamic import ResourceProvider
+
+from components.edge import zone_memory
+from components.firewall import cloud_rules as vultr_firewall_rules
+from components.server_side import patch as server_side_patch
+from components.server_side import rollout as server_side_rollout
+from infra.credentials import cloudflare_access
+from infra.fleet.inventory import CA_FILE
+from ops import ca
+from ops.render.offline import render_project
+from ops.render.replacing_fields import EVERY, FORCE_NEW, replacing
+from sandbox.providers.base.resource import Resource
+from sandbox.providers.base.schema import inputs_of, token
+from sandbox.providers.cloudflare.plugin import CloudflarePlugin
+from sandbox.providers.kubernetes.diff import force_new
+from sandbox.providers.tls.plugin import TlsPlugin
+from tests.projects import ROOT, copy_project, region, write_stack
+
+DATA = ROOT.parent / "shared" / "data"
+VULTR = DATA / "pulumi-vultr-schema.json"
+CLOUDFLARE = DATA / "pulumi-cloudflare-schema-subset.json"
+
+EMULATED: dict[str, Resource[Any]] = {
+    token(each.sdk): each
+    for plugin in (CloudflarePlugin(), TlsPlugin())
+    for each in plugin._resources.values()
+}
+
+RULE = {"ip_type": "v4", "protocol": "tcp", "port": "1", "subnet": "192.0.2.0", "subnet_size": 24}
+OTHER: dict[str, Any] = {"rules": {}, "force": True, "generation": 2}
+OURS: dict[str, tuple[ResourceProvider, dict[str, Any]]] = {
+    "ServerSidePatch": (
+        server_side_patch._Provider(),
+        {"kind": "a", "namespace": "a", "object_name": "a", "field_manager": "a", "force": False},
+    ),
+    "Rollout": (
+        server_side_rollout._Provider(),
+        {"kind": "a", "namespace": "a", "object_name": "a", "generation": 1},
+    ),
+    "VultrFirewallRules": (
+        vultr_firewall_rules._Provider(lambda _: ""),
+        {"group_id": "a", "rules": {"a": RULE}},
+    ),
+    "ZoneMemory": (zone_memory._Provider(cloudflare_access), {"zone_id": "a", "path": "a"}),
+}
+
+
+def tokens(*prefixes: str) -> list[str]:
+    return [token for token in FORCE_NEW if token.startswith(prefixes)]
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The types of a fleet with every option that makes a resource, with their inputs' names."""
+    project = copy_project(tmp_path_factory.mktemp("everything"))
+    key = rsa.generate_private_key(65537, 2048)
+    pem = ca.sign(key, datetime.now(UTC)).public_bytes(serialization.Encoding.PEM)
+    (project / CA_FILE).write_bytes(pem)
+    pools = [{"label": label, "plan": "vc2-2c-4gb", "nodes": 1} for label in ("edge", "databases")]
+    cluster = region(pools=pools, vpc={"cidr": "10.20.0.0/24"})
+    network = {"namespaces": ["shop"]}
+    write_stack(project, "us", {**cluster, "networkPolicy": network})
+    options = {
+        "blockForeignWorkers": True,
+        "deployment": {"percentage": 100},
+        "zoneSettings": {"ssl": "strict"},
+    }
+    secret = {"secure": "v1:a:b"}
+    write_stack(project, "edge", {"edge": options, "originPullsKey": secret})
+    found: dict[str, set[str]] = {}
+    renderings = [*render_project(project).values(), *render_project(ROOT).values()]
+    for resource in (each for rendering in renderings for each in rendering.resources):
+        if resource.custom:
+            found.setdefault(resource.type, set()).update(resource.inputs)
+    return found
+
+
+def test_every_resource_of_the_fleet_is_in_the_table(everything: dict[str, set[str]]):
+    assert "cloudflare:index/workerVersion:WorkerVersion" in everything
+    assert "vultr:index/vpc:Vpc" in everything
+    # A kind of Kubernetes' without an entry has what every object has.
+    unknown = everything.keys() - FORCE_NEW.keys()
+    assert {each for each in unknown if not each.startswith("kubernetes:")} == set()
+
+
+@pytest.mark.skipif(not VULTR.exists(), reason=f"{VULTR} is not there")
+@pytest.mark.parametrize("token", tokens("vultr:"))
+def test_vultrs_fields_are_the_schemas(token: str):
+    inputs = json.loads(VULTR.read_text())["resources"][token]["inputProperties"]
+    replaces = {name for name, spec in inputs.items() if spec.get("willReplaceOnChanges")}
+    assert set(FORCE_NEW[token]) == replaces
+
+
+@pytest.mark.skipif(not CLOUDFLARE.exists(), reason=f"{CLOUDFLARE} is not there")
+@pytest.mark.parametrize("token", tokens("cloudflare:"))
+def test_cloudflares_fields_exist(token: str):
+    resources = json.loads(CLOUDFLARE.read_text())["resources"]
+    if token not in resources:
+        pytest.fail(f"{token} is not in the schema")
+    assert set(FORCE_NEW[token]) - {EVERY} <= set(resources[token]["inputProperties"])
+
+
+@pytest.mark.parametrize("token", tokens("cloudflare:", "tls:"))
+def test_the_emulated_provider_replaces_for_the_same(token: str, everything: dict[str, set[str]]):
+    """Both follow what the real ones did; a preview on the sandbox and a rendering agree."""
+    emulated = EMULATED[token]
+    every = set(inputs_of(emulated.sdk).properties)
+    told = every if EVERY in FORCE_NEW[token] else set(FORCE_NEW[token])
+    if token.startswith("tls:"):
+        assert told == emulated.replaces
+    else:
+        # Of the inputs that the fleet gives.
+        used = everything.get(token, every)
+        assert told & used == emulated.replaces & used
+
+
+@pytest.mark.parametrize("token", tokens("kubernetes:"))
+def test_kubernetes_fields_are_the_providers(token: str):
+    version, _, kind = token.removeprefix("kubernetes:").rpartition(":")
+    obj = {"apiVersion": version.removeprefix("core/"), "kind": kind}
+    fields = [f".{field}" for field in FORCE_NEW[token]]
+    assert fields == force_new(obj, mutable_config_maps=True, mutable_secrets=True)
+
+
+def test_kinds_without_an_entry_need_none(everything: dict[str, set[str]]):
+    for each in everything:
+        if not each.startswith("kubernetes:") or each in FORCE_NEW:
+            continue
+        version, _, kind = each.removeprefix("kubernetes:").rpartition(":")
+        obj = {"apiVersion": version.removeprefix("core/"), "kind": kind}
+        fields = force_new(obj, mutable_config_maps=True, mutable_secrets=True)
+        assert fields == [".metadata.name", ".metadata.namespace"], each
+
+
+def test_the_fleets_provider_changes_config_maps_and_secrets_in_place(tmp_path: Path):
+    (provider,) = (
+        resource
+        for resource in render_project(copy_project(tmp_path), ["us"])["us"].resources
+        if resource.type == "pulumi:providers:kubernetes"
+    )
+    assert provider.inputs["enableConfigMapMutable"] == "true"
+    assert provider.inputs["enableSecretMutable"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name, (_, inputs) in OURS.items() for field in inputs]
+)
+def test_our_own_resources_say_the_same(name: str, field: str):
+    provider, olds = OURS[name]
+    news = {**olds, field: OTHER.get(field, "b")}
+    told = field in FORCE_NEW[f"pulumi-python:dynamic/index:{name}"]
+    assert provider.diff("id", olds, news).replaces == ([field] if told else [])
+
+
+CERTIFICATE = "cloudflare:index/originCaCertificate:OriginCaCertificate"
+CLUSTER = "vultr:index/kubernetes:Kubernetes"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
+INGRESS_CLASS = "kubernetes:networking.k8s.io/v1:IngressClass"
+
+
+@pytest.mark.parametrize(
+    ("token", "paths", "expected"),
+    [
+        (CLUSTER, ["region", "version"], ["region"]),
+        (CLUSTER, ["nodePools.plan"], []),
+        (CERTIFICATE, ["hostnames[]"], ["hostnames[]"]),
+        (DAEMON_SET, ["spec.selector.matchLabels.app"], ["spec.selector.matchLabels.app"]),
+        (DAEMON_SET, ["spec.template.metadata.name"], []),
+        (CONFIG_MAP, ["metadata.name", "data.x"], ["metadata.name"]),
+        (CONFIG_MAP, ["metadata.namespaces"], []),
+        (INGRESS_CLASS, ["spec.controller"], []),
+        ("some:other:Thing", ["name"], []),
+    ],
+)
+def test_replacing(token: str, paths: list[str], expected: list[str]):
+    assert replacing(token, paths) == expected

@@ -1,0 +1,270 @@
+"""What the DaemonSet's script does to a node's ufw, and what it leaves alone."""
+
+import pytest
+
+from tests.packets import netns
+from tests.packets.endpoints import STREAM
+from tests.packets.netns import Packet
+from tests.packets.worlds import (
+    ADMIN,
+    IN_VPC,
+    OUTSIDER,
+    OUTSIDER6,
+    SMALL,
+    SMALLEST,
+    World,
+    table_of,
+)
+
+WEB, SSH, KUBELET = Packet("104.16.0.1", 443), Packet(ADMIN, 22), Packet(IN_VPC, 10250)
+STRANGER, STRANGER6 = Packet(OUTSIDER, 443), Packet(OUTSIDER6, 443)
+PROTECTED = {WEB: True, SSH: True, KUBELET: True, STRANGER: False, STRANGER6: False}
+
+
+def test_a_second_run_changes_nothing_and_says_so(closed: World) -> None:
+    node, _ = closed
+    before = node.firewall()
+    again = node.sync(table_of(*SMALL))
+    assert (again.state, again.changes, again.returncode) == ("matches", 0, 0)
+    assert again.output.splitlines() == [
+        'state=matches mode=enforce changes=0 reason="node matches the table"'
+    ]
+    assert node.firewall() == before
+
+
+def test_an_update_opens_what_is_new_and_closes_what_is_gone(closed: World) -> None:
+    node, outside = closed
+    old, new = Packet("173.245.48.9", 443), Packet("2400:cb00::9", 443)
+    assert outside.passes([old, new]) == {old: True, new: False}
+
+    outcome = node.sync(table_of("104.16.0.0/13", "2606:4700::/32", "2400:cb00::/32"))
+
+    assert (outcome.state, outcome.changes) == ("matches", 2)
+    assert outside.passes([old, new, *PROTECTED]) == {old: False, new: True, **PROTECTED}
+    lines = outcome.output.splitlines()
+    assert lines[0].startswith("add allow tcp 80,443 ::/0 any 2400:cb00::/32")
+    assert lines[1].startswith("delete allow tcp 80,443 0.0.0.0/0 any 173.245.48.0/20")
+
+
+def test_a_changed_block_is_loaded_without_a_reload(closed: World) -> None:
+    node, outside = closed
+    ipip = Packet(IN_VPC, 0, "ipip")
+    assert outside.passes([ipip]) == {ipip: False}
+    assert node.sync(table_of(*SMALL, tunnels=("vxlan", "ipip"))).state == "matches"
+    assert outside.passes([ipip, *PROTECTED]) == {ipip: True, **PROTECTED}
+    assert node.sync(table_of(*SMALL)).state == "matches"
+    assert outside.passes([ipip, *PROTECTED]) == {ipip: False, **PROTECTED}
+
+
+def test_a_long_download_survives_the_update_that_shuts_its_source_out(closed: World) -> None:
+    node, outside = closed
+    outside.be(["173.245.48.9"])
+    download = {"name": "download", "source": "173.245.48.9", "to": netns.NODE, "port": 443}
+    outside.ask(do="open", say="stream", **download)
+    first = outside.ask(do="read", name="download", bytes=1 << 20, say="")
+
+    assert node.sync(table_of("104.16.0.0/13", "2606:4700::/32")).state == "matches"
+
+    gone = Packet("173.245.48.9", 443)
+    assert outside.passes([gone]) == {gone: False}
+    rest = outside.ask(do="read", name="download", bytes=STREAM - first, say="")
+    assert first + rest == STREAM
+
+
+def test_connections_from_before_ufw_was_enabled_live_on(bare: World) -> None:
+    node, outside = bare
+    # As kube-proxy and Calico do on every node: the kernel tracks connections once a rule asks.
+    node.run(
+        *["iptables", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "INVALID", "-j", "DROP"]
+    )
+    outside.be([OUTSIDER])
+    session = {"name": "shell", "source": OUTSIDER, "to": netns.NODE, "port": 22}
+    outside.ask(do="open", say="hello", **session)
+    assert outside.ask(do="read", name="shell", bytes=5, say="") == 5
+    assert node.sync(table_of(*SMALLEST)).state == "matches"
+    assert outside.passes([Packet(OUTSIDER, 22)]) == {Packet(OUTSIDER, 22): False}
+    assert outside.ask(do="read", name="shell", bytes=5, say="again") == 5
+
+
+def test_rules_of_others_survive(bare: World) -> None:
+    node, outside = bare
+    node.ufw("allow", "from", "198.51.100.99", "to", "any", "port", "2222", "proto", "tcp")
+    node.ufw("limit", "5473/tcp", "comment", "somebody else")
+    before = node.root / "etc/ufw/before.rules"
+    before.write_text("*nat\n:PREROUTING - [0:0]\nCOMMIT\n" + before.read_text() + "# mine\n")
+    assert node.sync(table_of(*SMALLEST)).state == "matches"
+    assert node.sync(table_of("104.16.0.0/13", "2606:4700::/32")).state == "matches"
+
+    assert {"opened by hand", "somebody else"} <= node.comments()
+    mine, other = Packet("198.51.100.99", 2222), Packet("198.51.100.98", 2222)
+    assert outside.passes([mine, other]) == {mine: True, other: False}
+    text = before.read_text()
+    assert text.startswith("*nat\n")
+    assert text.endswith("# mine\n")
+    assert text.count("# BEGIN edgefleet") == 1
+
+
+def test_a_rule_like_ours_made_by_hand_stays_its_owner_s(bare: World) -> None:
+    node, _ = bare
+    node.ufw("allow", "proto", "tcp", "from", "198.51.100.0/24", "to", "any", "port", "22")
+    assert node.sync(table_of(*SMALLEST)).state == "matches"
+    assert node.sync(table_of(*SMALLEST)).changes == 0
+    assert node.sync(table_of(*SMALLEST, ssh_sources=["192.0.2.0/25"])).state == "matches"
+    assert "ufw allow from 198.51.100.0/24 to any port 22 proto tcp\n" in node.ufw("show", "added")
+
+
+def test_observing_changes_nothing_and_says_what_it_would(bare: World) -> None:
+    node, outside = bare
+    before = node.firewall()
+    outcome = node.sync(table_of(*SMALLEST), "observe")
+    assert (outcome.state, outcome.returncode) == ("differs", 1)
+    assert "would add allow tcp 80,443 0.0.0.0/0 any 104.16.0.0/13" in outcome.output
+    assert "would enable ufw" in outcome.output
+    assert node.firewall() == before
+    assert not (node.root / "var/lib/edgefleet").exists()
+    assert outside.passes([STRANGER]) == {STRANGER: True}
+
+    node.sync(table_of(*SMALLEST))
+    assert node.sync(table_of(*SMALLEST), "observe").state == "matches"
+    assert node.sync(table_of(*SMALLEST[:1]), "observe").changes == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "iptables -F ufw-user-input",
+        "iptables -D ufw-user-input -s 104.16.0.0/13 -p tcp -m multiport --dports 80,443 -j ACCEPT",
+        "iptables -I ufw-user-input -p tcp --dport 443 -j ACCEPT",
+        "ip6tables -A ufw6-user-input -p tcp --dport 443 -j ACCEPT",
+        "iptables -F edgefleet-input",
+        "iptables -D ufw-before-input -j edgefleet-input",
+        "ip6tables -P INPUT ACCEPT",
+        "iptables -F",
+        "ufw --force delete allow proto tcp from 104.16.0.0/13 to any port 80,443",
+        "ufw --force disable",
+        "ufw default allow incoming",
+        "sed -i /edgefleet/d /etc/ufw/before.rules /etc/ufw/before6.rules",
+    ],
+)
+def test_what_somebody_changes_is_put_right(closed: World, damage: str) -> None:
+    node, outside = closed
+    node.run("sh", "-c", damage)
+    seen = node.sync(table_of(*SMALL), "observe")
+    assert seen.state == "differs"
+    mended = node.sync(table_of(*SMALL))
+    assert (mended.state, mended.changes >= 1) == ("matches", True), mended.output
+    assert outside.passes(list(PROTECTED)) == PROTECTED
+    assert node.sync(table_of(*SMALL)).changes == 0
+
+
+def test_somebody_s_rule_that_opens_the_web_ports_is_no_match(closed: World) -> None:
+    node, _ = closed
+    node.ufw("allow", "proto", "tcp", "from", "104.16.0.0/13", "to", "any", "port", "443")
+    assert node.sync(table_of(*SMALL)).state == "matches"
+    for rule in ("443/tcp", "400:500/tcp", "Nginx HTTP"):
+        if rule.startswith("Nginx"):
+            profile = node.root / "etc/ufw/applications.d/edge"
+            profile.write_text("[Nginx HTTP]\ntitle=t\ndescription=d\nports=80/tcp\n")
+        node.ufw("allow", rule)
+        outcome = node.sync(table_of(*SMALL))
+        assert outcome.state == "exposed", rule
+        assert outcome.returncode == 1
+        node.ufw("delete", "allow", rule)
+        assert node.sync(table_of(*SMALL)).state == "matches"
+
+
+def test_somebody_s_rule_that_shuts_the_cluster_out_is_named(bare: World) -> None:
+    node, _ = bare
+    node.ufw("deny", "proto", "tcp", "from", "198.51.100.0/24", "to", "any", "port", "22")
+    outcome = node.sync(table_of(*SMALLEST))
+    assert outcome.state == "blocked"
+    assert "deny tcp 22 0.0.0.0/0 any 198.51.100.0/24" in outcome.output
+
+
+@pytest.mark.parametrize(
+    "victim",
+    ["ufw/user.rules", "ufw/user6.rules", "ufw/after.rules", "ufw/ufw.conf", "default/ufw"],
+)
+@pytest.mark.parametrize("left", [0.0, 0.3])
+def test_a_file_that_ufw_left_half_written_comes_back(
+    closed: World, victim: str, left: float
+) -> None:
+    node, outside = closed
+    node.sync(table_of(*SMALL, "2400:cb00::/32"))  # so that there is a copy with these rules
+    file = node.root / "etc" / victim
+    whole = file.read_text()
+    file.write_text(whole[: int(len(whole) * left)])
+    outcome = node.sync(table_of(*SMALL, "2400:cb00::/32"))
+    assert outcome.state == "matches", outcome.output
+    assert outside.passes(list(PROTECTED)) == PROTECTED
+    assert "opened by hand" in node.comments()
+    assert f"put back /etc/{victim}" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("spoil", "state", "says"),
+    [
+        ("mount --bind /dev/null /usr/sbin/ufw", "unsupported", "no ufw on this node"),
+        ("mount --bind /dev/null $(readlink -f /usr/sbin/iptables)", "unsupported", "iptables"),
+        ("sed -i s/^IPV6=.*/IPV6=no/ /etc/default/ufw", "blocked", "IPV6"),
+        ("echo MANAGE_BUILTINS=yes >>/etc/default/ufw", "blocked", "MANAGE_BUILTINS"),
+        ("echo >/etc/ufw/before6.rules", "blocked", "before6.rules"),
+    ],
+)
+def test_a_node_that_cannot_be_kept_says_why_and_stays(
+    bare: World, spoil: str, state: str, says: str
+) -> None:
+    node, outside = bare
+    node.run("sh", "-c", spoil)
+    for mode in ("observe", "enforce"):
+        outcome = node.sync(table_of(*SMALLEST), mode)
+        assert (outcome.state, outcome.returncode) == (state, 1), outcome.output
+        assert says in outcome.output.splitlines()[-1]
+    assert outside.passes([SSH]) == {SSH: True}
+
+
+def test_removing_leaves_the_node_as_it_was_found(bare: World) -> None:
+    node, outside = bare
+    node.sync(table_of(*SMALLEST))
+    gone = node.sync(table_of(*SMALLEST), "remove")
+    assert gone.state == "matches", gone.output
+    assert not any("edgefleet" in part for part in node.firewall())
+    assert outside.passes([STRANGER]) == {STRANGER: True}
+    assert node.sync(table_of(*SMALLEST), "remove").changes == 0
+
+
+def test_removing_keeps_a_ufw_that_was_on_already(bare: World) -> None:
+    node, outside = bare
+    node.ufw("--force", "enable")
+    node.sync(table_of(*SMALLEST))
+    assert node.sync(table_of(*SMALLEST), "remove").state == "matches"
+    assert not any("edgefleet" in part for part in node.firewall())
+    assert outside.passes([STRANGER, WEB]) == {STRANGER: False, WEB: False}
+
+
+def test_a_node_lives_on_our_block_alone(bare: World) -> None:
+    """Somebody emptied ufw's own before.rules: loopback, replies, ICMP and DHCP are ours."""
+    node, outside = bare
+    for family in ("", "6"):
+        chains = "".join(
+            f":ufw{family}-before-{way} - [0:0]\n" for way in ("input", "output", "forward")
+        )
+        file = node.root / f"etc/ufw/before{family}.rules"
+        file.write_text(f"*filter\n{chains}COMMIT\n")
+    assert node.sync(table_of(*SMALLEST)).state == "matches"
+    ping = Packet(OUTSIDER, 0, "icmp")
+    assert outside.passes([*PROTECTED, ping]) == {**PROTECTED, ping: True}
+    for namespace in (node, outside):
+        namespace.run("ip", "-6", "neigh", "flush", "nud", "permanent")
+    assert outside.passes([Packet("2606:4700::1", 443)]) == {Packet("2606:4700::1", 443): True}
+    assert netns.connects(node, "127.0.0.1", "127.0.0.1", 30080)
+    netns.serve(outside, ports=("8443", "5353"))
+    assert netns.connects(node, netns.NODE, netns.GATEWAY, 8443), "replies don't come back"
+    dhcp = Packet("192.0.2.67", 68, "udp")
+    assert outside.passes([dhcp]) == {dhcp: False}, "only from a server's port 67"
+
+
+@pytest.mark.parametrize("script", ["node_sync.sh", "node_loop.sh"])
+def test_the_scripts_are_plain_posix_shell(script: str) -> None:
+    path = netns.SYNC.with_name(script)
+    netns.run("shellcheck", "--shell=sh", "--exclude=SC2015,SC2317", str(path))

@@ -1,0 +1,241 @@
+"""Programs run by the real engine through our language host, where the CLI was built here."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from sandbox.engine.language_host import executor_arguments, required_plugins
+from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+
+DYNAMIC = """
+    import pulumi
+    import kiln
+
+    pot = kiln.Pot("pot", {"size": pulumi.Config().require("size")})
+    pulumi.export("size", pot.size)
+    pulumi.log.info("argv and folder are right" if __name__ == "__main__" else "wrong")
+"""
+PROVIDER = """
+    import pulumi
+    from pulumi.dynamic import (
+        CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult,
+    )
+
+    class Provider(ResourceProvider):
+        def create(self, props):
+            return CreateResult("pot-1", {"size": props["size"]})
+        def diff(self, id, olds, news):
+            return DiffResult(changes=olds["size"] != news["size"])
+        def update(self, id, olds, news):
+            return UpdateResult({"size": news["size"]})
+        def read(self, id, props):
+            return ReadResult(id, {"size": props["size"]})
+
+    class Pot(Resource, name="Pot"):
+        size: pulumi.Output[str]
+        def __init__(self, name, props):
+            super().__init__(Provider(), name, props)
+"""
+
+
+class Project:
+    """A Pulumi project with a file backend, run by the real CLI."""
+
+    def __init__(self, folder: Path, pulumi: Path) -> None:
+        self.folder = folder / "project"
+        self.folder.mkdir()
+        self.env = {
+            "HOME": str(folder),
+            "PATH": f"{pulumi}:/usr/bin:/bin",
+            "PULUMI_BACKEND_URL": f"file://{folder}/state",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+        (folder / "state").mkdir()
+        self.write("Pulumi.yaml", self.manifest(os.path.relpath(sys.prefix, self.folder)))
+        self.write("Pulumi.dev.yaml", "config: {shop:size: small}")
+
+    @staticmethod
+    def manifest(virtualenv: str) -> str:
+        runtime = f"{{name: python, options: {{toolchain: pip, virtualenv: {virtualenv}}}}}"
+        return f"name: shop\nruntime: {runtime}\n"
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(textwrap.dedent(text))
+
+    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+        command = ["pulumi", *args, "--non-interactive", "--color=never"]
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            executable=shutil.which("pulumi", path=self.env["PATH"]),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def pulumi(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pulumi")
+    return install_pulumi(Toolchain(default_cache()), folder, Path(sys.executable))
+
+
+@pytest.fixture
+def project(tmp_path: Path, pulumi: Path) -> Project:
+    made = Project(tmp_path, pulumi)
+    done = made.run("stack", "init", "dev")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_dynamic_resource_from_preview_to_destroy(project: Project) -> None:
+    project.write("__main__.py", DYNAMIC)
+    project.write("kiln.py", PROVIDER)
+    done = project.run("preview", "-s", "dev")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "+ 2 to create" in done.stdout
+    assert "argv and folder are right" in done.stdout
+    assert "from $PATH" not in done.stdout + done.stderr
+
+    done = project.run("up", "-s", "dev", "--yes", "--skip-preview")
+    assert "+ 2 created" in done.stdout, done.stdout + done.stderr
+    done = project.run("preview", "-s", "dev", "--expect-no-changes", "--refresh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = project.run("stack", "output", "size", "-s", "dev")
+    assert done.stdout.strip() == "small"
+
+    done = project.run("up", "-s", "dev", "--yes", "--skip-preview", "-c", "shop:size=large")
+    assert "~ 1 updated" in done.stdout, done.stdout + done.stderr
+    done = project.run("destroy", "-s", "dev", "--yes", "--skip-preview")
+    assert "- 2 deleted" in done.stdout, done.stdout + done.stderr
+
+
+def test_an_exception_shows_the_programs_traceback_once(project: Project) -> None:
+    project.write("__main__.py", "def bake():\n    raise ValueError('oven is cold')\n\nbake()\n")
+    done = project.run("preview", "-s", "dev")
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "ValueError: oven is cold" in shown
+    assert "in bake" in shown
+    assert "language_host.py" not in shown
+    assert "non-zero exit code" not in shown
+
+
+def test_an_exit_code_is_named(project: Project) -> None:
+    project.write("__main__.py", "print('partly done')\nraise SystemExit(3)\n")
+    done = project.run("preview", "-s", "dev")
+    assert done.returncode != 0
+    assert "Program exited with non-zero exit code: 3" in done.stdout + done.stderr
+    assert "partly done" in done.stdout + done.stderr
+
+
+def test_a_missing_virtualenv_is_named(project: Project) -> None:
+    project.write("__main__.py", "")
+    project.write("Pulumi.yaml", Project.manifest("nowhere"))
+    done = project.run("preview", "-s", "dev")
+    assert done.returncode != 0
+    shown = done.stdout + done.stderr
+    assert "The 'virtualenv' option in Pulumi.yaml is set to 'nowhere'" in shown
+    assert f"{project.folder / 'nowhere'}' doesn't exist" in shown
+
+
+def test_another_toolchain_is_refused(project: Project) -> None:
+    project.write("__main__.py", "")
+    project.write("Pulumi.yaml", "name: shop\nruntime: {name: python, options: {toolchain: uv}}\n")
+    done = project.run("preview", "-s", "dev")
+    assert "this language host knows pip only" in done.stdout + done.stderr
+
+
+def test_a_killed_engine_takes_the_program_along(project: Project) -> None:
+    project.write(
+        "__main__.py",
+        "import os, pathlib, time\n"
+        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n",
+    )
+    pulumi = shutil.which("pulumi", path=project.env["PATH"])
+    assert pulumi
+    engine = subprocess.Popen(
+        [pulumi, "preview", "-s", "dev", "--non-interactive"],
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    pid_file = project.folder / "pid"
+    deadline = time.monotonic() + 30
+    while not (pid_file.exists() and pid_file.read_text()):
+        assert time.monotonic() < deadline, "the program never started"
+        time.sleep(0.05)
+    program = psutil.Process(int(pid_file.read_text()))
+    engine.kill()
+    engine.wait()
+    program.wait(10)
+
+
+def test_about_and_plugins(project: Project) -> None:
+    project.write("__main__.py", "")
+    done = project.run("about", "-s", "dev")
+    assert "executable='" in done.stdout, done.stdout + done.stderr
+    assert "kubernetes  4.34.2" in done.stdout
+    assert "vultr       2.27.1" in done.stdout
+
+
+def test_plugins_come_from_their_packages(tmp_path: Path) -> None:
+    for package, content in {
+        "pulumi_versioned": '{"resource": true, "name": "versioned", "version": "1.2.3"}',
+        "pulumi_unversioned": '{"resource": true, "server": "github://x/y/z"}',
+        "pulumi_component": '{"resource": false}',
+    }.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "pulumi-plugin.json").write_text(content)
+    (tmp_path / "pulumi_unversioned-4.5.6.dist-info").mkdir()
+    assert required_plugins([tmp_path]) == [
+        {
+            "name": "unversioned",
+            "kind": "resource",
+            "version": "v4.5.6",
+            "server": "github://x/y/z",
+        },
+        {"name": "versioned", "kind": "resource", "version": "v1.2.3", "server": ""},
+    ]
+
+
+def test_arguments_of_the_executor() -> None:
+    request = SimpleNamespace(
+        monitor_address="127.0.0.1:1",
+        project="shop",
+        stack="dev",
+        pwd="/shop",
+        dryRun=False,
+        parallel=16,
+        organization="organization",
+        info=SimpleNamespace(root_directory="/shop", entry_point="."),
+        args=["--flag"],
+    )
+    given = executor_arguments(request, "127.0.0.1:2")
+    named = dict(zip(given[:-2:2], given[1:-2:2], strict=True))
+    assert named == {
+        "--monitor": "127.0.0.1:1",
+        "--engine": "127.0.0.1:2",
+        "--project": "shop",
+        "--root_directory": "/shop",
+        "--stack": "dev",
+        "--pwd": "/shop",
+        "--dry_run": "false",
+        "--parallel": "16",
+        "--organization": "organization",
+    }
+    assert given[-2:] == [".", "--flag"]
