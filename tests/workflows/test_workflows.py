@@ -125,6 +125,18 @@ def test_no_expression_is_pasted_into_a_shell():
             assert "${{" not in step.get("run", ""), name
 
 
+def test_the_suite_runs_on_pull_requests_and_before_a_deployment():
+    test = load(ROOT / ".github" / "workflows" / "test.yml")
+    assert set(test["on"]) == {"pull_request", "workflow_call"}
+    assert test["jobs"]["test"]["steps"][-1]["run"].endswith(" make test")
+    deploy = load(ROOT / ".github" / "workflows" / "deploy.yml")["jobs"]
+    assert deploy["test"]["uses"] == "./.github/workflows/test.yml"
+    assert deploy["plan"]["needs"] == "test"
+    assert all(
+        "plan" in job["needs"] for name, job in deploy.items() if name not in ("test", "plan")
+    )
+
+
 def test_two_runs_never_touch_one_stack():
     deploy = load(ROOT / ".github" / "workflows" / "deploy.yml")
     up = load(ROOT / ".github" / "workflows" / "up.yml")["jobs"]["up"]
