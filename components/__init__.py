@@ -1,29 +1,45 @@
-"""The component library: takes Inputs, knows no stack, no file and no environment variable.
+"""The component library: takes Inputs, knows no stack and no file.
 
 Each component is usable alone; what lives in a cluster needs its kubeconfig, whoever made it:
 `CalicoDataplane`, `HostEndpoints` and `ServerSidePatch` take it as an argument, the others take a
 `pulumi_kubernetes.Provider` by their options. What isn't named here may change at any time.
+
+The folders: `cluster`, `ingress` each say in `contract.py` what the rest needs of any cluster and
+any ingress; `vendors` has one HTTP client a vendor; `errors.py` draws what can go wrong.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cluster.contract import Cluster, Node, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
     from .dataplane.calico_options import CalicoMistake
     from .dataplane.host_endpoints import HostEndpoints
     from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
     from .dns.regional import RegionalDns
+    from .edge.origin_pulls import OriginPulls
     from .edge.router import EdgeRouter
     from .edge.table import EdgeMistake
     from .edge.worker_filter import WorkerFilter
+    from .edge.zone_settings import ZoneSettings
+    from .errors import (
+        CloudflareError,
+        EdgefleetError,
+        NoCredential,
+        OptionsError,
+        VendorError,
+        VultrError,
+    )
     from .firewall.cloud import CloudFirewall
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
+    from .firewall.rule_table import Rule, node_rules
     from .ingress.nginx.daemon_set import IngressDaemonSet
     from .ingress.nginx.keys import IngressMistake
     from .ingress.origin_tls import OriginTls
+    from .ingress.trust import EdgeTrust
     from .server_side.patch import ServerSidePatch
     from .server_side.rollout import Rollout
 
@@ -32,20 +48,34 @@ _HOMES = {
     "CalicoHostProtection": "firewall.host_protection",
     "CalicoMistake": "dataplane.calico_options",
     "CloudFirewall": "firewall.cloud",
+    "CloudflareError": "errors",
+    "Cluster": "cluster.contract",
     "EdgeMistake": "edge.table",
     "EdgeRouter": "edge.router",
+    "EdgeTrust": "ingress.trust",
+    "EdgefleetError": "errors",
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
     "IngressMistake": "ingress.nginx.keys",
     "NetworkBaseline": "dataplane.network_baseline",
+    "NoCredential": "errors",
+    "Node": "cluster.contract",
     "NodeFirewall": "firewall.node",
+    "OptionsError": "errors",
+    "OriginPulls": "edge.origin_pulls",
     "OriginTls": "ingress.origin_tls",
     "PolicyMistake": "dataplane.network_baseline",
     "RegionalDns": "dns.regional",
     "Rollout": "server_side.rollout",
+    "Rule": "firewall.rule_table",
     "ServerSidePatch": "server_side.patch",
+    "VendorError": "errors",
     "VkeCluster": "cluster.vke",
+    "VultrError": "errors",
     "WorkerFilter": "edge.worker_filter",
+    "ZoneSettings": "edge.zone_settings",
+    "in_cluster": "cluster.contract",
+    "node_rules": "firewall.rule_table",
 }
 
 __all__ = [
@@ -53,20 +83,34 @@ __all__ = [
     "CalicoHostProtection",
     "CalicoMistake",
     "CloudFirewall",
+    "CloudflareError",
+    "Cluster",
     "EdgeMistake",
     "EdgeRouter",
+    "EdgeTrust",
+    "EdgefleetError",
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
     "NetworkBaseline",
+    "NoCredential",
+    "Node",
     "NodeFirewall",
+    "OptionsError",
+    "OriginPulls",
     "OriginTls",
     "PolicyMistake",
     "RegionalDns",
     "Rollout",
+    "Rule",
     "ServerSidePatch",
+    "VendorError",
     "VkeCluster",
+    "VultrError",
     "WorkerFilter",
+    "ZoneSettings",
+    "in_cluster",
+    "node_rules",
 ]
 
 

@@ -8,18 +8,22 @@ from typing import Any
 import pulumi
 
 from components.cluster.vke import ClusterReader
+from components.errors import CloudflareError, NoCredential
 from components.firewall import cloudflare_ranges
-from components.vendors.cloudflare import CloudflareApi, CloudflareError
+from components.vendors.cloudflare import CloudflareApi
+from components.vendors.credentials import cloudflare_access, stack_config, vultr_key
 from components.vendors.vultr import VultrApi
-from infra.credentials import cloudflare_access, vultr_key
+from infra.errors import SettingsError
 from infra.fleet.drains import drain_warnings
-from infra.fleet.inventory import Inventory, SettingsError, Stack, load
+from infra.fleet.inventory import EdgeStack, Inventory, RegionStack, Stack
+from infra.fleet.reading import load
 from infra.stacks import edge, region
 from infra.stacks.origin_trust import ReadSecret, contradictions
 from infra.state.checkpoint import StackState, read_state
 from infra.state.edge_refusals import edge_refusals
-from infra.state.live_twins import Twins, adopt_orphans
-from infra.state.region_refusals import refusals
+from infra.state.live_twins import LiveTwins
+from infra.state.orphans import take_over_orphans
+from infra.state.region_refusals import region_refusals
 
 
 def main() -> None:
@@ -40,46 +44,32 @@ def _deploy(inventory: Inventory, stack: Stack) -> None:
     state = read_state()
     if refused := list(_refusals(stack, state)):
         raise SettingsError(refused)
-    adopt_orphans(
-        state,
-        Twins(_vultr, _cloudflare),
-    )
-    register(
-        inventory,
-        stack,
-        _vultr,
-        lambda key: pulumi.Config().require_secret(key),
-        state,
-    )
+    take_over_orphans(state, LiveTwins(_vultr, _cloudflare))
+    register(inventory, stack, _vultr, pulumi.Config().require_secret, state)
 
 
 def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
-    if stack.region:
-        yield from refusals(stack, state)
-        return
-    try:
-        yield from edge_refusals(stack, state, _cloudflare)
-    except CloudflareError as error:
-        yield f"{stack.file}: edgefleet:edge.blockForeignWorkers: {error}"
+    if isinstance(stack, RegionStack):
+        yield from region_refusals(stack, state)
+    if isinstance(stack, EdgeStack):
+        try:
+            yield from edge_refusals(stack, state, _cloudflare)
+        except CloudflareError as error:
+            yield f"{stack.file}: edgefleet:edge.blockForeignWorkers: {error}"
 
 
 def _vultr() -> VultrApi:
     try:
-        return VultrApi(vultr_key(_configured))
-    except RuntimeError as error:
+        return VultrApi(vultr_key(stack_config))
+    except NoCredential as error:
         raise pulumi.RunError(str(error)) from None
 
 
 def _cloudflare() -> CloudflareApi:
     try:
-        return CloudflareApi(*cloudflare_access(_configured))
-    except RuntimeError as error:
+        return CloudflareApi(cloudflare_access(stack_config))
+    except NoCredential as error:
         raise pulumi.RunError(str(error)) from None
-
-
-def _configured(key: str) -> str | None:
-    namespace, _, name = key.partition(":")
-    return pulumi.Config(namespace).get(name)
 
 
 def register(
@@ -100,19 +90,13 @@ def register(
         raise SettingsError(wrong)
     for warning in drain_warnings(stack, inventory):
         pulumi.log.warn(warning)
-    if stack.region:
-        region.deploy(
-            stack,
-            inventory,
-            vultr(),
-            cloudflare_ranges.load(),
-            secret,
-        )
-    else:
+    if isinstance(stack, RegionStack):
+        region.deploy(stack, inventory, vultr(), cloudflare_ranges.load(), secret)
+    if isinstance(stack, EdgeStack):
         edge.deploy(stack, inventory, secret, state)
 
 
-def _not_from_file(stack: Stack) -> Any:
+def _not_from_file(stack: Stack) -> Iterator[str]:
     """Configuration that Pulumi has and the stack file hasn't (--config-file): the fleet's files
     are read as files, so the two must agree."""
     config = pulumi.Config()

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from infra.fleet.inventory import SettingsError, load
-from infra.settings.region import SECRETS
+from infra.errors import SettingsError
+from infra.fleet.inventory import RegionStack
+from infra.fleet.reading import load
+from infra.settings.fleet import SECRETS
 from ops.command import Folder, Json, failed
 from ops.files import project_dir, stack_path, trial, write_atomically
 from ops.render.revisions import render_folder
@@ -51,8 +53,8 @@ def add(project: Path, name: str, like: str, location: str, region: str) -> tupl
     if path.exists():
         raise SettingsError([f"{path.name}: is there already"])
     model = inventory.stacks.get(like)
-    if not model or not model.region:
-        regions = sorted(stack for stack, each in inventory.stacks.items() if each.region)
+    if not isinstance(model, RegionStack):
+        regions = [stack.name for stack in inventory.region_stacks]
         raise SettingsError(
             [
                 f"--like {like}: is no region stack of this fleet; these are: "

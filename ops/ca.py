@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from infra.fleet.inventory import CA_FILE, Inventory, SettingsError, load
+from infra.errors import SettingsError
+from infra.fleet.inventory import CA_FILE, Inventory
+from infra.fleet.reading import load
 from infra.stacks.origin_trust import certificates, fingerprint
-from ops.command import Folder, Json, failed
+from ops.command import CommandError, Folder, Json, failed
 from ops.files import project_dir, write_atomically
 
 YEARS = 20
@@ -28,7 +30,7 @@ app = typer.Typer(
 )
 
 
-class CaError(Exception):
+class CaError(CommandError):
     """The CA can't be made; the text is for a person."""
 
 
@@ -108,7 +110,7 @@ def _told() -> Iterator[None]:
 
 def edge_stack(inventory: Inventory, named: str | None) -> str:
     """The edge stack's name. Raises CaError where it isn't clear which."""
-    edges = sorted(name for name, stack in inventory.stacks.items() if stack.edge)
+    edges = [stack.name for stack in inventory.edge_stacks]
     if named in edges:
         return named
     if named is None and len(edges) == 1:
@@ -170,7 +172,7 @@ def forget(folder: Path, inventory: Inventory) -> None:
 
 def _signing(inventory: Inventory) -> list[str]:
     """The edge stacks that have the CA's key. Raises CaError where none has."""
-    edges = sorted(name for name, s in inventory.stacks.items() if s.edge and KEY in s.secrets)
+    edges = [stack.name for stack in inventory.edge_stacks if KEY in stack.secrets]
     if not edges:
         raise CaError(f"no edge stack here has the CA's key (edgefleet:{KEY})")
     return edges

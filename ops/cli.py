@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops import add, listing
 from ops.ca import app as ca
 from ops.command import failed

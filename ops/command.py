@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from components.errors import EdgefleetError
+
 FOUND = 1
 """Exit code: it looked, and found something."""
 COULD_NOT = 2
@@ -15,6 +17,13 @@ Folder = Annotated[
     Path | None, typer.Option("--dir", help="The project's folder, where it is elsewhere.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class CommandError(EdgefleetError):
+    """A command can't do what it was asked; the text is for a person.
+
+    RegistryError, RangesError, CaError, DemoError, RevisionError and ImportRefused are below it.
+    """
 
 
 def failed(why: object, code: int = COULD_NOT) -> typer.Exit:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.fleet.inventory import Inventory, load
+from infra.fleet.inventory import Inventory, RegionStack
+from infra.fleet.reading import load
+from ops.command import CommandError
 from sandbox import lifecycle
 
 Say = Callable[[str], None]
 
 
-class DemoError(Exception):
+class DemoError(CommandError):
     """A stack that did not come up; the text is for a person."""
 
 
@@ -42,8 +44,8 @@ def run(project: Path, say: Say) -> str:
         **lifecycle.env(directory, project, os.environ.get("PATH", "")),
     }
     stacks = _Stacks(project, directory / "logs", environment, say)
-    regions = [name for name, stack in sorted(inventory.stacks.items()) if stack.region]
-    edges = [name for name, stack in sorted(inventory.stacks.items()) if stack.edge]
+    regions = [stack.name for stack in inventory.region_stacks]
+    edges = [stack.name for stack in inventory.edge_stacks]
     stacks.up(regions)
     stacks.up(edges)
     return summary(inventory, [stacks.outputs(name) for name in (*regions, *edges)])
@@ -107,12 +109,12 @@ def summary(inventory: Inventory, shown: Sequence[Shown]) -> str:
     lines: list[str] = []
     for each in shown:
         stack = inventory.stacks[each.stack]
-        if stack.region:
+        if isinstance(stack, RegionStack):
             nodes = each.outputs["nodes"]
             rows.append(
                 (
                     each.stack,
-                    stack.region.cluster.location,
+                    stack.settings.cluster.location,
                     str(len(nodes)),
                     f"{len(nodes)} A, {len(nodes)} AAAA",
                     each.outputs["hostname"],

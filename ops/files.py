@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.fleet.inventory import CA_FILE, SettingsError
+from infra.errors import SettingsError
+from infra.fleet.inventory import CA_FILE
 
 # What Pulumi takes (pkg/backend: a stack's name), less a leading sign, which would be an option.
 _STACK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.fleet.inventory import Inventory, SettingsError, Stack, load
+from infra.errors import SettingsError
+from infra.fleet.inventory import Inventory, RegionStack
+from infra.fleet.reading import load
 from infra.pins.catalog import Catalog, catalog
 from ops.command import FOUND, Folder, Json, failed
 from ops.files import project_dir
@@ -70,9 +72,7 @@ def waves(inventory: Inventory, canary: str | None = None) -> dict[str, list[str
     A drained region goes first where there is one: a mistake meets no visitor there. Raises
     SettingsError where `canary` is no region stack.
     """
-    stacks = sorted(inventory.stacks.values(), key=lambda stack: stack.name)
-    regions = [stack for stack in stacks if stack.region]
-    names = [stack.name for stack in regions]
+    names = [stack.name for stack in inventory.region_stacks]
     if canary and canary not in names:
         raise SettingsError(
             [
@@ -80,12 +80,12 @@ def waves(inventory: Inventory, canary: str | None = None) -> dict[str, list[str
                 f"{', '.join(names) or 'none'}"
             ]
         )
-    drained = [stack.name for stack in regions if stack.region and stack.region.drain]
+    drained = [stack.name for stack in inventory.region_stacks if stack.settings.drain]
     first = [canary] if canary else (drained or names)[:1]
     return {
         "canary": first,
         "rest": [name for name in names if name not in first],
-        "edge": [stack.name for stack in stacks if stack.edge],
+        "edge": [stack.name for stack in inventory.edge_stacks],
     }
 
 
@@ -98,20 +98,23 @@ def _waves(inventory: Inventory, canary: str | None) -> dict[str, list[str]]:
 
 def fleet(inventory: Inventory) -> list[dict[str, Any]]:
     """One row for each stack: regions by name, then the edge stacks, as they deploy."""
-    stacks = sorted(inventory.stacks.values(), key=lambda stack: (stack.region is None, stack.name))
-    return [_row(inventory, stack) for stack in stacks]
+    edges = [
+        {"stack": stack.name, "kind": "edge", "domain": stack.fleet.domain}
+        for stack in inventory.edge_stacks
+    ]
+    return [*(_row(stack) for stack in inventory.region_stacks), *edges]
 
 
-def _row(inventory: Inventory, stack: Stack) -> dict[str, Any]:
-    row: dict[str, Any] = {"stack": stack.name, "kind": "region" if stack.region else "edge"}
-    if not (settings := stack.region):
-        return row | {"domain": stack.fleet.domain}
+def _row(stack: RegionStack) -> dict[str, Any]:
+    settings = stack.settings
     cluster = settings.cluster
-    return row | {
+    return {
+        "stack": stack.name,
+        "kind": "region",
         "domain": stack.fleet.domain,
-        "region": settings.region,
+        "region": stack.region,
         "hostname": stack.hostname,
-        "cluster": inventory.cluster_label(stack),
+        "cluster": stack.label,
         "location": cluster.location,
         "version": cluster.version,
         "pools": [
@@ -149,10 +152,8 @@ def _bounds(pool: dict[str, Any]) -> str:
 def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
     """Dollars a month by cluster and in all; `unpriced` names plans that the list lacks."""
     clusters, unpriced = [], set()
-    for stack in sorted(inventory.stacks.values(), key=lambda stack: stack.name):
-        if not stack.region:
-            continue
-        pools = stack.region.cluster.pools
+    for stack in inventory.region_stacks:
+        pools = stack.settings.cluster.pools
         unpriced |= {pool.plan for pool in pools if pool.plan not in prices.plans}
         nodes = sum(prices.plans.get(pool.plan, 0) * pool.nodes for pool in pools)
         clusters.append(

@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+from infra.fleet.inventory import EdgeStack, RegionStack
+from infra.fleet.reading import load
+
 ROOT = Path(__file__).resolve().parents[1]
 
 CLUSTER: dict[str, Any] = {
@@ -35,6 +38,20 @@ def write_stack(project: Path, stack: str, config: Mapping[str, Any]) -> Path:
 def region(name: str = "us", **changes: Any) -> dict[str, Any]:
     """A region stack's configuration; `changes` go into its cluster."""
     return {"region": name, "cluster": {**CLUSTER, **changes}}
+
+
+def region_stack(project: Path, name: str = "us") -> RegionStack:
+    """A region stack, as the project's files have it."""
+    stack = load(project, current=name).stacks[name]
+    assert isinstance(stack, RegionStack)
+    return stack
+
+
+def edge_stack(project: Path, name: str = "edge") -> EdgeStack:
+    """An edge stack, as the project's files have it."""
+    stack = load(project, current=name).stacks[name]
+    assert isinstance(stack, EdgeStack)
+    return stack
 
 
 def git(project: Path, *command: str) -> str:

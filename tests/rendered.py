@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from components.vendors.vultr import LiveCluster, Node, Pool, VultrError, Wanted
+from components.cluster.contract import Node
+from components.errors import VultrError
+from components.vendors.vultr import LiveCluster, LiveNode, Pool, Wanted
 from ops.render.offline import Registered, Rendering, render
 
 
-def live_nodes(count: int) -> tuple[Node, ...]:
+def live_nodes(count: int) -> tuple[LiveNode, ...]:
     return tuple(
-        Node(
+        LiveNode(
             id=f"node-{i}",
             label=f"edge-{i}",
             pool="edge",
@@ -21,7 +23,15 @@ def live_nodes(count: int) -> tuple[Node, ...]:
     )
 
 
-def live_cluster(nodes: tuple[Node, ...], label: str = "edgefleet-us") -> LiveCluster:
+def serving_nodes(count: int) -> tuple[Node, ...]:
+    """The same, as what lives in the cluster sees them."""
+    return tuple(
+        Node(id=node.id, name=node.label, ipv4=node.ipv4, ipv6=node.ipv6)
+        for node in live_nodes(count)
+    )
+
+
+def live_cluster(nodes: tuple[LiveNode, ...], label: str = "edgefleet-us") -> LiveCluster:
     return LiveCluster(
         id="c1",
         label=label,
@@ -57,7 +67,7 @@ class FakeVultr:
         raise AssertionError("a preview of a new cluster has no kubeconfig")
 
 
-def rendered(project: Path, stack: str, nodes: tuple[Node, ...] | None = None) -> Rendering:
+def rendered(project: Path, stack: str, nodes: tuple[LiveNode, ...] | None = None) -> Rendering:
     """Render a stack; with `nodes`, the cluster labelled after it exists and has these."""
     cluster = None if nodes is None else live_cluster(nodes, f"edgefleet-{stack}")
     return render(project, stack, lambda: FakeVultr(cluster))

@@ -1,6 +1,8 @@
 """Arrows between the folders point one way, and each folder stays a set of small rooms."""
 
 import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,27 +16,73 @@ MAY_IMPORT = {
 }
 FOLDERS = set(MAY_IMPORT) | {"tests", "bench"}
 FILES = [path for folder in MAY_IMPORT for path in sorted((ROOT / folder).glob("**/*.py"))]
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+VULTRS_OWN = {"LiveCluster", "LiveNode", "Pool", "Wanted"}
+"""What `components.vendors.vultr` knows of a cluster; others know `components.cluster.contract`."""
 
 
-def imported(path: Path) -> set[str]:
-    found: set[str] = set()
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """Each import of a file: the whole name of the module, and the name taken from it."""
+    package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found & FOLDERS
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def rooms(path: Path) -> Iterator[str]:
+    """The rooms of ours that a file imports: folders below the top one, or files there."""
+    for module, name in imports(path):
+        top, *rest = module.split(".")
+        if top in MAY_IMPORT:
+            yield ".".join([top, *(rest or [name])[:1]])
+
+
+def own_lines(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Each function, and how many lines it has without those of the functions in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            inner = {line for each in node.body for line in _lines_of_functions(each)}
+            yield node.name, len(_lines(node) - inner)
+
+
+def _lines_of_functions(tree: ast.AST) -> set[int]:
+    return {n for node in ast.walk(tree) if isinstance(node, FUNCTIONS) for n in _lines(node)}
+
+
+def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int]:
+    return set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_imports_only_what_its_folder_may(path: Path):
     folder = path.relative_to(ROOT).parts[0]
-    assert imported(path) <= MAY_IMPORT[folder]
+    imported = {module.split(".")[0] for module, _ in imports(path)} & FOLDERS
+    assert imported <= MAY_IMPORT[folder]
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_no_room_of_a_folder_is_in_a_circle(folder: str):
+    arrows: dict[str, set[str]] = {}
+    for path in sorted((ROOT / folder).glob("**/*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        room = ".".join(parts[:2])
+        if path != ROOT / folder / "__init__.py":
+            arrows.setdefault(room, set()).update(set(rooms(path)) - {room, f"{folder}.__init__"})
+    assert len(list(TopologicalSorter(arrows).static_order())) >= len(arrows)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_is_a_small_room(path: Path):
     assert len(path.read_text().splitlines()) <= 330
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_fits_a_screen(path: Path):
+    assert {name: n for name, n in own_lines(ast.parse(path.read_text())) if n > 66} == {}
 
 
 def test_the_programs_do_not_know_the_sandbox():
@@ -45,7 +93,25 @@ def test_the_programs_do_not_know_the_sandbox():
 
 
 def test_components_know_no_environment():
+    """But for the one place where the vendors' credentials are, as the providers look for them."""
     for path in (ROOT / "components").glob("**/*.py"):
         nodes = ast.walk(ast.parse(path.read_text()))
         attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-        assert "environ" not in attributes, path
+        if path != ROOT / "components" / "vendors" / "credentials.py":
+            assert "environ" not in attributes, path
+
+
+def test_nobody_but_its_own_folders_knows_vultrs_clusters():
+    for path in [*(ROOT / "components").glob("**/*.py"), *(ROOT / "infra/stacks").glob("**/*.py")]:
+        if path.parent.name in ("cluster", "vendors") and "components" in path.parts:
+            continue
+        taken = {n for module, n in imports(path) if module == "components.vendors.vultr"}
+        assert not taken & VULTRS_OWN, path
+
+
+def test_imports_inside_components_are_relative():
+    """So the same files work as a package of another name."""
+    for path in (ROOT / "components").glob("**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").split(".")[0] != "components", path

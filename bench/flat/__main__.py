@@ -20,7 +20,6 @@ from components.firewall.cloud_rules import VultrFirewallRules
 from components.firewall.rule_table import node_rules
 from components.server_side.patch import ServerSidePatch
 from components.server_side.rollout import Rollout
-from infra.credentials import vultr_key
 
 ZONE = "809846d39026662b50a8a0b0dd159151"
 HOSTNAME = "flat.example.com"
@@ -112,7 +111,6 @@ rules.append(
             "icmp": icmp("v4", "0.0.0.0", "path MTU, errors and ping"),  # noqa: S104 (a network)
             "icmpv6": icmp("v6", "::", "neighbour discovery, path MTU and ping"),
         },
-        vultr_key,
         in_cluster,
     )
 )

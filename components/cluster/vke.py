@@ -8,7 +8,10 @@ from typing import Any, NotRequired, Protocol, TypedDict
 import ediri_vultr as vultr
 import pulumi
 
-from ..vendors.vultr import LiveCluster, Node, VultrError, Wanted
+from ..errors import NoCredential, VultrError
+from ..vendors.credentials import stack_config, vultr_key
+from ..vendors.vultr import LiveCluster, VultrApi, Wanted
+from .contract import Node
 
 
 class ClusterReader(Protocol):
@@ -39,14 +42,15 @@ class VkeClusterArgs(TypedDict):
     """A cluster.
 
     `label` is unique in the account: a preview finds the cluster's nodes by it. The first of
-    `pools` is the pool that is made with the cluster. `vpc_cidr` makes a VPC for it.
+    `pools` is the pool that is made with the cluster. `vpc_cidr` makes a VPC for it. `vultr` is
+    where live nodes are read; without one, Vultr with the provider's key.
     """
 
     label: str
     location: str
     version: str
     pools: Sequence[PoolArgs]
-    vultr: ClusterReader
+    vultr: NotRequired[ClusterReader]
     vpc_cidr: NotRequired[str | None]
     high_availability: NotRequired[bool]
 
@@ -72,19 +76,27 @@ def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
     return inputs
 
 
+def serving(cluster: LiveCluster) -> list[Node]:
+    """The nodes that are ready, as anybody needs them."""
+    return [
+        Node(id=node.id, name=node.label, ipv4=node.ipv4, ipv6=node.ipv6)
+        for node in cluster.ready_nodes
+    ]
+
+
 class VkeCluster(pulumi.ComponentResource):
     """A VKE cluster with a firewall group that Vultr links to every node it ever has.
 
     Outputs:
-        cluster_id, endpoint: as Vultr says; `endpoint` is a host name without scheme.
-        kubeconfig: YAML, secret.
+        identity, kubeconfig, nodes, owner: as `contract.Cluster` has them. `nodes` are known in
+            every preview, live after a node was recycled, and in an update as they are once the
+            cluster has what was asked for. `identity` is the id at Vultr.
+        endpoint: a host name without scheme.
         firewall_group_id: the managed group, "" where the cluster was made without one.
-        nodes: the live nodes that are ready, by id; known in every preview, live after a node was
-            recycled, and in an update as they are once the cluster has what was asked for.
     """
 
-    cluster: vultr.Kubernetes
-    cluster_id: pulumi.Output[str]
+    owner: pulumi.Resource | None
+    identity: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     firewall_group_id: pulumi.Output[str]
@@ -95,27 +107,17 @@ class VkeCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("edgefleet:index:VkeCluster", name, None, opts)
         self._args = args
+        self._vultr = args.get("vultr") or _vultr()
         child = pulumi.ResourceOptions(parent=self)
-        vpc_id = None
-        if cidr := args.get("vpc_cidr"):
-            address, size = cidr.split("/")
-            vpc_id = vultr.Vpc(
-                f"{name}-vpc",
-                region=args["location"],
-                description=args["label"],
-                v4_subnet=address,
-                v4_subnet_mask=int(size),
-                opts=child,
-            ).id
         first, *further = args["pools"]
-        self.cluster = vultr.Kubernetes(
+        cluster = vultr.Kubernetes(
             f"{name}-cluster",
             label=args["label"],
             region=args["location"],
             version=args["version"],
             enable_firewall=True,
             ha_controlplanes=args.get("high_availability", False),
-            vpc_id=vpc_id,
+            vpc_id=_vpc(name, args, child),
             node_pools=vultr.KubernetesNodePoolsArgs(**pool_inputs(first)),
             # Vultr never tells these two (vultr.md §1): for a cluster that was imported, the
             # provider would see them change and replace it.
@@ -126,7 +128,7 @@ class VkeCluster(pulumi.ComponentResource):
         pools = [
             vultr.KubernetesNodePools(
                 f"{name}-pool-{pool['label']}",
-                cluster_id=self.cluster.id,
+                cluster_id=cluster.id,
                 **pool_inputs(pool),
                 opts=_ignoring(child, _scaled(pool, "nodeQuantity")),
             )
@@ -135,25 +137,26 @@ class VkeCluster(pulumi.ComponentResource):
         # Not an `apply` on the provider's own list of nodes: that keeps old values in a preview,
         # and an update returns before Vultr lists the new ones (real-providers.md, Vultr 2-4).
         live = pulumi.Output.all(
-            self.cluster.id, self.cluster.version, *[pool.node_quantity for pool in pools]
+            cluster.id, cluster.version, *[pool.node_quantity for pool in pools]
         ).apply(lambda settled: self._live(settled[0]), run_with_unknowns=True)
 
-        self.cluster_id = self.cluster.id.apply(str)
-        self.endpoint = self.cluster.endpoint
+        self.owner = cluster
+        self.identity = cluster.id.apply(str)
+        self.endpoint = cluster.endpoint
         self.kubeconfig = pulumi.Output.secret(
-            pulumi.Output.all(self.cluster.id, self.cluster.kube_config).apply(
+            pulumi.Output.all(cluster.id, cluster.kube_config).apply(
                 lambda known: self._kubeconfig(*known)
             )
         )
         # After a failed poll, and where Vultr links the group late, the provider's output is ""
         # until a refresh (real-providers.md, Vultr 8, 9).
-        self.firewall_group_id = pulumi.Output.all(self.cluster.firewall_group_id, live).apply(
+        self.firewall_group_id = pulumi.Output.all(cluster.firewall_group_id, live).apply(
             lambda known: known[0] or (known[1].firewall_group_id if known[1] else "")
         )
-        self.nodes = live.apply(lambda found: list(found.ready_nodes) if found else [])
+        self.nodes = live.apply(lambda found: serving(found) if found else [])
         self.register_outputs(
             {
-                "clusterId": self.cluster_id,
+                "clusterId": self.identity,
                 "endpoint": self.endpoint,
                 "kubeconfig": self.kubeconfig,
                 "firewallGroupId": self.firewall_group_id,
@@ -174,7 +177,7 @@ class VkeCluster(pulumi.ComponentResource):
             if pulumi.runtime.is_dry_run():
                 return await self._as_it_is(cluster_id)
             return await asyncio.to_thread(
-                args["vultr"].wait_for_cluster,
+                self._vultr.wait_for_cluster,
                 str(cluster_id),
                 wanted(args["version"], args["pools"]),
                 say,
@@ -184,11 +187,11 @@ class VkeCluster(pulumi.ComponentResource):
 
     async def _as_it_is(self, cluster_id: object) -> LiveCluster | None:
         if isinstance(cluster_id, str):
-            return await asyncio.to_thread(self._args["vultr"].cluster, cluster_id)
+            return await asyncio.to_thread(self._vultr.cluster, cluster_id)
         # New, or about to be replaced. What stands there now is shown instead of nothing, or
         # every record of the region would look deleted.
         label = self._args["label"]
-        found = await asyncio.to_thread(self._args["vultr"].find_cluster, label)
+        found = await asyncio.to_thread(self._vultr.find_cluster, label)
         if found:
             pulumi.log.warn(
                 f"cluster {label}: its id is not known yet. Shown are the nodes of {found.id}, "
@@ -202,9 +205,33 @@ class VkeCluster(pulumi.ComponentResource):
         if kube_config:
             return b64decode(kube_config).decode()
         try:
-            return await asyncio.to_thread(self._args["vultr"].kubeconfig, cluster_id)
+            return await asyncio.to_thread(self._vultr.kubeconfig, cluster_id)
         except VultrError as error:
             raise pulumi.RunError(str(error)) from None
+
+
+def _vultr() -> VultrApi:
+    try:
+        return VultrApi(vultr_key(stack_config))
+    except NoCredential as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+def _vpc(
+    name: str, args: VkeClusterArgs, opts: pulumi.ResourceOptions
+) -> pulumi.Output[str] | None:
+    cidr = args.get("vpc_cidr")
+    if not cidr:
+        return None
+    address, size = cidr.split("/")
+    return vultr.Vpc(
+        f"{name}-vpc",
+        region=args["location"],
+        description=args["label"],
+        v4_subnet=address,
+        v4_subnet_mask=int(size),
+        opts=opts,
+    ).id
 
 
 def _scaled(pool: PoolArgs, path: str) -> list[str]:

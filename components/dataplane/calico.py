@@ -15,6 +15,8 @@ import yaml
 from ..server_side.patch import ServerSidePatch
 from ..server_side.rollout import Rollout
 from .calico_options import (
+    IP_POOL,
+    KUBE_PROXY,
     NON_CALICO,
     CalicoMistake,
     CalicoOptions,
@@ -77,111 +79,111 @@ class CalicoDataplane(pulumi.ComponentResource):
     ) -> None:
         super().__init__("edgefleet:index:CalicoDataplane", name, None, opts)
         environment = felix_environment(args)
-        force, kubeconfig = args.get("force", False), args["kubeconfig"]
-        common: Any = {"kubeconfig": kubeconfig, "force": force}
+        endpoint = _endpoint(args)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        steps: list[pulumi.Resource] = []
-
-        def patch(part: str, fields: Any) -> ServerSidePatch:
-            patched: Any = {**common, **fields}
-            made = ServerSidePatch(
-                f"{name}-{part}",
-                patched,
-                pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=steps[-1:])),
-            )
-            steps.append(made)
-            return made
-
-        annotations: dict[str, Any] = {}
-        endpoint = _endpoint(args)
-        if endpoint is not None:
-            annotations[ENDPOINT_ANNOTATION] = endpoint
-            patch(
-                "services-endpoint",
-                {
-                    "kind": "ConfigMap",
-                    "namespace": "kube-system",
-                    "object_name": "kubernetes-services-endpoint",
-                    "fields": {"data": endpoint.apply(services_endpoint)},
-                    "create_missing": True,
-                },
-            )
-        if (mtu := args.get("mtu")) is not None:
-            annotations[MTU_ANNOTATION] = str(mtu)
-            patch(
-                "mtu",
-                {
-                    "kind": "ConfigMap",
-                    "namespace": "kube-system",
-                    "object_name": "calico-config",
-                    "fields": {"data": {"veth_mtu": str(mtu)}},
-                },
-            )
-        if args.get("kube_proxy", "absent") != "absent":
-            # Also where it is left: changing back has to happen here, before calico-node leaves
-            # eBPF, and not when everything else is done.
-            stopped = args.get("kube_proxy") == "stopped"
-            patch(
-                "kube-proxy",
-                {
-                    "kind": "DaemonSet",
-                    "namespace": "kube-system",
-                    "object_name": "kube-proxy",
-                    "node_selector": NON_CALICO if stopped else {},
-                    # Its owner's selector has to give way: that is what "stopped" asks for.
-                    "force": True,
-                },
-            )
-        if spec := pool_spec(args):
-            pool = args.get("ip_pool", "default-ipv4-ippool")
-            patch("pool", {"kind": "IPPool", "object_name": pool, "fields": {"spec": spec}})
-        if spec := felix_spec(args):
-            patch(
-                "switches",
-                {
-                    "kind": "FelixConfiguration",
-                    "object_name": "default",
-                    "fields": {"spec": spec},
-                },
-            )
-        ipv6 = ipv6_environment(args)
-        env = {name: value for name, value in environment.items() if name not in ipv6}
-        if method := args.get("autodetection"):
-            env["IP_AUTODETECTION_METHOD"] = method
-        calico_node: Any = {
-            "kind": "DaemonSet",
-            "namespace": "kube-system",
-            "object_name": "calico-node",
-        }
-        container: dict[str, Any] = {"env": env}
-        image, inits = images(args)
-        fields: dict[str, Any] = {**calico_node, "containers": {"calico-node": container}}
-        if image:
-            container["image"] = image["calico-node"]
-            fields["init_containers"] = {key: {"image": value} for key, value in inits.items()}
-        if annotations:
-            fields["template_annotations"] = annotations
-        patched = [patch("felix", fields)]
-        if ipv6:
-            policed = {
-                **calico_node,
-                "containers": {"calico-node": {"env": ipv6}},
-                "field_manager": "edgefleet-ipv6",
-                # Calico's own manifest says false: that it shall not is what the option asks for.
-                "force": True,
+        made: list[ServerSidePatch] = []
+        felix = felix_patches(args, endpoint)
+        for part, fields in {**preparing_patches(args, endpoint), **felix}.items():
+            patched: Any = {
+                "kubeconfig": args["kubeconfig"],
+                "force": args.get("force", False),
+                **fields,
             }
-            patched.append(patch("ipv6", policed))
+            # One after the other, and back in the other order.
+            after = pulumi.ResourceOptions(depends_on=made[-1:])
+            options = pulumi.ResourceOptions.merge(child, after)
+            made.append(ServerSidePatch(f"{name}-{part}", patched, options))
+        generations = [patch.generation for patch in made[-len(felix) :]]
         awaited: Any = {
-            **calico_node,
-            "kubeconfig": kubeconfig,
-            "generation": pulumi.Output.all(*(made.generation for made in patched)).apply(max),
+            **_CALICO_NODE,
+            "kubeconfig": args["kubeconfig"],
+            "generation": pulumi.Output.all(*generations).apply(max),
         }
         Rollout(f"{name}-rollout", awaited, child)
         self.environment = pulumi.Output.from_input(environment)
         self.expected = pulumi.Output.from_input(expected(args))
         self.register_outputs({"environment": self.environment, "expected": self.expected})
+
+
+_CALICO_NODE = {"kind": "DaemonSet", "namespace": "kube-system", "object_name": "calico-node"}
+
+
+def preparing_patches(
+    args: CalicoDataplaneArgs, endpoint: pulumi.Output[str] | None
+) -> dict[str, dict[str, Any]]:
+    """What has to be so before calico-node starts anew: patches by the part of their name."""
+    patches: dict[str, dict[str, Any]] = {}
+    if endpoint is not None:
+        patches["services-endpoint"] = {
+            "kind": "ConfigMap",
+            "namespace": "kube-system",
+            "object_name": "kubernetes-services-endpoint",
+            "fields": {"data": endpoint.apply(services_endpoint)},
+            "create_missing": True,
+        }
+    if (mtu := args.get("mtu")) is not None:
+        patches["mtu"] = {
+            "kind": "ConfigMap",
+            "namespace": "kube-system",
+            "object_name": "calico-config",
+            "fields": {"data": {"veth_mtu": str(mtu)}},
+        }
+    if (kube_proxy := args.get("kube_proxy", KUBE_PROXY)) != "absent":
+        # Also where it is left: changing back has to happen here, before calico-node leaves
+        # eBPF, and not when everything else is done.
+        patches["kube-proxy"] = {
+            "kind": "DaemonSet",
+            "namespace": "kube-system",
+            "object_name": "kube-proxy",
+            "node_selector": NON_CALICO if kube_proxy == "stopped" else {},
+            # Its owner's selector has to give way: that is what "stopped" asks for.
+            "force": True,
+        }
+    if spec := pool_spec(args):
+        pool = args.get("ip_pool", IP_POOL)
+        patches["pool"] = {"kind": "IPPool", "object_name": pool, "fields": {"spec": spec}}
+    if spec := felix_spec(args):
+        patches["switches"] = {
+            "kind": "FelixConfiguration",
+            "object_name": "default",
+            "fields": {"spec": spec},
+        }
+    return patches
+
+
+def felix_patches(
+    args: CalicoDataplaneArgs, endpoint: pulumi.Output[str] | None
+) -> dict[str, dict[str, Any]]:
+    """calico-node's own patches, by the part of their name; they roll it."""
+    ipv6 = ipv6_environment(args)
+    env = {name: value for name, value in felix_environment(args).items() if name not in ipv6}
+    if method := args.get("autodetection"):
+        env["IP_AUTODETECTION_METHOD"] = method
+    container: dict[str, Any] = {"env": env}
+    fields: dict[str, Any] = {**_CALICO_NODE, "containers": {"calico-node": container}}
+    image, inits = images(args)
+    if image:
+        container["image"] = image["calico-node"]
+        fields["init_containers"] = {key: {"image": value} for key, value in inits.items()}
+    annotations: dict[str, Any] = {}
+    if endpoint is not None:
+        annotations[ENDPOINT_ANNOTATION] = endpoint
+    if (mtu := args.get("mtu")) is not None:
+        annotations[MTU_ANNOTATION] = str(mtu)
+    if annotations:
+        fields["template_annotations"] = annotations
+    patches = {"felix": fields}
+    if ipv6:
+        patches["ipv6"] = {
+            **_CALICO_NODE,
+            "containers": {"calico-node": {"env": ipv6}},
+            "field_manager": "edgefleet-ipv6",
+            # Calico's own manifest says false: that it shall not is what the option asks for.
+            "force": True,
+        }
+    return patches
 
 
 def _endpoint(args: CalicoDataplaneArgs) -> pulumi.Output[str] | None:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypedDict
 
+from ..errors import OptionsError
+
 Dataplane = Literal["ebpf", "iptables"]
 ExternalServiceMode = Literal["Tunnel", "DSR"]
 ConnectTimeLoadBalancing = Literal["TCP", "Enabled", "Disabled"]
@@ -15,6 +17,10 @@ Switch = Literal["Enabled", "Disabled"]
 KubeProxy = Literal["absent", "left", "stopped"]
 Encapsulation = Literal["none", "vxlan", "ipip", "crossSubnet"]
 
+DATAPLANE: Dataplane = "ebpf"
+KUBE_PROXY: KubeProxy = "absent"
+IP_POOL = "default-ipv4-ippool"
+"""The pool that Calico's manifest makes."""
 NON_CALICO = {"kubernetes.io/os": "linux", "non-calico": "true"}
 """No node has the second label: kube-proxy with this selector runs nowhere (calico-ingress.md §1).
 A node selector has one owner as a whole, so the usual label is part of it."""
@@ -68,7 +74,7 @@ class CalicoOptions(TypedDict):
     ipv6: NotRequired[bool]
 
 
-class CalicoMistake(ValueError):
+class CalicoMistake(OptionsError):
     """Options that don't go together; the text says which, and why."""
 
 
@@ -90,11 +96,11 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     options = options or {}
     refuse(options)
     policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
-    if options.get("dataplane", "ebpf") == "iptables":
+    if options.get("dataplane", DATAPLANE) == "iptables":
         return {"FELIX_BPFENABLED": "false", **policed}
     cleanup = options.get("kube_proxy_cleanup")
     if cleanup is None:
-        cleanup = options.get("kube_proxy", "absent") != "left"
+        cleanup = options.get("kube_proxy", KUBE_PROXY) != "left"
     environment = {
         "FELIX_BPFENABLED": "true",
         "FELIX_BPFEXTERNALSERVICEMODE": "Tunnel",
@@ -118,8 +124,8 @@ def refuse(options: CalicoOptions) -> None:
 
 def _mistakes(options: CalicoOptions) -> list[str]:
     found = []
-    kube_proxy = options.get("kube_proxy", "absent")
-    kind = options.get("dataplane", "ebpf")
+    kube_proxy = options.get("kube_proxy", KUBE_PROXY)
+    kind = options.get("dataplane", DATAPLANE)
     if kind == "iptables":
         found += [
             f"{name}={value} means nothing with dataplane iptables: leave it out"
@@ -248,9 +254,9 @@ def expected(options: CalicoOptions) -> dict[str, Any]:
     """What a check of the running cluster compares with."""
     node, inits = images(options)
     return {
-        "dataplane": options.get("dataplane", "ebpf"),
+        "dataplane": options.get("dataplane", DATAPLANE),
         "environment": felix_environment(options),
-        "kubeProxy": options.get("kube_proxy", "absent"),
+        "kubeProxy": options.get("kube_proxy", KUBE_PROXY),
         "images": {**node, **inits},
         "pool": pool_spec(options),
         "felix": felix_spec(options),

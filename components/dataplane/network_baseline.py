@@ -14,16 +14,19 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from ..errors import OptionsError
 from .host_endpoints import HostEndpoints
 from .policy import HOST_ENDPOINTS, TIER, global_policy
 
 PROTECTED = frozenset(["kube-system", "kube-public", "kube-node-lease", "calico-system"])
 """Namespaces whose own traffic keeps the cluster alive."""
 DNS = {"namespace": "kube-system", "label": "k8s-app", "value": "kube-dns"}
+Variant = Literal["kubernetes", "calico"]
+VARIANT: Variant = "calico"
 ORDER = 1000.0
 
 
-class PolicyMistake(ValueError):
+class PolicyMistake(OptionsError):
     """A baseline that would cut off what has to work; the text says what."""
 
 
@@ -37,7 +40,7 @@ class NetworkBaselineArgs(TypedDict):
     """
 
     namespaces: Sequence[str]
-    variant: NotRequired[Literal["kubernetes", "calico"]]
+    variant: NotRequired[Variant]
     sources: NotRequired[pulumi.Input[Sequence[str]]]
     ingress_selector: NotRequired[str | None]
     order: NotRequired[float]
@@ -131,7 +134,7 @@ class NetworkBaseline(pulumi.ComponentResource):
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
         namespaces = checked(args["namespaces"])
-        if args.get("variant", "calico") == "kubernetes":
+        if args.get("variant", VARIANT) == "kubernetes":
             if "sources" not in args:
                 raise PolicyMistake("sources: the kubernetes variant needs the nodes' addresses")
             self._kubernetes(name, namespaces, args["sources"], child)

@@ -6,7 +6,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_cloudflare as cloudflare
 
-from ..vendors.vultr import Node
+from ..cluster.contract import Node
 
 AUTOMATIC_TTL = 1
 """The only TTL Cloudflare takes for a proxied record (cloudflare.md §1)."""

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_cloudflare as cloudflare
 import pulumi_tls as tls
 
-from .zone_memory import ORIGIN_PULLS, AccessReader, ZoneMemory
+from .zone_memory import ORIGIN_PULLS, ZoneMemory
 
 LEAF_DAYS = 365
 RENEWAL_DAYS = 90
@@ -18,12 +18,11 @@ RENEWAL_DAYS = 90
 
 
 class OriginPullsArgs(TypedDict):
-    """`ca_certificate` and `ca_key` are PEM, the key a secret. `access` finds Cloudflare's API."""
+    """`ca_certificate` and `ca_key` are PEM, the key a secret."""
 
     zone_id: pulumi.Input[str]
     ca_certificate: str
     ca_key: pulumi.Input[str]
-    access: AccessReader
 
 
 class OriginPulls(pulumi.ComponentResource):
@@ -67,9 +66,7 @@ class OriginPulls(pulumi.ComponentResource):
             private_key=pulumi.Output.secret(key.private_key_pem),
             opts=child,
         )
-        memory = ZoneMemory(
-            f"{name}-found", args["zone_id"], ORIGIN_PULLS, args["access"], opts=child
-        )
+        memory = ZoneMemory(f"{name}-found", args["zone_id"], ORIGIN_PULLS, opts=child)
         cloudflare.AuthenticatedOriginPullsSettings(
             f"{name}-switch",
             zone_id=args["zone_id"],

@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
+from ..errors import OptionsError
+
 CONFIG_BYTES = 5000
 """Cloudflare's limit for one variable of a Worker is 5 KB; this is the smaller reading of it."""
 MAX_REGIONS = 20
 """A request asks every region at most twice, and the free plan allows 50 subrequests."""
 
 
-class EdgeMistake(ValueError):
+class EdgeMistake(OptionsError):
     """Arguments that the Worker could not work with; the text is for a person."""
 
 

@@ -7,11 +7,10 @@ setting, so an update that dies in between doesn't take our own value for the on
 The provider class runs in a process of its own (Pulumi's dynamic provider) and may block.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pulumi
-import requests
 from pulumi.dynamic import (
     ConfigureRequest,
     CreateResult,
@@ -21,21 +20,9 @@ from pulumi.dynamic import (
     ResourceProvider,
 )
 
-from ..vendors.causes import why
-
-_TIMEOUT = (5, 30)
-
-
-class Access(NamedTuple):
-    """Cloudflare's API: a token, and where it is."""
-
-    token: str
-    base_url: str
-
-
-AccessReader = Callable[[Callable[[str], Any]], Access]
-"""Finds the access: given a reader of stack configuration (`cloudflare:apiToken`). A function of a
-module, as the state names it by module and name; a token in the state would grow old."""
+from ..errors import CloudflareError
+from ..vendors.cloudflare import CloudflareApi
+from ..vendors.credentials import Config, cloudflare_access
 
 
 class Setting(NamedTuple):
@@ -67,20 +54,18 @@ class ZoneMemory(Resource, module="index", name="ZoneMemory"):
         name: str,
         zone_id: pulumi.Input[str],
         setting: Setting,
-        access: AccessReader,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {"zone_id": zone_id, **setting._asdict(), "found": None}
-        super().__init__(_Provider(access), name, props, opts)
+        super().__init__(_Provider(), name, props, opts)
 
 
 class _Provider(ResourceProvider):
     """Pickled by reference to this module, so a state outlives changes of the code."""
 
-    def __init__(self, access: AccessReader) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._access = access
-        self._config: Callable[[str], Any] = lambda _: None
+        self._config: Config = lambda _: None
 
     def configure(self, req: ConfigureRequest) -> None:
         self._config = req.config.get
@@ -102,25 +87,13 @@ class _Provider(ResourceProvider):
             self._ask(props, props["method"], {props["field"]: props["found"]})
 
     def _ask(self, props: Mapping[str, Any], method: str, body: Any = None) -> dict[str, Any]:
-        access = self._access(self._config)
-        path = f"/zones/{props['zone_id']}/{props['path']}"
+        cloudflare = CloudflareApi(cloudflare_access(self._config))
         try:
-            answer = requests.request(
-                method,
-                access.base_url.rstrip("/") + path,
-                json=body,
-                headers={"Authorization": f"Bearer {access.token}"},
-                timeout=_TIMEOUT,
+            return cloudflare.of_zone(method, props["zone_id"], props["path"], body)
+        except CloudflareError as error:
+            hint = (
+                "Run the command again"
+                if error.status is None
+                else "The token must be allowed to edit the zone's settings, SSL and certificates"
             )
-            found = answer.json()
-        except requests.RequestException as error:
-            raise RuntimeError(
-                f"Cloudflare did not answer {method} {path}: {why(error)}. Run the command again"
-            ) from None
-        if not found.get("success"):
-            said = "; ".join(f"{e['message']} ({e['code']})" for e in found.get("errors") or [])
-            raise RuntimeError(
-                f"Cloudflare answered {method} {path} with {answer.status_code}: {said}. Check "
-                "that the API token may edit the zone's settings, SSL and certificates"
-            )
-        return found["result"]
+            raise CloudflareError(f"{error}. {hint}", error.status) from None

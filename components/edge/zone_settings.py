@@ -9,7 +9,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_cloudflare as cloudflare
 
-from .zone_memory import AccessReader, ZoneMemory, zone_setting
+from .zone_memory import ZoneMemory, zone_setting
 
 
 class ZoneSettingsArgs(TypedDict):
@@ -17,7 +17,6 @@ class ZoneSettingsArgs(TypedDict):
 
     zone_id: pulumi.Input[str]
     settings: Mapping[str, str]
-    access: AccessReader
 
 
 class ZoneSettings(pulumi.ComponentResource):
@@ -33,7 +32,6 @@ class ZoneSettings(pulumi.ComponentResource):
                 f"{name}-{setting}-found",
                 args["zone_id"],
                 zone_setting(setting),
-                args["access"],
                 child,
             )
             cloudflare.ZoneSetting(

@@ -6,8 +6,9 @@ from typing import NotRequired, TypedDict
 import ediri_vultr as vultr
 import pulumi
 
-from .cloud_rules import KeyReader, VultrFirewallRules
-from .rule_table import Rule, VultrRule, check_rule_limit, vultr_rules
+from .cloud_rules import VultrFirewallRules
+from .renderings.vultr import VultrRule, check_rule_limit, vultr_rules
+from .rule_table import Rule
 
 
 class CloudFirewallArgs(TypedDict):
@@ -15,12 +16,10 @@ class CloudFirewallArgs(TypedDict):
 
     `group_id` is the cluster's managed group, `rules` the table (`node_rules()`). Without
     `cloudflare` Vultr keeps Cloudflare's ranges itself; with it these CIDRs are spelled out.
-    `key` finds Vultr's API key when rules are read or changed.
     """
 
     group_id: pulumi.Input[str]
     rules: Sequence[Rule]
-    key: KeyReader
     cloudflare: NotRequired[Sequence[str] | None]
 
 
@@ -63,7 +62,7 @@ class CloudFirewall(pulumi.ComponentResource):
                 ),
             )
         if others:
-            VultrFirewallRules(f"{name}-rules", group_id, others, args["key"], child)
+            VultrFirewallRules(f"{name}-rules", group_id, others, child)
         self.register_outputs({})
 
 

@@ -9,12 +9,11 @@ The provider class runs in a process of its own (Pulumi's dynamic provider) and 
 for the API key when it runs: a key in the state would be the old one after a rotation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
 import pulumi
-import requests
 from pulumi.dynamic import (
     ConfigureRequest,
     CreateResult,
@@ -25,16 +24,11 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from ..vendors.causes import why
-from ..vendors.vultr import BASE, VultrApi, VultrError
-from .rule_table import VULTR_RULE_LIMIT, VultrRule
+from ..errors import VultrError
+from ..vendors.credentials import Config, vultr_key
+from ..vendors.vultr import VultrApi
+from .renderings.vultr import VULTR_RULE_LIMIT, VultrRule
 
-GetConfig = Callable[[str], Any]
-KeyReader = Callable[[GetConfig], str]
-"""Finds the API key: given a reader of stack configuration (`vultr:apiKey`), it gives the key. A
-function of a module, as the state names it by module and name."""
-
-_TIMEOUT = (5, 30)
 _SENT = ("ip_type", "protocol", "port", "subnet", "subnet_size", "notes")
 
 Match = tuple[str, str, str, str, int, bool]
@@ -58,25 +52,17 @@ def match_of(rule: Mapping[str, Any]) -> Match:
 class FirewallGroup:
     """One group at Vultr's API; `id` is the group's. Every method raises VultrError."""
 
-    def __init__(self, key: str, group_id: str) -> None:
+    def __init__(self, vultr: VultrApi, group_id: str) -> None:
         self.id = group_id
-        self._api = VultrApi(key)
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {key}"
+        self._vultr = vultr
 
     def exists(self) -> bool:
         """Whether Vultr still has the group."""
-        try:
-            answer = self._session.get(f"{BASE}/firewalls/{self.id}", timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise VultrError(
-                f"firewall group {self.id}: Vultr did not answer: {why(error)}"
-            ) from None
-        return answer.status_code != 404
+        return self._vultr.has_firewall_group(self.id)
 
     def rules(self) -> dict[str, dict[str, Any]]:
         """The group's rules by id, whoever made them."""
-        return {str(rule["id"]): rule for rule in self._api.firewall_rules(self.id)}
+        return {str(rule["id"]): rule for rule in self._vultr.firewall_rules(self.id)}
 
     def add(self, rule: VultrRule) -> str:
         """Add a rule; its id. A rule that is there already, from an earlier attempt whose answer
@@ -85,42 +71,29 @@ class FirewallGroup:
         # The engine keeps numbers as floats.
         body["subnet_size"] = int(rule["subnet_size"])
         try:
-            answer = self._session.post(self._path(), json=body, timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            return self._found(rule) or self._fail(rule, f"Vultr did not answer: {why(error)}")
-        if answer.ok:
-            return str(answer.json()["firewall_rule"]["id"])
-        said = f"Vultr answered {answer.status_code}: {answer.text[:300]}"
-        return self._found(rule) or self._fail(rule, said)
+            return self._vultr.add_firewall_rule(self.id, body)
+        except VultrError as error:
+            if found := self._found(rule):
+                return found
+            port = f" port {rule['port']}" if "port" in rule else ""
+            raise VultrError(
+                f"firewall group {self.id}: {rule['protocol']}{port} from {rule['subnet']}/"
+                f"{body['subnet_size']} could not be added: {error}"
+            ) from None
 
     def remove(self, rule_id: str) -> None:
         """Remove a rule. One that is gone already is no error, nor is a group that is gone."""
         try:
-            answer = self._session.delete(f"{self._path()}/{rule_id}", timeout=_TIMEOUT)
-        except requests.RequestException as error:
+            self._vultr.remove_firewall_rule(self.id, rule_id)
+        except VultrError as error:
             raise VultrError(
-                f"firewall group {self.id}: no answer to the removal of rule {rule_id}: "
-                f"{why(error)}. Run the command again"
+                f"firewall group {self.id}: rule {rule_id} could not be removed: {error}. Run the "
+                "command again"
             ) from None
-        if not answer.ok and answer.status_code != 404:
-            raise VultrError(
-                f"firewall group {self.id}: rule {rule_id} could not be removed: Vultr answered "
-                f"{answer.status_code}: {answer.text[:300]}"
-            )
-
-    def _path(self) -> str:
-        return f"{BASE}/firewalls/{self.id}/rules"
 
     def _found(self, rule: VultrRule) -> str | None:
         matching = (i for i, live in self.rules().items() if match_of(live) == match_of(rule))
         return next(matching, None)
-
-    def _fail(self, rule: VultrRule, reason: str) -> str:
-        port = f" port {rule['port']}" if "port" in rule else ""
-        raise VultrError(
-            f"firewall group {self.id}: {rule['protocol']}{port} from {rule['subnet']}/"
-            f"{int(rule['subnet_size'])} could not be added: {reason}"
-        )
 
 
 def settle(
@@ -162,16 +135,15 @@ def settle(
 class _Provider(ResourceProvider):
     """Pickled by reference to this module, so a state outlives changes of the code."""
 
-    def __init__(self, key: KeyReader) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._key = key
-        self._config: GetConfig = lambda _: None
+        self._config: Config = lambda _: None
 
     def configure(self, req: ConfigureRequest) -> None:
         self._config = req.config.get
 
     def _group(self, props: Mapping[str, Any]) -> FirewallGroup:
-        return FirewallGroup(self._key(self._config), props["group_id"])
+        return FirewallGroup(VultrApi(vultr_key(self._config)), props["group_id"])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         ids = settle(self._group(props), props["rules"], {})
@@ -228,8 +200,7 @@ class VultrFirewallRules(Resource, module="index", name="VultrFirewallRules"):
         name: str,
         group_id: pulumi.Input[str],
         rules: Mapping[str, VultrRule],
-        key: KeyReader,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {"group_id": group_id, "rules": dict(rules), "ids": None}
-        super().__init__(_Provider(key), name, props, opts)
+        super().__init__(_Provider(), name, props, opts)

@@ -1,31 +1,27 @@
 """Who may reach which port of a node, and why: one table, three renderings.
 
-`node_rules()` makes the table. `vultr_rules()` says it as rules of a Vultr firewall group,
-`renderings/ufw.py` says it for the firewall on the node, `renderings/calico.py` as policies of
-Calico's. What the table doesn't name is dropped by all of them.
+`node_rules()` makes the table. `renderings/` says it as rules of a Vultr firewall group, of the
+node's own ufw, and as policies of Calico's. What the table doesn't name is dropped by all of them.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal
+
+from ..ingress.contract import PORTS
 
 Protocol = Literal["tcp", "udp", "icmp", "icmpv6", "ipip", "any"]
 Family = Literal["v4", "v6"]
 Ports = tuple[tuple[int, int], ...]
 Tunnel = Literal["vxlan", "ipip"]
 
-WEB_PORTS = (80, 443)
 EVERYBODY = ("0.0.0.0/0", "::/0")
 # Kubernetes' default range. Nothing here opens it, for private networks neither: what a NodePort
 # serves belongs behind the ingress.
 NODE_PORTS = (30000, 32767)
-# Rules in one Vultr firewall group, as the API's own example says; the live limit isn't known
-# (vultr.md §2).
-VULTR_RULE_LIMIT = 50
-VULTR_NOTES_LIMIT = 255  # characters; vultr-cli's reference of `firewall rule create`
-_PORTED = ("tcp", "udp")
+PORTED = ("tcp", "udp")
 Network = IPv4Network | IPv6Network
 
 
@@ -55,18 +51,6 @@ class Rule:
             raise ValueError(f"Rule {self.name}: no quotes or symbols in a reason: {self.reason!r}")
 
 
-class VultrRule(TypedDict):
-    """Inputs of one rule of a Vultr firewall group. `source` is "cloudflare" or absent."""
-
-    ip_type: Family
-    protocol: str
-    subnet: str
-    subnet_size: int
-    notes: str
-    port: NotRequired[str]
-    source: NotRequired[Literal["cloudflare"]]
-
-
 def node_rules(
     *,
     ssh_sources: Sequence[str],
@@ -74,7 +58,7 @@ def node_rules(
     pod_networks: Sequence[str],
     node_addresses: Sequence[str] = (),
     ssh_port: int = 22,
-    web_ports: Sequence[int] = WEB_PORTS,
+    web_ports: Sequence[int] = PORTS,
     tunnels: Sequence[Tunnel] = ("vxlan",),
 ) -> list[Rule]:
     """The table for a cluster. Networks are CIDRs of either family.
@@ -130,7 +114,7 @@ def node_rules(
         rules.append(Rule("vxlan", "udp", ((4789, 4789),), addresses, reason))
     if "ipip" in tunnels:
         rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
-    return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in _PORTED)]
+    return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
 
 
 def networks_of(rule: Rule, cloudflare: Iterable[str]) -> list[Network]:
@@ -139,65 +123,6 @@ def networks_of(rule: Rule, cloudflare: Iterable[str]) -> list[Network]:
     sources = cloudflare if rule.source == "cloudflare" else rule.source
     networks = [ip_network(cidr) for cidr in sources]
     return [network for network in networks if only in (None, network.version)]
-
-
-def vultr_rules(
-    rules: Iterable[Rule], cloudflare: Sequence[str] | None = None
-) -> dict[str, VultrRule]:
-    """The table as rules of a Vultr firewall group, by a name that is stable and unique.
-
-    Without `cloudflare` Vultr itself keeps Cloudflare's ranges (`source: cloudflare`: the subnet is
-    ignored but required, and the provider stays settled on the family's all-zero network;
-    vultr.md §2, real-providers.md, Vultr 5). With it, these ranges are spelled out.
-    """
-    rendered: dict[str, VultrRule] = {}
-    seen: set[tuple[object, ...]] = set()
-    rules = list(rules)
-    names = [rule.name for rule in rules]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"Two rules are called {', '.join(twice)}: one would hide the other.")
-    for rule in rules:
-        if rule.scope == "node":
-            continue
-        if rule.protocol not in ("tcp", "udp", "icmp", "icmpv6"):
-            raise ValueError(f"Rule {rule.name}: Vultr's firewall has no protocol {rule.protocol}.")
-        by_vultr = rule.source == "cloudflare" and cloudflare is None
-        for network in networks_of(rule, EVERYBODY if by_vultr else cloudflare or ()):
-            for port in _vultr_ports(rule):
-                family: Family = "v4" if network.version == 4 else "v6"
-                entry: VultrRule = {
-                    "ip_type": family,
-                    "protocol": "icmp" if rule.protocol == "icmpv6" else rule.protocol,
-                    "subnet": str(network.network_address),
-                    "subnet_size": network.prefixlen,
-                    "notes": f"{rule.name}: {rule.reason}"[:VULTR_NOTES_LIMIT],
-                }
-                if port:
-                    entry["port"] = port
-                if by_vultr:
-                    entry["source"] = "cloudflare"
-                key = tuple(value for field, value in entry.items() if field != "notes")
-                if key not in seen:
-                    seen.add(key)
-                    where = family if by_vultr else str(network)
-                    rendered["-".join(filter(None, (rule.name, port, where)))] = entry
-    return rendered
-
-
-def check_rule_limit(rules: dict[str, VultrRule], limit: int = VULTR_RULE_LIMIT) -> None:
-    """Raises ValueError, with the count by rule, where a group can't hold `rules`."""
-    if len(rules) <= limit:
-        return
-    counts: dict[str, int] = {}
-    for rule in rules.values():
-        name = rule["notes"].split(":")[0]
-        counts[name] = counts.get(name, 0) + 1
-    parts = ", ".join(f"{count} {name}" for name, count in counts.items())
-    raise ValueError(
-        f"{len(rules)} rules for a Vultr firewall group that holds {limit}: {parts}. "
-        "Let Vultr keep Cloudflare's ranges (source: cloudflare, 4 rules), serve port 443 only, "
-        "or name fewer administrators' networks."
-    )
 
 
 def check_web_ports(rules: Sequence[Rule]) -> list[int]:
@@ -249,10 +174,3 @@ def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> Ports:
             ranges.append((start, low - 1))
         start = high + 1
     return (*ranges, (start, whole[1])) if start <= whole[1] else tuple(ranges)
-
-
-def _vultr_ports(rule: Rule) -> list[str]:
-    if rule.protocol not in _PORTED:
-        return [""]
-    ranges = rule.ports or ((1, 65535),)
-    return [str(low) if low == high else f"{low}:{high}" for low, high in ranges]

@@ -199,7 +199,7 @@ def _manager(props: Mapping[str, Any]) -> str:
 
 
 def _stored(props: Mapping[str, Any], key: str) -> Any:
-    # States of older releases lack what had no other value then.
+    # What the program leaves out, and what it says to be the default, are the same.
     default = FIELD_MANAGER if key == "field_manager" else "" if key == "namespace" else False
     return props.get(key) or default
 

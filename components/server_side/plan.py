@@ -75,10 +75,8 @@ class Before:
     former: Mapping[tuple[str, ...], list[tuple[str, str]]]
 
     @classmethod
-    def of(cls, outputs: Mapping[str, Any]) -> "Before | None":
-        """From a stored state; None where an older release wrote it and didn't record them."""
-        if "previous" not in outputs:
-            return None
+    def of(cls, outputs: Mapping[str, Any]) -> "Before":
+        """From a stored state."""
         values = {leaf.at: leaf.value for leaf in leaves(outputs["previous"])}
         former = {
             tuple(entry["at"]): [(name, operation) for name, operation in entry["managers"]]

@@ -1,52 +1,60 @@
-"""Reads from Cloudflare's API, for finding what an interrupted update made."""
+"""Cloudflare's API, for what the provider can't tell: what is there already, and how it was."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import requests
 
-from .causes import why
-from .session import TIMEOUT, reading_session
-
-
-class CloudflareError(Exception):
-    """Cloudflare refused or didn't answer; the text is for a person."""
+from ..errors import CloudflareError
+from .credentials import Access
+from .session import Session
 
 
 class CloudflareApi:
-    """Reads from Cloudflare's API.
+    """Cloudflare's API (v4). Every method raises CloudflareError.
 
     Args:
-        token: an API token.
-        base_url: where the API is; `credentials.cloudflare_access` knows.
+        access: a token, and where the API is.
     """
 
-    def __init__(self, token: str, base_url: str) -> None:
-        self._base = base_url.rstrip("/")
-        self._session = reading_session(self._base, token)
+    def __init__(self, access: Access) -> None:
+        self._session = Session(
+            "Cloudflare", access.base_url.rstrip("/"), access.token, CloudflareError
+        )
 
     def dns_records(self, zone_id: str, name: str) -> list[dict[str, Any]]:
-        """The records of one name. Raises CloudflareError."""
+        """The records of one name."""
         return self._list(f"/zones/{zone_id}/dns_records", {"name": name, "per_page": "100"})
 
     def worker_routes(self, zone_id: str) -> list[dict[str, Any]]:
-        """The zone's Worker routes. Raises CloudflareError."""
-        return self._get(f"/zones/{zone_id}/workers/routes", {})["result"]
+        """The zone's Worker routes."""
+        return self._get(f"/zones/{zone_id}/workers/routes")["result"]
 
     def kv_namespaces(self, account_id: str) -> list[dict[str, Any]]:
-        """The account's KV namespaces. Raises CloudflareError."""
+        """The account's KV namespaces."""
         return self._list(f"/accounts/{account_id}/storage/kv/namespaces", {"per_page": "100"})
 
     def workers(self, account_id: str) -> list[dict[str, Any]]:
-        """The account's Workers. Raises CloudflareError."""
+        """The account's Workers, as the API of Workers and versions has them."""
         return self._list(f"/accounts/{account_id}/workers/workers", {"per_page": "100"})
 
+    def worker_scripts(self, account_id: str) -> list[dict[str, Any]]:
+        """The account's Workers, as the API of scripts has them; it needs Workers Scripts: Read."""
+        return self._get(f"/accounts/{account_id}/workers/scripts")["result"]
+
     def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None:
-        """The ruleset with the zone's own rules of a phase. Raises CloudflareError."""
+        """The ruleset with the zone's own rules of a phase."""
         path = f"/zones/{zone_id}/rulesets"
-        for ruleset in self._get(path, {})["result"]:
+        for ruleset in self._get(path)["result"]:
             if ruleset["kind"] == "zone" and ruleset["phase"] == phase:
-                return self._get(f"{path}/{ruleset['id']}", {})["result"]
+                return self._get(f"{path}/{ruleset['id']}")["result"]
         return None
+
+    def of_zone(
+        self, method: str, zone_id: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The result of one call below a zone, for its settings."""
+        return self._call(method, f"/zones/{zone_id}/{path}", body=body)["result"]
 
     def _list(self, path: str, query: dict[str, str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -58,16 +66,30 @@ class CloudflareApi:
                 return found
             page += 1
 
-    def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+    def _get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+        return self._call("GET", path, query=query)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        answer = self._session.ask(method, path, query=query, body=body)
+        said = f"Cloudflare answered {method} {path} with"
         try:
-            answer = self._session.get(self._base + path, params=query, timeout=TIMEOUT)
-            body = answer.json()
-        except requests.RequestException as error:
-            raise CloudflareError(f"Cloudflare did not answer GET {path}: {why(error)}") from error
-        if not body.get("success"):
-            said = "; ".join(f"{e['message']} ({e['code']})" for e in body.get("errors") or [])
+            found: dict[str, Any] = answer.json()
+        except requests.exceptions.JSONDecodeError:
             raise CloudflareError(
-                f"Cloudflare answered GET {path} with {answer.status_code}: {said}. Check "
-                "CLOUDFLARE_API_TOKEN, its permissions, and edgefleet:zoneId"
+                f"{said} no JSON: {answer.text[:300]}", answer.status_code
+            ) from None
+        if not found.get("success"):
+            errors = "; ".join(f"{e['message']} ({e['code']})" for e in found.get("errors") or [])
+            raise CloudflareError(
+                f"{said} {answer.status_code}: {errors}. Check CLOUDFLARE_API_TOKEN, its "
+                "permissions, and the zone's or the account's id",
+                answer.status_code,
             )
-        return body
+        return found

@@ -1,7 +1,7 @@
-"""The few Vultr calls that the provider can't do well.
+"""Vultr's API, for the calls that the provider can't do well.
 
 The provider's outputs show nodes as they were at the last create or refresh, and looking up one
-node's address takes four requests (facts: real-providers.md, Vultr 2, 4, 6). Here a cluster's live
+node's address takes four requests (real-providers.md, Vultr 2, 4, 6). Here a cluster's live
 nodes with their addresses take one request for the clusters and one per 500 instances.
 """
 
@@ -14,19 +14,16 @@ from typing import Any
 
 import requests
 
-from .causes import why
-from .session import TIMEOUT, reading_session
+from ..errors import VultrError
+from .session import Session
 
 BASE = "https://api.vultr.com/v2"
 
 
-class VultrError(Exception):
-    """Vultr refused or didn't answer; the text is for a person."""
-
-
 @dataclass(frozen=True)
-class Node:
-    """A live node. `id` is its instance id; addresses are "" until Vultr has assigned them."""
+class LiveNode:
+    """A node as Vultr has it now. `id` is its instance id; addresses are "" until Vultr has
+    assigned them."""
 
     id: str
     label: str
@@ -60,10 +57,10 @@ class LiveCluster:
     status: str
     firewall_group_id: str
     pools: tuple[Pool, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[LiveNode, ...]
 
     @property
-    def ready_nodes(self) -> tuple[Node, ...]:
+    def ready_nodes(self) -> tuple[LiveNode, ...]:
         """The nodes that can serve, in the order of their ids."""
         return tuple(sorted((n for n in self.nodes if n.ready), key=lambda node: node.id))
 
@@ -100,23 +97,25 @@ def unmet(cluster: LiveCluster, wanted: Wanted) -> list[str]:
 
 
 class VultrApi:
-    """Reads from Vultr's API.
+    """Vultr's API. Every method raises VultrError.
 
     Args:
         key: an API key.
     """
 
     def __init__(self, key: str) -> None:
-        self._session = reading_session(BASE, key)
+        self._session = Session("Vultr", BASE, key, VultrError)
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """The account's clusters, as the API gives them."""
+        return self._list("/kubernetes/clusters", "vke_clusters")
 
     def find_cluster(self, label: str) -> LiveCluster | None:
         """The cluster with this label, None where there is none.
 
-        Raises VultrError, also where two clusters have the label: nothing tells them apart.
+        Raises VultrError also where two clusters have the label: nothing tells them apart.
         """
-        found = [
-            c for c in self._list("/kubernetes/clusters", "vke_clusters") if c["label"] == label
-        ]
+        found = [cluster for cluster in self.clusters() if cluster["label"] == label]
         if len(found) > 1:
             ids = ", ".join(sorted(c["id"] for c in found))
             raise VultrError(
@@ -126,21 +125,38 @@ class VultrApi:
         return self._with_nodes(found[0]) if found else None
 
     def cluster(self, cluster_id: str) -> LiveCluster:
-        """The cluster with this id. Raises VultrError."""
+        """The cluster with this id."""
         return self._with_nodes(self._get(f"/kubernetes/clusters/{cluster_id}")["vke_cluster"])
 
     def kubeconfig(self, cluster_id: str) -> str:
-        """The cluster's kubeconfig as YAML. A secret. Raises VultrError."""
+        """The cluster's kubeconfig as YAML. A secret."""
         return b64decode(
             self._get(f"/kubernetes/clusters/{cluster_id}/config")["kube_config"]
         ).decode()
 
+    def has_firewall_group(self, group_id: str) -> bool:
+        """Whether the firewall group is there."""
+        return self._session.ask("GET", f"/firewalls/{group_id}").status_code != 404
+
     def firewall_rules(self, group_id: str) -> list[dict[str, Any]]:
-        """The rules of a firewall group, as the API gives them. Raises VultrError."""
+        """The rules of a firewall group, as the API gives them."""
         return self._list(f"/firewalls/{group_id}/rules", "firewall_rules")
 
+    def add_firewall_rule(self, group_id: str, rule: Mapping[str, Any]) -> str:
+        """Add a rule to a group; its id. An error may come after Vultr carried it out."""
+        path = f"/firewalls/{group_id}/rules"
+        answer = self._checked("POST", path, self._session.ask("POST", path, body=dict(rule)))
+        return str(answer["firewall_rule"]["id"])
+
+    def remove_firewall_rule(self, group_id: str, rule_id: str) -> None:
+        """Remove a rule; one that is gone already is no error."""
+        path = f"/firewalls/{group_id}/rules/{rule_id}"
+        answer = self._session.ask("DELETE", path)
+        if not answer.ok and answer.status_code != 404:
+            self._checked("DELETE", path, answer)
+
     def vpcs(self) -> list[dict[str, Any]]:
-        """The account's VPCs, as the API gives them. Raises VultrError."""
+        """The account's VPCs, as the API gives them."""
         return self._list("/vpcs", "vpcs")
 
     def wait_for_cluster(
@@ -157,7 +173,7 @@ class VultrApi:
             say: told what is awaited, each time that changes.
             timeout, interval: seconds.
 
-        Raises VultrError when the time is up, naming what didn't come.
+        Raises VultrError when the time is up, too, naming what didn't come.
         """
         deadline = time.monotonic() + timeout
         said: list[str] = []
@@ -202,40 +218,39 @@ class VultrApi:
             if not cursor:
                 return found
 
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        try:
-            answer = self._session.get(BASE + path, params=query, timeout=TIMEOUT)
-        except requests.RequestException as error:
-            raise VultrError(f"Vultr did not answer GET {path}: {why(error)}") from error
-        if answer.status_code == 401:
+    def _get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+        return self._checked("GET", path, self._session.ask("GET", path, query=query))
+
+    def _checked(self, method: str, path: str, answer: requests.Response) -> dict[str, Any]:
+        status = answer.status_code
+        if status == 401:
             raise VultrError(
                 "Vultr refused the API key (401): set VULTR_API_KEY or `pulumi config set --secret "
-                "vultr:apiKey`, and allow this machine's address in Vultr's API settings"
+                "vultr:apiKey`, and allow this machine's address in Vultr's API settings",
+                status,
             )
-        if answer.status_code == 404:
+        if status == 404:
             raise VultrError(
                 f"Vultr has no {path}: was it deleted outside Pulumi? `pulumi refresh` takes what "
-                "is gone out of the state"
+                "is gone out of the state",
+                status,
             )
+        said = f"Vultr answered {method} {path} with"
         if not answer.ok:
-            raise VultrError(
-                f"Vultr answered GET {path} with {answer.status_code}: {answer.text[:300]}"
-            )
+            raise VultrError(f"{said} {status}: {answer.text[:300]}", status)
         try:
             return answer.json()
         except ValueError:
-            raise VultrError(
-                f"Vultr answered GET {path} with no JSON: {answer.text[:300]}"
-            ) from None
+            raise VultrError(f"{said} no JSON: {answer.text[:300]}", status) from None
 
 
 def _nodes(
     pools: Iterable[dict[str, Any]], instances: Mapping[str, dict[str, Any]]
-) -> Iterable[Node]:
+) -> Iterable[LiveNode]:
     for pool in pools:
         for node in pool.get("nodes") or []:
             instance = instances.get(node["id"], {})
-            yield Node(
+            yield LiveNode(
                 id=node["id"],
                 label=node["label"],
                 pool=pool["label"],

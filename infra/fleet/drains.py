@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from infra.fleet.inventory import Inventory, Stack
+from infra.fleet.inventory import Inventory, RegionStack, Stack
 
 
 def drain_warnings(stack: Stack, inventory: Inventory) -> Iterator[str]:
@@ -11,29 +11,28 @@ def drain_warnings(stack: Stack, inventory: Inventory) -> Iterator[str]:
     As `candidates` in components/edge/worker/routing.js sends visitors.
     """
     regions = inventory.regions(stack.fleet.domain)
-    edge = next((s for s in inventory.stacks.values() if _edge_of(s, stack)), None)
-    serving = [region for region in regions if not _drains(inventory, region)]
+    edge = inventory.edge(stack.fleet.domain)
+    serving = [region for region in regions if not inventory.drains(region)]
     if edge is None:
         return
-    if stack.region and not serving:
+    if isinstance(stack, RegionStack) and not serving:
         yield (
             f"{stack.file}: edgefleet:drain: no region of {stack.fleet.domain} is left: "
             f"{edge.file} refuses that, and until then the Worker goes on with the regions it has"
         )
         return
     told: set[str] = set()
-    for region in [stack] if stack.region else regions:
-        assert region.region
-        name = region.region.region
-        if region not in serving and name not in told:
-            told.add(name)
+    for region in [stack] if isinstance(stack, RegionStack) else regions:
+        if region not in serving and region.region not in told:
+            told.add(region.region)
             yield from _turned_away(region, inventory, serving)
 
 
-def _turned_away(region: Stack, inventory: Inventory, serving: Sequence[Stack]) -> Iterator[str]:
+def _turned_away(
+    stack: RegionStack, inventory: Inventory, serving: Sequence[RegionStack]
+) -> Iterator[str]:
     """Who gets no answer: of a region's visitors, a strict one leaves none to others."""
-    assert region.region
-    name, routing = region.region.region, inventory.routing(region)
+    name, routing = stack.region, inventory.routing(stack)
     if not routing.strict or routing.weight == 0:
         return
     others = [said for said in (inventory.routing(s) for s in serving) if said.strict]
@@ -47,16 +46,6 @@ def _turned_away(region: Stack, inventory: Inventory, serving: Sequence[Stack]) 
         who.insert(0, f"those from {named}")
         remedy = f"name {named} in another strict region first, or {remedy}"
     yield (
-        f"{region.file}: edgefleet:drain: {name} is strict, so while it drains the Worker answers "
+        f"{stack.file}: edgefleet:drain: {name} is strict, so while it drains the Worker answers "
         f"503 to its visitors: {' and '.join(who)}. To spare them, {remedy}"
     )
-
-
-def _drains(inventory: Inventory, stack: Stack) -> bool:
-    """Whether all clusters of the stack's logical region do."""
-    clusters = [stack, *inventory.siblings(stack)]
-    return all(cluster.region and cluster.region.drain for cluster in clusters)
-
-
-def _edge_of(stack: Stack, other: Stack) -> bool:
-    return stack.edge is not None and stack.fleet.domain == other.fleet.domain

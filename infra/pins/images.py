@@ -9,12 +9,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.errors import LockError
+
 LOCK = Path(__file__).with_name("images.lock.json")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-class LockError(ValueError):
-    """The lock file isn't one; the text says why."""
 
 
 def load(path: Path = LOCK) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from infra.settings.countries import COUNTRIES, Continent
-from infra.settings.section import Strict, matching
+from infra.settings.section import Section, matching
 
 
 def _country(code: str) -> str:
@@ -15,7 +15,7 @@ def _country(code: str) -> str:
     return code
 
 
-class Routing(Strict):
+class Routing(Section):
     """Which visitors a region gets first; of the stacks that share a region one says it.
 
     `weight`: percent of the visitors for whom the region comes first that it takes. `strict`: its
@@ -28,7 +28,7 @@ class Routing(Strict):
     strict: bool = False
 
 
-class ZoneSettings(Strict):
+class ZoneSettings(Section):
     """Settings of the whole zone: they hold for hosts that aren't ours, too."""
 
     ssl: Literal["full", "strict"] | None = None
@@ -49,14 +49,14 @@ class ZoneSettings(Strict):
         }
 
 
-class Deployment(Strict):
+class Deployment(Section):
     """A gradual deployment: `percentage` of the requests go to the newest version of the Worker,
     the others to the one before it."""
 
     percentage: int = Field(ge=0, le=100)
 
 
-class Edge(Strict):
+class Edge(Section):
     """The edge stack. `script` is the Worker's name in the account.
 
     `hedge_after_ms`: how long a region may be silent before the next is asked as well, 0: never.

@@ -1,14 +1,15 @@
-"""What the models of stack files share: strictness, and names of things."""
+"""What the sections of a stack file share: strictness, and names of things."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
-class Strict(BaseModel):
-    """Keys in camelCase; nothing unknown, nothing of another type."""
+class Section(BaseModel):
+    """A part of a stack file. Keys in camelCase; nothing unknown, nothing of another type."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -49,3 +50,24 @@ Image = Annotated[
     ),
     AfterValidator(_not_latest),
 ]
+
+LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DnsLabel = Annotated[
+    str, matching(LABEL, "must be a DNS label: lower-case letters, digits and hyphens, at most 63")
+]
+Hostname = Annotated[
+    str,
+    matching(rf"{LABEL}(\.{LABEL})+", "must be a host name in lower case, like www.example.com"),
+]
+
+
+def _network(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a network like 198.51.100.0/24 or 2001:db8::/48")
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be a network like 198.51.100.0/24 ({error})") from None
+
+
+Network = Annotated[str, BeforeValidator(_network)]

@@ -10,9 +10,9 @@ from components.edge.router import EdgeRouter
 from components.edge.table import EdgeMistake, RegionRow
 from components.edge.worker_filter import WorkerFilter
 from components.edge.zone_settings import ZoneSettings
-from components.ingress.nginx.daemon_set import HEALTH_PATH
-from infra.credentials import cloudflare_access
-from infra.fleet.inventory import Inventory, SettingsError, Stack
+from components.ingress.contract import HEALTH_PATH
+from infra.errors import SettingsError
+from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.pins.catalog import catalog
 from infra.stacks.origin_trust import ReadSecret, fingerprint, issuer, pulls_step, worker_secret
 from infra.state.checkpoint import StackState
@@ -26,49 +26,45 @@ def region_table(inventory: Inventory, domain: str) -> list[RegionRow]:
     Stacks that share a region make one row, placed where the first of them lies; the row drains
     when all of them do. Raises SettingsError where a location isn't in the catalog.
     """
-    clusters: dict[str, list[Stack]] = {}
+    first: dict[str, RegionStack] = {}
     for stack in inventory.regions(domain):
-        assert stack.region
-        clusters.setdefault(stack.region.region, []).append(stack)
-    rows = [_row(inventory, region, stacks) for region, stacks in sorted(clusters.items())]
+        first.setdefault(stack.region, stack)
+    rows = [_row(inventory, stack) for _, stack in sorted(first.items())]
     return sorted(rows, key=lambda row: row.get("weight", 100))
 
 
-def _row(inventory: Inventory, region: str, stacks: list[Stack]) -> RegionRow:
-    first = stacks[0]
-    assert first.region
-    latitude, longitude = _place(first)
+def _row(inventory: Inventory, stack: RegionStack) -> RegionRow:
+    latitude, longitude = _place(stack)
     row = RegionRow(
-        name=region,
-        host=first.hostname,
+        name=stack.region,
+        host=stack.hostname,
         lat=latitude,
         lon=longitude,
-        drain=all(stack.region and stack.region.drain for stack in stacks),
+        drain=inventory.drains(stack),
     )
     # Only what is said: a variable of a Worker holds 5 KB.
-    said = inventory.routing(first).model_dump(exclude_defaults=True)
+    said = inventory.routing(stack).model_dump(exclude_defaults=True)
     return cast(RegionRow, {**row, **said})
 
 
-def _place(stack: Stack) -> tuple[float, float]:
-    assert stack.region
-    if stack.region.coordinates:
-        return stack.region.coordinates.latitude, stack.region.coordinates.longitude
-    place = catalog().locations.get(stack.region.cluster.location)
+def _place(stack: RegionStack) -> tuple[float, float]:
+    if said := stack.settings.coordinates:
+        return said.latitude, said.longitude
+    location = stack.settings.cluster.location
+    place = catalog().locations.get(location)
     if not place:
         raise SettingsError(
             [
                 f"{stack.file}: edgefleet:coordinates: is required, as the list of "
-                f"{catalog().read} doesn't know where {stack.region.cluster.location!r} lies: "
+                f"{catalog().read} doesn't know where {location!r} lies: "
                 "{latitude: …, longitude: …} in degrees"
             ]
         )
     return place.latitude, place.longitude
 
 
-def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackState) -> None:
+def deploy(stack: EdgeStack, inventory: Inventory, secret: ReadSecret, state: StackState) -> None:
     """Register the stack's resources and its outputs. Raises SettingsError."""
-    assert stack.edge
     regions = region_table(inventory, stack.fleet.domain)
     if not regions:
         raise SettingsError(
@@ -81,7 +77,7 @@ def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackS
                 "have nowhere to send visitors. Lift edgefleet:drain in one stack file"
             ]
         )
-    fleet, settings = stack.fleet, stack.edge.zone_settings
+    fleet, settings = stack.fleet, stack.settings
     origin_secret = worker_secret(stack, secret)
     if pulls_step(stack, inventory) != "off":
         certificate, key = issuer(stack, inventory, secret)
@@ -91,17 +87,16 @@ def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackS
                 "zone_id": fleet.zone_id,
                 "ca_certificate": certificate,
                 "ca_key": key,
-                "access": cloudflare_access,
             },
         )
         pulumi.export("originPullsCa", pulls.ca_certificate.apply(fingerprint))
         pulumi.export("originPullsCertificateExpires", pulls.expires_on)
-    if wanted := settings.wanted():
+    if wanted := settings.zone_settings.wanted():
         ZoneSettings(
             f"{stack.name}-zone",
-            {"zone_id": fleet.zone_id, "settings": wanted, "access": cloudflare_access},
+            {"zone_id": fleet.zone_id, "settings": wanted},
         )
-    if stack.edge.block_foreign_workers:
+    if settings.block_foreign_workers:
         WorkerFilter(
             f"{stack.name}-filter",
             {
@@ -116,14 +111,14 @@ def deploy(stack: Stack, inventory: Inventory, secret: ReadSecret, state: StackS
     pulumi.export("regions", router.regions)
 
 
-def status_token(stack: Stack, secret: ReadSecret) -> pulumi.Output[str] | None:
+def status_token(stack: EdgeStack, secret: ReadSecret) -> pulumi.Output[str] | None:
     """What opens the Worker's status page; None where the stack has no such key."""
     if "statusToken" not in stack.secrets:
         return None
     return secret("statusToken").apply(lambda token: _long_enough(stack, token))
 
 
-def _long_enough(stack: Stack, token: str) -> str:
+def _long_enough(stack: EdgeStack, token: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]{20,}", token):
         raise pulumi.RunError(
             f"{stack.file}: edgefleet:statusToken: {len(token)} characters: at least 20 of ASCII "
@@ -133,14 +128,13 @@ def _long_enough(stack: Stack, token: str) -> str:
 
 
 def _router(
-    stack: Stack,
+    stack: EdgeStack,
     regions: list[RegionRow],
     origin_secret: pulumi.Output[str] | None,
     token: pulumi.Output[str] | None,
     state: StackState,
 ) -> EdgeRouter:
-    assert stack.edge
-    edge, gradual = stack.edge, stack.edge.deployment
+    edge, gradual = stack.settings, stack.settings.deployment
     if gradual and gradual.percentage < 100:
         pulumi.log.info(
             f"{edge.script}: {gradual.percentage} % of the requests go to the newest version of "

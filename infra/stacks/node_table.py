@@ -1,17 +1,17 @@
 """The rule table of a region's nodes, from its settings: one for both firewalls."""
 
 from components.firewall.rule_table import Rule, node_rules
-from infra.fleet.inventory import SettingsError, Stack
+from infra.errors import SettingsError
+from infra.fleet.inventory import RegionStack
 
 VULTR_VPCS = "10.0.0.0/8"
 """What Vultr takes a VPC's network from where nobody names one; unrouted on the internet."""
 
 
-def node_table(stack: Stack) -> list[Rule]:
+def node_table(stack: RegionStack) -> list[Rule]:
     """Who may reach a node of the stack, and why. Raises SettingsError."""
-    assert stack.region
-    settings, vpc = stack.region.firewall, stack.region.cluster.vpc
-    uses_ipip = stack.region.calico.encapsulation == "ipip"
+    settings, vpc = stack.settings.firewall, stack.settings.cluster.vpc
+    uses_ipip = stack.settings.calico.encapsulation == "ipip"
     try:
         return node_rules(
             ssh_sources=settings.admin_cidrs,

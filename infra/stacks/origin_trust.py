@@ -3,13 +3,13 @@
 import hashlib
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import pulumi
 
-from components.ingress.trust import EdgeTrust, origin_secrets
-from infra.fleet.inventory import CA_FILE, Inventory, SettingsError, Stack
-from infra.settings.region import Step
+from components.ingress.trust import EdgeTrust, Step, origin_secrets
+from infra.errors import SettingsError
+from infra.fleet.inventory import CA_FILE, Inventory, Stack
 
 ReadSecret = Callable[[str], pulumi.Output[str]]
 """Gives a secret of this stack's configuration by its key."""
@@ -19,10 +19,9 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 def contradictions(inventory: Inventory) -> Iterable[str]:
     """Where a region requires what its edge doesn't send: it would refuse every visitor."""
-    edges = {stack.fleet.domain: stack for stack in inventory.stacks.values() if stack.edge}
-    for stack in inventory.stacks.values():
-        edge = edges.get(stack.fleet.domain)
-        if not stack.region or not edge:
+    for stack in inventory.region_stacks:
+        edge = inventory.edge(stack.fleet.domain)
+        if not edge:
             continue
         for key, here, there in (
             ("originPulls", stack.fleet.origin_pulls, edge.fleet.origin_pulls),
@@ -56,24 +55,19 @@ def pulls_step(stack: Stack, inventory: Inventory) -> Step:
     return "off"
 
 
-def origin_trust(
-    stack: Stack, inventory: Inventory, secret: ReadSecret
-) -> tuple[EdgeTrust, pulumi.Input[Mapping[str, str]]]:
-    """What the region's ingress asks for, and the files it needs for that.
+def origin_trust(stack: Stack, inventory: Inventory) -> EdgeTrust:
+    """What the region's ingress asks for. Raises SettingsError."""
+    return EdgeTrust(
+        pulls_step(stack, inventory), inventory.origin_ca or "", stack.fleet.origin_header
+    )
 
-    Raises SettingsError.
-    """
-    pulls = pulls_step(stack, inventory)
-    header = stack.fleet.origin_header
-    trust = EdgeTrust(pulls, inventory.origin_ca or "", header)
-    if header == "off":
-        return trust, trust.files()
+
+def header_values(stack: Stack, secret: ReadSecret) -> pulumi.Output[tuple[str, ...]] | None:
+    """The values of the Worker's header that an origin takes. Raises SettingsError."""
+    if stack.fleet.origin_header == "off":
+        return None
     _require(stack, "originSecret", "the ingress looks for it under edgefleet:originHeader")
-
-    def files(text: str) -> Mapping[str, str]:
-        return EdgeTrust(pulls, trust.ca, header, _values(stack, text)).files()
-
-    return trust, secret("originSecret").apply(files)
+    return secret("originSecret").apply(lambda text: _values(stack, text))
 
 
 def worker_secret(stack: Stack, secret: ReadSecret) -> pulumi.Output[str] | None:

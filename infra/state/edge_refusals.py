@@ -5,13 +5,9 @@ from typing import Any, Protocol
 
 from components.edge.deployment import Share
 from components.edge.worker_filter import PHASE, foreign_rules
-from infra.fleet.inventory import Stack
+from infra.fleet.inventory import EdgeStack
 from infra.state.checkpoint import StackState
-
-SCRIPT = "cloudflare:index/workersScript:WorkersScript"
-WORKER = "cloudflare:index/worker:Worker"
-DEPLOYMENT = "cloudflare:index/workersDeployment:WorkersDeployment"
-RULESET = "cloudflare:index/ruleset:Ruleset"
+from infra.state.resource_types import DEPLOYMENT, RULESET, SCRIPT, WORKER
 
 
 class Rulesets(Protocol):
@@ -21,7 +17,7 @@ class Rulesets(Protocol):
 
 
 def edge_refusals(
-    stack: Stack, state: StackState, cloudflare: Callable[[], Rulesets]
+    stack: EdgeStack, state: StackState, cloudflare: Callable[[], Rulesets]
 ) -> Iterator[str]:
     """What must not happen, as sentences. Raises CloudflareError.
 
@@ -40,24 +36,23 @@ def deployed(state: StackState) -> list[Share]:
     ]
 
 
-def _one_worker_two_owners(stack: Stack, state: StackState) -> Iterator[str]:
-    assert stack.edge
-    kind, key = (SCRIPT, "scriptName") if stack.edge.deployment else (WORKER, "name")
-    if any(outputs.get(key) == stack.edge.script for outputs in state.of_type(kind).values()):
+def _one_worker_two_owners(stack: EdgeStack, state: StackState) -> Iterator[str]:
+    edge = stack.settings
+    kind, key = (SCRIPT, "scriptName") if edge.deployment else (WORKER, "name")
+    if any(outputs.get(key) == edge.script for outputs in state.of_type(kind).values()):
         yield (
-            f"{stack.file}: edgefleet:edge.deployment: the Worker {stack.edge.script!r} was made "
-            f"{'without' if stack.edge.deployment else 'with'} it, and deleting that would take "
-            "the new one along. Give edge.script another name: the routes go over to the new "
-            "Worker, then the old one is deleted"
+            f"{stack.file}: edgefleet:edge.deployment: the Worker {edge.script!r} was made "
+            f"{'without' if edge.deployment else 'with'} it, and deleting that would take the new "
+            "one along. Give edge.script another name: the routes go over to the new Worker, then "
+            "the old one is deleted"
         )
 
 
 def _rules_of_others(
-    stack: Stack, state: StackState, cloudflare: Callable[[], Rulesets]
+    stack: EdgeStack, state: StackState, cloudflare: Callable[[], Rulesets]
 ) -> Iterator[str]:
-    assert stack.edge
     ours = bool(state.of_type(RULESET))
-    if not (ours or stack.edge.block_foreign_workers):
+    if not (ours or stack.settings.block_foreign_workers):
         return
     found = foreign_rules(cloudflare().entrypoint(stack.fleet.zone_id, PHASE))
     if not found:

@@ -7,20 +7,15 @@ holding the stack file against what the stack's state says was made.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.fleet.inventory import Stack
-from infra.settings.region import Cluster, Pool
+from infra.fleet.inventory import RegionStack
+from infra.settings.cluster import Cluster, Pool
 from infra.state.checkpoint import StackState
-
-CLUSTER = "vultr:index/kubernetes:Kubernetes"
-POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
-VPC = "vultr:index/vpc:Vpc"
-DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
+from infra.state.resource_types import CLUSTER, DAEMON_SET, POOL, VPC
 
 
-def refusals(stack: Stack, state: StackState) -> Iterator[str]:
+def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     """What the stack file asks for that must not, or can't, happen to the cluster it has."""
-    assert stack.region
-    cluster = stack.region.cluster
+    cluster = stack.settings.cluster
     made = state.of_type(CLUSTER).get(f"{stack.name}-cluster")
     if made is None:
         return
@@ -76,9 +71,8 @@ def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str
         yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")))
 
 
-def _ufw_left_behind(stack: Stack, state: StackState) -> Iterator[str]:
-    assert stack.region
-    firewall = stack.region.firewall
+def _ufw_left_behind(stack: RegionStack, state: StackState) -> Iterator[str]:
+    firewall = stack.settings.firewall
     keeper = state.of_type(DAEMON_SET).get(f"{stack.name}-node-firewall-daemon-set")
     if keeper is None or not firewall.by_calico or firewall.ufw_mode:
         return

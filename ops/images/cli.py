@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.fleet.inventory import SettingsError
-from infra.fleet.inventory import load as load_inventory
-from infra.pins.images import LOCK, LockError, load, save
+from infra.errors import LockError, SettingsError
+from infra.fleet.reading import load as load_inventory
+from infra.pins.images import LOCK, load, save
 from ops.command import COULD_NOT, FOUND, Json, failed
 from ops.images.registry import Registries, RegistryDown, RegistryError
 from ops.render.resources import Rendering
@@ -117,9 +117,8 @@ def used_images(project: Path) -> set[str]:
 
     inventory = load_inventory(project)
     found: set[str] = set()
-    for stack in inventory.stacks.values():
-        if stack.region:
-            found |= images_in(render_stack(inventory, stack))
+    for stack in inventory.region_stacks:
+        found |= images_in(render_stack(inventory, stack))
     return found
 
 

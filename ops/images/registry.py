@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from components.vendors.causes import why
+from ops.command import CommandError
 
 _SECONDS = (5, 30)
 _MANIFESTS = (
@@ -21,7 +22,7 @@ _MANIFESTS = (
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
-class RegistryError(Exception):
+class RegistryError(CommandError):
     """No digest; the text says for which image and why."""
 
 

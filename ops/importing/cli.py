@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from components.vendors.cloudflare import CloudflareError
-from components.vendors.vultr import VultrError
-from infra.fleet.inventory import SettingsError
+from components.errors import VendorError
+from infra.errors import SettingsError
 from ops.command import FOUND, Folder, Json, failed, say
 from ops.files import project_dir
 from ops.importing.account import Account
@@ -36,14 +35,14 @@ def command(
     """
     # Here, because it takes a second to import and no other command needs it.
     from ops.importing.live_cluster import ImportRefused
-    from ops.importing.plan import adopt
+    from ops.importing.plan import plan_takeover
 
     say("asking Vultr and Cloudflare what is there …")
     try:
-        found = adopt(project_dir(folder), stack, Account(), cluster, region)
+        found = plan_takeover(project_dir(folder), stack, Account(), cluster, region)
     except ImportRefused as error:
         raise failed(error, FOUND) from None
-    except (SettingsError, VultrError, CloudflareError) as error:
+    except (SettingsError, VendorError) as error:
         raise failed(error) from None
     if as_json:
         plain = {

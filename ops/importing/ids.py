@@ -5,9 +5,17 @@ from importlib.metadata import version
 from typing import Any
 
 from infra.fleet.inventory import Stack
-from infra.state.edge_refusals import SCRIPT, WORKER
-from infra.state.live_twins import KV, RECORD, ROUTE, RULE
-from infra.state.region_refusals import CLUSTER, POOL, VPC
+from infra.state.resource_types import (
+    CLUSTER,
+    FIREWALL_RULE,
+    KV_NAMESPACE,
+    POOL,
+    RECORD,
+    ROUTE,
+    SCRIPT,
+    VPC,
+    WORKER,
+)
 from ops.importing.account import Account
 from ops.render.resources import Registered
 
@@ -16,13 +24,23 @@ _PLUGINS = {
     "vultr": ("ediri-vultr", "github://api.github.com/dirien/pulumi-vultr"),
     "cloudflare": ("pulumi-cloudflare", ""),
 }
-_FINDABLE = (CLUSTER, POOL, VPC, RULE, RECORD, ROUTE, SCRIPT, WORKER, KV)
+_FINDABLE = (
+    CLUSTER,
+    POOL,
+    VPC,
+    FIREWALL_RULE,
+    RECORD,
+    ROUTE,
+    SCRIPT,
+    WORKER,
+    KV_NAMESPACE,
+)
 
 
 def ids(
     resources: Iterable[Registered], live: Mapping[str, Any] | None, account: Account
 ) -> tuple[dict[str, str], list[str]]:
-    """The ids by URN, and what isn't there, as remarks. Raises VultrError, CloudflareError."""
+    """The ids by URN, and what isn't there, as remarks. Raises VendorError."""
     found: dict[str, str] = {}
     missing: list[str] = []
     for resource in resources:
@@ -65,51 +83,17 @@ def in_the_way(stack: Stack, account: Account) -> Iterator[str]:
 def _candidates(
     resource: Registered, live: Mapping[str, Any] | None, account: Account
 ) -> Iterator[str]:
-    inputs = resource.inputs
-    if live and resource.type == CLUSTER:
-        yield live["id"]
-    elif live and resource.type == POOL:
-        for pool in live["node_pools"]:
-            if pool["label"] == inputs["label"]:
-                yield f"{live['id']} {pool['id']}"
-    elif resource.type == VPC:
-        for vpc in account.vpcs():
-            if (vpc["description"], vpc["region"]) == (inputs["description"], inputs["region"]):
-                yield vpc["id"]
-    elif live and resource.type == RULE:
-        group = live["firewall_group_id"]
-        keys = {"ip_type": "ipType", "protocol": "protocol", "port": "port", "source": "source"}
-        for rule in account.vultr.firewall_rules(group):
-            if all(rule.get(theirs) == inputs.get(ours) for theirs, ours in keys.items()):
-                yield f"{group},{rule['id']}"
-    else:
-        yield from _at_cloudflare(resource, account)
-
-
-def _at_cloudflare(resource: Registered, account: Account) -> Iterator[str]:
-    inputs = resource.inputs
-    if resource.type == RECORD:
-        for record in account.cloudflare.dns_records(inputs["zoneId"], inputs["name"]):
-            # Whatever its comment says: that changes in place. So does where a CNAME points to,
-            # and a name can't have two.
-            content = inputs["type"] == "CNAME" or record["content"] == inputs["content"]
-            if record["type"] == inputs["type"] and content:
-                yield f"{inputs['zoneId']}/{record['id']}"
-    elif resource.type == ROUTE:
-        for route in account.cloudflare.worker_routes(inputs["zoneId"]):
-            if route["pattern"] == inputs["pattern"]:
-                yield f"{inputs['zoneId']}/{route['id']}"
-    elif resource.type == SCRIPT:
-        if account.has_script(inputs["accountId"], inputs["scriptName"]):
-            yield f"{inputs['accountId']}/{inputs['scriptName']}"
-    elif resource.type == WORKER:
-        for worker in account.cloudflare.workers(inputs["accountId"]):
-            if worker["name"] == inputs["name"]:
-                yield f"{inputs['accountId']}/{worker['id']}"
-    elif resource.type == KV:
-        for namespace in account.cloudflare.kv_namespaces(inputs["accountId"]):
-            if namespace["title"] == inputs["title"]:
-                yield f"{inputs['accountId']}/{namespace['id']}"
+    """What may be taken for the resource. Whatever is in its place, also where it differs: the
+    update that follows settles it."""
+    if resource.type == CLUSTER:
+        if live:
+            yield live["id"]
+        return
+    inputs = dict(resource.inputs)
+    if live:
+        inputs |= {"clusterId": live["id"], "firewallGroupId": live["firewall_group_id"]}
+    if resource.type in _FINDABLE:
+        yield from (twin.id for twin in account.twins.of(resource.type, inputs))
 
 
 def _entry(

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from components.vendors.vultr import BASE
+from ops.command import CommandError
 
 DEFAULT_POOL = "tf-vke-default"
 """The tag by which the provider knows the pool that belongs to the cluster itself; reading a
@@ -16,7 +17,7 @@ cluster without one is an error (vultr.md §1, resource_vultr_kubernetes.go)."""
 _WEB = (80, 443)
 
 
-class ImportRefused(Exception):
+class ImportRefused(CommandError):
     """What exists can't be taken over as it is; the text is for a person."""
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
-from infra.fleet.inventory import Inventory, SettingsError, load
+from infra.errors import SettingsError
+from infra.fleet.inventory import Inventory, RegionStack
+from infra.fleet.reading import load
 from ops.files import stack_path, trial
 from ops.importing import live_cluster
 from ops.importing.account import Account
@@ -25,7 +27,7 @@ from ops.render.resources import Registered
 
 
 @dataclass(frozen=True)
-class Adoption:
+class Takeover:
     """What to do: the stack file's text, None where it stands there already; shell lines that come
     before the import; the import file's entries; and what a person must know."""
 
@@ -65,16 +67,16 @@ class Adoption:
         ]
 
 
-def adopt(
+def plan_takeover(
     project: Path, name: str, account: Account, cluster: str | None, region: str | None
-) -> Adoption:
+) -> Takeover:
     """Find what a stack is to take over.
 
     Args:
         cluster: the live cluster's id or label; needed where there is no stack file yet.
         region: the logical region of a new stack file; the stack's name without one.
 
-    Raises SettingsError, ImportRefused, VultrError, CloudflareError.
+    Raises SettingsError, ImportRefused, VendorError.
     """
     path = stack_path(project, name)
     if path.exists():
@@ -111,7 +113,7 @@ def adopt(
     else:
         remarks += in_the_way(inventory.stacks[name], account)
     new = None if path.exists() else text
-    return Adoption(name, path.name, new, before, entries(resources, found), remarks + missing)
+    return Takeover(name, path.name, new, before, entries(resources, found), remarks + missing)
 
 
 def _cluster_of_file(
@@ -122,17 +124,17 @@ def _cluster_of_file(
     stack = inventory.stacks[name]
     if region is not None:
         raise SettingsError([f"--region {region}: {stack.file} is there already, and says it"])
-    if not stack.region:
+    if not isinstance(stack, RegionStack):
         if cluster is not None:
             raise SettingsError([f"--cluster {cluster}: {name} is an edge stack and has none"])
         return None
-    live = account.cluster(cluster or inventory.cluster_label(stack))
+    live = account.cluster(cluster or stack.label)
     live_cluster.check(live)
-    if live["label"] != inventory.cluster_label(stack):
+    if live["label"] != stack.label:
         raise SettingsError(
             [
                 f"--cluster {cluster}: is labelled {live['label']!r}, and the cluster of "
-                f"{stack.file} {inventory.cluster_label(stack)!r}: put `label: {live['label']}` "
+                f"{stack.file} {stack.label!r}: put `label: {live['label']}` "
                 "under edgefleet:cluster"
             ]
         )
@@ -157,7 +159,7 @@ def _owned(project: Path, name: str) -> tuple[set[str], list[str]]:
 
 
 def _vpc(live: Mapping[str, Any], account: Account) -> tuple[str | None, list[str]]:
-    for vpc in account.vpcs():
+    for vpc in account.vultr.vpcs():
         if vpc["id"] == live.get("vpc_id"):
             if vpc.get("description") == live["label"]:
                 return f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}", []

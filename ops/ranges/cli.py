@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from components.firewall.cloudflare_ranges import PIN, CloudflareRanges, load
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops.command import FOUND, Json, failed
 from ops.files import write_atomically
 from ops.ranges.source import RangesError, Source, diff, fetch, leaps

@@ -12,6 +12,7 @@ from urllib3.util import Retry
 
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from components.vendors.causes import why
+from ops.command import CommandError
 
 Network = IPv4Network | IPv6Network
 
@@ -32,7 +33,7 @@ _NOT_PUBLIC = [
 _PUBLIC_IPV6 = IPv6Network("2000::/3")
 
 
-class RangesError(Exception):
+class RangesError(CommandError):
     """The lists can't be had, or must not be used; the text is for a person."""
 
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops.render.offline import render_project
 
 try:

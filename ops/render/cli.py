@@ -10,9 +10,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from infra.fleet.inventory import SettingsError, load
+from infra.errors import SettingsError
+from infra.fleet.inventory import RegionStack
+from infra.fleet.reading import load
 from infra.state.checkpoint import StackState
-from infra.state.region_refusals import CLUSTER, refusals
+from infra.state.region_refusals import region_refusals
+from infra.state.resource_types import CLUSTER
 from ops.command import FOUND, Folder, failed, say
 from ops.files import project_dir
 from ops.render.diff import StackDiff, compare
@@ -102,8 +105,8 @@ def refused_changes(
     found = {}
     for name in names:
         stack = inventory.stacks.get(name)
-        if name in before and stack and stack.region:
-            found[name] = list(refusals(stack, _as_made(before[name])))
+        if name in before and isinstance(stack, RegionStack):
+            found[name] = list(region_refusals(stack, _as_made(before[name])))
     return found
 
 

@@ -20,8 +20,10 @@ from pulumi.runtime.settings import ROOT, SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
 from components.cluster.vke import ClusterReader
-from components.vendors.vultr import LiveCluster, VultrError, Wanted
-from infra.fleet.inventory import Inventory, Stack, load
+from components.errors import VultrError
+from components.vendors.vultr import LiveCluster, Wanted
+from infra.fleet.inventory import Inventory, Stack
+from infra.fleet.reading import load
 from infra.program import register
 from infra.state.checkpoint import StackState
 from ops.render.resources import SECRET, UNKNOWN, Registered, Rendering

@@ -15,14 +15,15 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
+from ops.command import CommandError
 from ops.render.resources import Registered, Rendering
 
 HERE = Path(__file__).resolve().parents[2]
 _PROGRAM = Path("ops", "render", "__main__.py")
 
 
-class RevisionError(Exception):
+class RevisionError(CommandError):
     """A revision that can't be rendered; the text is for a person."""
 
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops.cli import app
 from ops.files import write_atomically
 from tests.projects import ROOT

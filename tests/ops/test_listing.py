@@ -8,10 +8,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from infra.fleet.inventory import load
 from infra.pins.catalog import catalog
 from ops.cli import app
-from tests.projects import CLUSTER, copy_project, region, write_stack
+from tests.projects import CLUSTER, copy_project, region, region_stack, write_stack
 
 runner = CliRunner()
 
@@ -139,15 +138,14 @@ def test_add_writes_a_file_that_passes_and_is_drained(project: Path):
     write_stack(project, "us", {**region(label="old", replace=[]), "ingress": {"image": "x/y:1"}})
     result = add(project, "ord", "--like", "us", "--location", "ord")
     assert result.exit_code == 0, result.output
-    stack = load(project).stacks["ord"]
-    assert stack.region
-    assert stack.region.drain
-    assert stack.region.region == "ord"
-    assert stack.region.cluster.location == "ord"
-    assert stack.region.cluster.label is None
-    assert stack.region.cluster.pools[0].plan == "vc2-2c-4gb"
-    assert stack.region.ingress.image == "x/y:1"
-    assert load(project).stacks["us"].region
+    stack = region_stack(project, "ord")
+    assert stack.settings.drain
+    assert stack.region == "ord"
+    assert stack.settings.cluster.location == "ord"
+    assert stack.settings.cluster.label is None
+    assert stack.settings.cluster.pools[0].plan == "vc2-2c-4gb"
+    assert stack.settings.ingress.image == "x/y:1"
+    assert region_stack(project)
 
 
 def test_add_says_the_two_steps(project: Path):
@@ -181,7 +179,7 @@ def test_add_speaks_json(project: Path):
 def test_add_to_an_existing_region(project: Path):
     result = add(project, "us-2", "--like", "us", "--location", "ord", "--region", "us")
     assert result.exit_code == 0, result.output
-    assert load(project).stacks["us-2"].hostname == "us.example.com"
+    assert region_stack(project, "us-2").hostname == "us.example.com"
 
 
 def test_add_copies_no_secret(project: Path):

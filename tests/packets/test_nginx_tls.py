@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from components.ingress.nginx.daemon_set import nginx_config
-from components.ingress.trust import FOLDER, SECRET_HEADER, EdgeTrust, origin_secrets
+from components.ingress.nginx.trust import FOLDER
+from components.ingress.nginx.trust import config as trust_config
+from components.ingress.nginx.trust import files as trust_files
+from components.ingress.trust import SECRET_HEADER, EdgeTrust, origin_secrets
 from ops.ca import sign
 from tests.packets import netns
 from tests.packets.netns import NODE, NODE6, Packet
@@ -123,12 +126,12 @@ class Nginx:
 
 
 @pytest.fixture
-def start(tmp_path: Path, pinned: tuple[str, ...]) -> Iterator[Callable[[EdgeTrust], Nginx]]:
+def start(tmp_path: Path, pinned: tuple[str, ...]) -> Iterator[Callable[..., Nginx]]:
     """Starts nginx with a trust; its http and server blocks hold what the controller puts there."""
     worlds = linked()
 
-    def started(trust: EdgeTrust) -> Nginx:
-        (tmp_path / "nginx.conf").write_text(configuration(tmp_path, pinned, trust))
+    def started(trust: EdgeTrust, secrets: Sequence[str] = ()) -> Nginx:
+        (tmp_path / "nginx.conf").write_text(configuration(tmp_path, pinned, trust, secrets))
         node, outside = next(worlds)
         netns.serve(node, ports=("7", "53"))
         node.start(
@@ -142,12 +145,14 @@ def start(tmp_path: Path, pinned: tuple[str, ...]) -> Iterator[Callable[[EdgeTru
     worlds.close()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def configuration(folder: Path, pinned: tuple[str, ...], trust: EdgeTrust) -> str:
+def configuration(
+    folder: Path, pinned: tuple[str, ...], trust: EdgeTrust, secrets: Sequence[str]
+) -> str:
     """nginx.conf as NGINX Ingress Controller makes it of its ConfigMap's keys."""
-    for name, content in trust.files().items():
+    for name, content in trust_files(trust, secrets).items():
         (folder / name).write_text(content)
     Ca.make().leaf(folder / "server.pem", self_signed=True)
-    keys = {**nginx_config(pinned), **trust.nginx_config()}
+    keys = {**nginx_config(pinned), **trust_config(trust)}
     trusted = "".join(f"set_real_ip_from {c};\n" for c in keys["set-real-ip-from"].split(","))
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
@@ -168,7 +173,7 @@ def configuration(folder: Path, pinned: tuple[str, ...], trust: EdgeTrust) -> st
 
 
 def test_required_only_our_certificate_gets_an_answer(
-    start: Callable[[EdgeTrust], Nginx], cas: tuple[Ca, Ca], certificates: Mapping[str, str]
+    start: Callable[..., Nginx], cas: tuple[Ca, Ca], certificates: Mapping[str, str]
 ):
     nginx = start(EdgeTrust("require", cas[0].pem))
     assert nginx.answers(CLOUDFLARE, certificates["ours"]) == f"200 {CLOUDFLARE}"
@@ -180,7 +185,7 @@ def test_required_only_our_certificate_gets_an_answer(
 
 
 def test_observed_everybody_gets_an_answer_and_the_log_says_who_they_were(
-    start: Callable[[EdgeTrust], Nginx], cas: tuple[Ca, Ca], certificates: Mapping[str, str]
+    start: Callable[..., Nginx], cas: tuple[Ca, Ca], certificates: Mapping[str, str]
 ):
     nginx = start(EdgeTrust("observe", cas[0].pem))
     for kind in ("none", "ours", "self-signed", "another CA's"):
@@ -205,7 +210,7 @@ def test_observed_everybody_gets_an_answer_and_the_log_says_who_they_were(
     ],
 )
 def test_at_every_step_of_a_rotation_our_edge_gets_an_answer(
-    start: Callable[[EdgeTrust], Nginx],
+    start: Callable[..., Nginx],
     cas: tuple[Ca, Ca],
     certificates: Mapping[str, str],
     trusted: str,
@@ -216,7 +221,7 @@ def test_at_every_step_of_a_rotation_our_edge_gets_an_answer(
     edges = {"old": (certificates["ours"], OLD), "new": (certificates["another CA's"], NEW)}
     cas_in_file = {"old": old.pem, "new": new.pem, "new and old": new.pem + old.pem}[trusted]
     secrets = {"old": OLD, "new": NEW, "new and old": f"{NEW} {OLD}"}[trusted]
-    nginx = start(EdgeTrust("require", cas_in_file, "require", origin_secrets(secrets)))
+    nginx = start(EdgeTrust("require", cas_in_file, "require"), origin_secrets(secrets))
     header = SECRET_HEADER.replace("-", "_")
     answers = {
         edge: nginx.answers(CLOUDFLARE, certificate, **{header: secret})
@@ -228,9 +233,9 @@ def test_at_every_step_of_a_rotation_our_edge_gets_an_answer(
 
 
 def test_the_secret_header_lets_the_worker_in_old_value_and_new(
-    start: Callable[[EdgeTrust], Nginx],
+    start: Callable[..., Nginx],
 ):
-    nginx = start(EdgeTrust(header="require", secrets=(NEW, OLD)))
+    nginx = start(EdgeTrust(header="require"), (NEW, OLD))
     header = SECRET_HEADER.replace("-", "_")
     for scheme in ("https", "http"):
         for secret in (NEW, OLD):
@@ -246,7 +251,7 @@ def test_the_secret_header_lets_the_worker_in_old_value_and_new(
 
 
 def test_the_visitor_stands_in_the_log_and_is_believed_from_cloudflare_alone(
-    start: Callable[[EdgeTrust], Nginx],
+    start: Callable[..., Nginx],
     cas: tuple[Ca, Ca],
     certificates: Mapping[str, str],
     pinned: tuple[str, ...],

@@ -1,19 +1,21 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
 hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (calico-ingress.md §3). `options.py` tunes it, `pod.py`
-is its pod; docs/ingress.md says what each setting does.
+controller is NGINX's own (calico-ingress.md §3). `options.py` tunes it, `pod.py` is its pod,
+`trust.py` knows our edge; docs/ingress.md says what each setting does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from ..trust import FOLDER, content_name
+from ..contract import Certificate, IngressArgs
+from ..trust import EdgeTrust
+from .keys import IngressMistake
 from .options import (
-    HEALTH_PATH,
     INGRESS_CLASS,
     Tuning,
     flags,
@@ -32,8 +34,7 @@ from .pod import (
     own_rules,
     pod_spec,
 )
-
-__all__ = ["HEALTH_PATH", "Canary", "IngressDaemonSet", "IngressDaemonSetArgs"]
+from .trust import FOLDER, content_name, files
 
 NAMESPACE = "nginx-ingress"
 _LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
@@ -50,37 +51,17 @@ CERTIFICATE = "origin-tls"
 """The secret with `default_certificate`."""
 
 
-class Certificate(TypedDict):
-    """A certificate and its key, both PEM; the key is kept as a secret."""
+class IngressDaemonSetArgs(IngressArgs):
+    """What every ingress is given, and what is this controller's own.
 
-    certificate: pulumi.Input[str]
-    key: pulumi.Input[str]
-
-
-class IngressDaemonSetArgs(TypedDict):
-    """`image` is pinned (name:tag, better with digest).
-
-    `trusted_proxies` are the networks whose CF-Connecting-IP is believed.
-    `default_certificate` is for hosts that bring none of their own; or `default_tls_secret` names a
-    secret of somebody else's with it: NAMESPACE/NAME, or a NAME in the controller's namespace.
-    `extra_config` are further keys of the controller's ConfigMap from other components, `files`
-    what they refer to: contents by name, below `trust.FOLDER`. `config` are the user's own
-    keys. Answers name `region`.
-
-    `custom_resources`: the controller's own kinds (VirtualServer, Policy …), whose definitions
-    somebody has to install. `default_class` makes its IngressClass the cluster's default.
+    `config` are keys of the controller's ConfigMap. `custom_resources`: the controller's own kinds
+    (VirtualServer, Policy …), whose definitions somebody has to install. `default_class` makes its
+    IngressClass the cluster's default.
     """
 
-    image: str
-    trusted_proxies: Sequence[str]
-    default_tls_secret: NotRequired[pulumi.Input[str] | None]
-    default_certificate: NotRequired[Certificate | None]
-    extra_config: NotRequired[Mapping[str, str]]
-    files: NotRequired[pulumi.Input[Mapping[str, str]] | None]
     config: NotRequired[Mapping[str, str]]
-    region: NotRequired[str]
     tuning: NotRequired[Tuning]
-    resources: NotRequired[Resources]
+    resources: NotRequired[Resources | None]
     tolerations: NotRequired[Sequence[Mapping[str, str]]]
     node_selector: NotRequired[Mapping[str, str]]
     canary: NotRequired[Canary | None]
@@ -102,13 +83,9 @@ class IngressDaemonSet(pulumi.ComponentResource):
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
-        tuning: Tuning = args.get("tuning", {})
+        tuning, trust = args.get("tuning", {}), args.get("trust", EdgeTrust())
         data = nginx_config(
-            args["trusted_proxies"],
-            tuning,
-            args.get("extra_config"),
-            args.get("config"),
-            args.get("region"),
+            args["trusted_proxies"], tuning, args.get("config"), args.get("region"), trust
         )
         core = kubernetes.core.v1
         child = pulumi.ResourceOptions(
@@ -126,54 +103,67 @@ class IngressDaemonSet(pulumi.ComponentResource):
         rights = _rights(name, here, args.get("custom_resources", False), child)
         config_metadata: Any = {**here, "name": CONFIG}
         config = core.ConfigMap(f"{name}-config", metadata=config_metadata, data=data, opts=child)
-        default = str(args.get("default_class", True)).lower()
-        ingress_class = kubernetes.networking.v1.IngressClass(
-            f"{name}-class",
-            metadata={
-                "name": INGRESS_CLASS,
-                "labels": _LABELS,
-                "annotations": {"ingressclass.kubernetes.io/is-default-class": default},
-            },
-            spec={"controller": "nginx.org/ingress-controller"},
-            opts=child,
-        )
+        ingress_class = _class(name, args.get("default_class", True), child)
+        secret = args.get("default_tls_secret")
         if certificate := args.get("default_certificate"):
             secret = _certificate(name, here, certificate, child)
-            args = {**args, "default_tls_secret": secret}
-        given = args.get("files")
-        files = None if given is None else _files(name, here, given, child)
+        mounted = _files(name, here, trust, args.get("origin_secrets"), child)
         ready = pulumi.ResourceOptions.merge(
             child, pulumi.ResourceOptions(depends_on=[account, *rights, config, ingress_class])
         )
-        canary = args.get("canary")
+        pod = partial(
+            pod_spec,
+            flags=_arguments(args, secret),
+            shutdown_seconds=shutdown_timeout(tuning),
+            resources=args.get("resources") or RESOURCES,
+            tolerations=args.get("tolerations", TOLERATIONS),
+            metrics=args.get("metrics", True),
+            files=(mounted, FOLDER) if mounted is not None else None,
+        )
+        self._controllers(name, args, namespace, pod, ready)
+        self.image = pulumi.Output.from_input(args["image"])
+        self.register_outputs({"image": self.image})
+
+    def _controllers(
+        self,
+        name: str,
+        args: IngressDaemonSetArgs,
+        namespace: pulumi.Output[str],
+        pod: Callable[..., dict[str, Any]],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """The DaemonSet, and that of the canary on its nodes."""
 
         def controller(part: str, app: str, image: str, **placed: Any) -> None:
-            pod = pod_spec(
-                image,
-                _arguments(args),
-                shutdown_seconds=shutdown_timeout(tuning),
-                resources=args.get("resources", RESOURCES),
-                tolerations=args.get("tolerations", TOLERATIONS),
-                metrics=args.get("metrics", True),
-                files=(files, FOLDER) if files is not None else None,
-                **placed,
-            )
             labels = {**_LABELS, "app.kubernetes.io/name": app}
-            spec: Any = daemon_set_spec(app, labels, pod)
+            spec: Any = daemon_set_spec(app, labels, pod(image, **placed))
             metadata: Any = {"namespace": namespace, "name": app, "labels": labels}
-            kubernetes.apps.v1.DaemonSet(f"{name}-{part}", metadata=metadata, spec=spec, opts=ready)
+            kubernetes.apps.v1.DaemonSet(f"{name}-{part}", metadata=metadata, spec=spec, opts=opts)
 
-        selector = args.get("node_selector")
+        selector, canary = args.get("node_selector"), args.get("canary")
         avoided = canary["node_selector"] if canary else None
         controller("controller", APP, args["image"], node_selector=selector, avoided=avoided)
         if canary:
             both = {**(selector or {}), **canary["node_selector"]}
             controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
-        self.image = pulumi.Output.from_input(args["image"])
-        self.register_outputs({"image": self.image})
 
 
-def _arguments(args: IngressDaemonSetArgs) -> list[pulumi.Input[str]]:
+def _class(name: str, default: bool, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+    return kubernetes.networking.v1.IngressClass(
+        f"{name}-class",
+        metadata={
+            "name": INGRESS_CLASS,
+            "labels": _LABELS,
+            "annotations": {"ingressclass.kubernetes.io/is-default-class": str(default).lower()},
+        },
+        spec={"controller": "nginx.org/ingress-controller"},
+        opts=opts,
+    )
+
+
+def _arguments(
+    args: IngressDaemonSetArgs, secret: pulumi.Input[str] | None
+) -> list[pulumi.Input[str]]:
     found: list[pulumi.Input[str]] = list(
         flags(
             CONFIG,
@@ -182,7 +172,7 @@ def _arguments(args: IngressDaemonSetArgs) -> list[pulumi.Input[str]]:
             ipv6=args.get("ipv6", True),
         )
     )
-    if secret := args.get("default_tls_secret"):
+    if secret:
         full = pulumi.Output.from_input(secret).apply(
             lambda given: full_secret_name(given, NAMESPACE)
         )
@@ -241,16 +231,23 @@ def _certificate(
 
 
 def _files(
-    name: str, metadata: Any, files: pulumi.Input[Mapping[str, str]], opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    """The secret with `files`. Named by its content, so that a change rolls the pods: nginx reads
-    files when it starts. The name itself tells nothing."""
-    content = pulumi.Output.secret(files)
-    digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", dict(f))))
+    name: str,
+    metadata: Any,
+    trust: EdgeTrust,
+    secrets: pulumi.Input[Sequence[str]] | None,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str] | None:
+    """The secret with the files that `trust` needs. Named by its content, so that a change rolls
+    the pods: nginx reads files when it starts. The name itself tells nothing."""
+    if not trust.asks:
+        return None
+    if trust.header != "off" and secrets is None:
+        raise IngressMistake(
+            f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
+        )
+    content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
+    digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
     named: Any = {**metadata, "name": digest}
     return kubernetes.core.v1.Secret(
-        f"{name}-files",
-        metadata=named,
-        string_data=content,
-        opts=opts,
+        f"{name}-files", metadata=named, string_data=content, opts=opts
     ).metadata["name"]

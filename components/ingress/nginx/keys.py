@@ -9,6 +9,8 @@ docs/ingress.md tells what each key and flag that is rendered here does, and whe
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from ...errors import OptionsError
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -70,7 +72,7 @@ SNIPPETS = frozenset(
 """Keys whose lines are gathered from everybody who sets them."""
 
 
-class IngressMistake(ValueError):
+class IngressMistake(OptionsError):
     """Options that the controller would ignore or refuse; the text says which, and why."""
 
 

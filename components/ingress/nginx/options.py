@@ -7,16 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
+from ..contract import HEALTH_PATH, REGION_HEADER, VISITOR_HEADER
+from ..trust import EdgeTrust
 from .keys import IngressMistake, merged
+from .trust import config as trust_config
 
 INGRESS_CLASS = "nginx"
-HEALTH_PATH = "/nginx-health"
-"""Answered with 200 for any host: the controller's own path, in the default server only, and here
-in every other server too."""
-
-REGION_HEADER = "x-edge-region"
-"""In every answer, the region it is from; components/edge/worker/forwarding.js."""
-
 READINESS_PORT = 8081
 METRICS_PORT = 9113
 
@@ -29,7 +25,8 @@ HEALTH_SNIPPET = "\n".join(
         "}",
     ]
 )
-"""For the key server-snippets: part of the server of every Ingress."""
+"""For the key server-snippets, part of the server of every Ingress: the controller answers the path
+by itself in the default server only."""
 
 ACCESS_LOG = "\n".join(
     [
@@ -44,7 +41,7 @@ ACCESS_LOG = "\n".join(
 
 
 class Tuning(TypedDict):
-    """A busy edge's values are the defaults.
+    """What is left out is as in `BUSY_EDGE`.
 
     `worker_processes` a number or "auto", one a core; `worker_connections` at once in each worker;
     `keepalive_timeout` of clients' connections and `shutdown_timeout`, how long a worker that has
@@ -60,32 +57,38 @@ class Tuning(TypedDict):
     server_tokens: NotRequired[bool]
 
 
-SHUTDOWN_TIMEOUT = 30  # seconds
+BUSY_EDGE: Tuning = {
+    "worker_processes": "auto",
+    "worker_connections": 10240,
+    "keepalive_timeout": 65,
+    "upstream_keepalive": 100,
+    "shutdown_timeout": 30,
+    "server_tokens": False,
+}
 
 
 def nginx_config(
     trusted_proxies: Sequence[str],
     tuning: Tuning | None = None,
-    extra: Mapping[str, str] | None = None,
     config: Mapping[str, str] | None = None,
     region: str | None = None,
+    trust: EdgeTrust | None = None,
 ) -> dict[str, str]:
     """The controller's ConfigMap: who the visitor is, and the limits of a busy edge.
 
-    `extra` comes from other components, `config` from the user. Answers say that they are
-    `region`'s. Raises IngressMistake.
+    `config` are keys of the user's. Answers say that they are `region`'s. Raises IngressMistake.
     """
-    tuning = tuning or {}
-    connections = _number(tuning, "worker_connections", 10240, 1, 1_000_000)
+    tuning = {**BUSY_EDGE, **(tuning or {})}
+    connections = _number(tuning, "worker_connections", 1, 1_000_000)
     ours = {
         "default-server-access-log-off": "False",
-        "keepalive": str(_number(tuning, "upstream_keepalive", 100, 0, 100_000)),
-        "keepalive-timeout": f"{_number(tuning, 'keepalive_timeout', 65, 0, 86_400)}s",
+        "keepalive": str(_number(tuning, "upstream_keepalive", 0, 100_000)),
+        "keepalive-timeout": f"{_number(tuning, 'keepalive_timeout', 0, 86_400)}s",
         "log-format": ACCESS_LOG,
         "log-format-escaping": "json",
-        "real-ip-header": "CF-Connecting-IP",
+        "real-ip-header": VISITOR_HEADER,
         "server-snippets": HEALTH_SNIPPET,
-        "server-tokens": str(tuning.get("server_tokens", False)),
+        "server-tokens": str(tuning.get("server_tokens")),
         "set-real-ip-from": ",".join(trusted_proxies),
         "worker-connections": str(connections),
         "worker-processes": _processes(tuning),
@@ -101,27 +104,27 @@ def nginx_config(
         raise IngressMistake(
             "trusted_proxies is empty: every visitor would carry Cloudflare's address"
         )
-    for keys, whose in ((extra, "extra_config"), (config, "config")):
-        if "log-format" in (keys or {}):
+    for keys, whose in ((trust_config(trust or EdgeTrust()), "trust"), (config or {}, "config")):
+        if "log-format" in keys:
             # It belongs to our JSON.
             ours.pop("log-format-escaping", None)
-        ours = merged(ours, keys or {}, whose)
+        ours = merged(ours, keys, whose)
     return ours
 
 
 def shutdown_timeout(tuning: Tuning) -> int:
     """Seconds that a worker may take to finish."""
-    return _number(tuning, "shutdown_timeout", SHUTDOWN_TIMEOUT, 1, 3600)
+    return _number({**BUSY_EDGE, **tuning}, "shutdown_timeout", 1, 3600)
 
 
 def _processes(tuning: Tuning) -> str:
-    if tuning.get("worker_processes", "auto") == "auto":
+    if tuning.get("worker_processes") == "auto":
         return "auto"
-    return str(_number(tuning, "worker_processes", 1, 1, 512))
+    return str(_number(tuning, "worker_processes", 1, 512))
 
 
-def _number(tuning: Tuning, name: str, default: int, low: int, high: int) -> int:
-    value = tuning.get(name, default)
+def _number(tuning: Tuning, name: str, low: int, high: int) -> int:
+    value = tuning.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise IngressMistake(f"{name}: {value!r}: must be a whole number from {low} to {high}")
     return value

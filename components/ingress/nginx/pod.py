@@ -7,6 +7,7 @@ tests/components/ingress/test_nginx_objects.py, where each difference has its re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from ..contract import PORTS
 from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
@@ -16,6 +17,13 @@ DRAIN_SECONDS = 5
 still find somebody."""
 _MARGIN_SECONDS = 10
 _UID = 101
+_CONFINED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "runAsUser": _UID,
+    "capabilities": {"drop": ["ALL"]},
+}
 _WRITABLE = {
     "nginx-etc": "/etc/nginx",
     "nginx-cache": "/var/cache/nginx",
@@ -89,15 +97,6 @@ def pod_spec(
     into a volume. `avoided` are labels of nodes that another DaemonSet serves; `files` a secret's
     name and where to mount it.
     """
-    confined = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        "runAsUser": _UID,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    ports = [("http", 80), ("https", 443), ("readiness-port", READINESS_PORT)]
-    ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
     spec: dict[str, Any] = {
         "serviceAccountName": APP,
         "enableServiceLinks": False,
@@ -119,52 +118,11 @@ def pod_spec(
                 "image": image,
                 "command": ["cp", "-vdR", "/etc/nginx/.", "/mnt/etc"],
                 "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-                "securityContext": confined,
+                "securityContext": _CONFINED,
                 "volumeMounts": [{"name": "nginx-etc", "mountPath": "/mnt/etc"}],
             }
         ],
-        "containers": [
-            {
-                "name": APP,
-                "image": image,
-                "args": list(flags),
-                "env": [
-                    {"name": env, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}}
-                    for env, field in (("POD_NAMESPACE", "namespace"), ("POD_NAME", "name"))
-                ],
-                # Declared, so that the scheduler sees a conflict before a pod crashes on one.
-                "ports": [
-                    {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
-                    for name, port in [*ports, *([("metrics", METRICS_PORT)] if metrics else [])]
-                ],
-                # The first configuration of many Ingresses takes its time.
-                "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 120},
-                "readinessProbe": {**ready, "periodSeconds": 1},
-                # Whether the controller lives; nginx's end is its end. Not whether nginx is busy:
-                # a restart would take the rest of a crowded edge down.
-                "livenessProbe": {
-                    "tcpSocket": {"port": "readiness-port"},
-                    "periodSeconds": 10,
-                    "timeoutSeconds": 5,
-                    "failureThreshold": 6,
-                },
-                # Then SIGTERM, on which the controller has nginx finish its requests.
-                "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-                "resources": resources,
-                "securityContext": {
-                    **confined,
-                    "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
-                },
-                "volumeMounts": [
-                    *({"name": name, "mountPath": path} for name, path in _WRITABLE.items()),
-                    *(
-                        [{"name": "files", "mountPath": files[1], "readOnly": True}]
-                        if files
-                        else []
-                    ),
-                ],
-            }
-        ],
+        "containers": [_controller(image, flags, resources, metrics, files)],
     }
     if avoided:
         # A node that has all of the labels is the other's: one that lacks any of them is ours.
@@ -175,6 +133,53 @@ def pod_spec(
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         spec["affinity"] = {"nodeAffinity": required}
     return spec
+
+
+def _controller(
+    image: str,
+    flags: Sequence[Any],
+    resources: Resources,
+    metrics: bool,
+    files: tuple[Any, str] | None,
+) -> dict[str, Any]:
+    ports = [*zip(("http", "https"), PORTS, strict=True), ("readiness-port", READINESS_PORT)]
+    ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
+    return {
+        "name": APP,
+        "image": image,
+        "args": list(flags),
+        "env": [
+            {"name": env, "valueFrom": {"fieldRef": {"fieldPath": f"metadata.{field}"}}}
+            for env, field in (("POD_NAMESPACE", "namespace"), ("POD_NAME", "name"))
+        ],
+        # Declared, so that the scheduler sees a conflict before a pod crashes on one.
+        "ports": [
+            {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
+            for name, port in [*ports, *([("metrics", METRICS_PORT)] if metrics else [])]
+        ],
+        # The first configuration of many Ingresses takes its time.
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 120},
+        "readinessProbe": {**ready, "periodSeconds": 1},
+        # Whether the controller lives; nginx's end is its end. Not whether nginx is busy: a
+        # restart would take the rest of a crowded edge down.
+        "livenessProbe": {
+            "tcpSocket": {"port": "readiness-port"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        # Then SIGTERM, on which the controller has nginx finish its requests.
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        "resources": resources,
+        "securityContext": {
+            **_CONFINED,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+        },
+        "volumeMounts": [
+            *({"name": name, "mountPath": path} for name, path in _WRITABLE.items()),
+            *([{"name": "files", "mountPath": files[1], "readOnly": True}] if files else []),
+        ],
+    }
 
 
 def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import requests
 from pulumi.dynamic import ConfigureRequest
 from pulumi.dynamic.config import Config
 
-from components.edge.zone_memory import ORIGIN_PULLS, Access, Setting, _Provider, zone_setting
-from infra.credentials import cloudflare_access
+from components.edge.zone_memory import ORIGIN_PULLS, Setting, _Provider, zone_setting
+from components.errors import CloudflareError
 from sandbox.vendors.cloudflare.api import API_TOKEN, create_app
 from sandbox.vendors.emulators import serve
 
@@ -52,7 +52,10 @@ def zone(tmp_path: Path) -> Iterator[Zone]:
 
 
 def provider(base_url: str, token: str = API_TOKEN) -> _Provider:
-    return _Provider(lambda _: Access(token, base_url))
+    made = _Provider()
+    config = {"cloudflare:apiToken": token, "cloudflare:baseUrl": base_url}
+    made.configure(ConfigureRequest(Config(config, "edgefleet")))
+    return made
 
 
 def wanted(setting: Setting, zone_id: str = ZONE) -> dict[str, Any]:
@@ -116,20 +119,18 @@ def test_another_zone_or_setting_is_remembered_first_and_this_one_put_back():
 
 def test_the_token_is_the_one_that_the_stack_has_now(zone: Zone):
     """A token in the state would have grown old."""
-    memory = _Provider(cloudflare_access)
-    config = {"cloudflare:apiToken": API_TOKEN, "cloudflare:baseUrl": zone.base_url}
-    memory.configure(ConfigureRequest(Config(config, "edgefleet")))
+    memory = provider(zone.base_url)
     assert API_TOKEN not in str(remember(memory, SSL))
 
 
 def test_a_refusal_says_what_to_check(zone: Zone):
     wrong = "w" * 40
-    with pytest.raises(RuntimeError, match="Check that the API token may edit") as caught:
+    with pytest.raises(CloudflareError, match="The token must be allowed to edit") as caught:
         provider(zone.base_url, wrong).create(wanted(SSL))
     assert f"GET /zones/{ZONE}/settings/ssl with 401" in str(caught.value)
     assert wrong not in str(caught.value)
 
 
 def test_no_answer():
-    with pytest.raises(RuntimeError, match=r"did not answer GET .*Run the command again"):
+    with pytest.raises(CloudflareError, match=r"did not answer GET .*Run the command again"):
         provider("http://127.0.0.1:9").create(wanted(SSL))

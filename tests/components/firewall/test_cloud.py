@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 from werkzeug.test import Client
 
+from components.errors import VultrError
 from components.firewall import cloudflare_ranges
 from components.firewall.cloud import _require_group, split_rules
 from components.firewall.cloud_rules import FirewallGroup, _Provider, match_of, settle
-from components.firewall.rule_table import VULTR_RULE_LIMIT, Rule, VultrRule, node_rules
-from components.vendors.vultr import BASE, VultrError
+from components.firewall.renderings.vultr import VULTR_RULE_LIMIT, VultrRule
+from components.firewall.rule_table import Rule, node_rules
+from components.vendors.vultr import BASE, VultrApi
 from sandbox.vendors.faults import AnswerLost
 from sandbox.vendors.vultr.api import API_KEY, create_app
 from tests.projects import copy_project, region, write_stack
@@ -128,9 +130,9 @@ class Group(FirewallGroup):
     """A firewall group of the emulated Vultr."""
 
     def __init__(self, app: Any, group_id: str) -> None:
-        super().__init__(API_KEY, group_id)
-        for session in (self._session, self._api._session):
-            session.mount(BASE, Wsgi(app))
+        vultr = VultrApi(API_KEY)
+        vultr._session._session.mount(BASE, Wsgi(app))
+        super().__init__(vultr, group_id)
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ class Dynamic(_Provider):
     """The dynamic provider, with its group at the emulated Vultr."""
 
     def __init__(self, group: Group) -> None:
-        super().__init__(lambda _: API_KEY)
+        super().__init__()
         self._there = group
 
     def _group(self, props: Mapping[str, Any]) -> FirewallGroup:

@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 
 from components.firewall import cloudflare_ranges
 from components.firewall.renderings.ufw import UfwRule, iptables_block, ufw_rules
-from components.firewall.rule_table import (
-    EVERYBODY,
+from components.firewall.renderings.vultr import (
     VULTR_RULE_LIMIT,
-    Rule,
     VultrRule,
     check_rule_limit,
-    node_rules,
     vultr_rules,
 )
+from components.firewall.rule_table import EVERYBODY, Rule, node_rules
 
 CLOUDFLARE = cloudflare_ranges.load().cidrs
 USUAL: dict[str, Any] = {

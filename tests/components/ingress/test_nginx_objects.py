@@ -18,6 +18,8 @@ from components.ingress.nginx.options import (
     nginx_config,
 )
 from components.ingress.nginx.pod import cluster_rules, daemon_set_spec, own_rules, pod_spec
+from components.ingress.nginx.trust import config as trust_config
+from components.ingress.trust import EdgeTrust
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 CLOUDFLARE = ["173.245.48.0/20", "2400:cb00::/32"]
@@ -99,20 +101,25 @@ def test_without_trusted_proxies_nobody_is_a_visitor():
 
 def test_answers_name_their_region():
     assert "http-snippets" not in nginx_config(CLOUDFLARE)
-    config = nginx_config(CLOUDFLARE, extra={"http-snippets": "a;"}, region="us")
+    config = nginx_config(CLOUDFLARE, config={"http-snippets": "a;"}, region="us")
     assert config["http-snippets"] == "add_header x-edge-region us always;\na;"
 
 
 def test_further_keys_pass_and_snippets_are_gathered():
-    config = nginx_config(
-        CLOUDFLARE,
-        extra={"http-snippets": "a;", "server-snippets": "b;", "log-format": "$host"},
-        config={"http-snippets": "c;", "proxy-read-timeout": "10s"},
-    )
-    assert config["http-snippets"] == "a;\nc;"
-    assert config["server-snippets"] == f"{HEALTH_SNIPPET}\nb;"
+    trust = EdgeTrust("require", "PEM")
+    theirs = {"http-snippets": "c;", "proxy-read-timeout": "10s", "log-format": "$host"}
+    config = nginx_config(CLOUDFLARE, config=theirs, trust=trust)
+    ours = trust_config(trust)
+    assert config["http-snippets"] == f"{ours['http-snippets']}\nc;"
+    assert config["server-snippets"] == f"{HEALTH_SNIPPET}\n{ours['server-snippets']}"
     assert config["proxy-read-timeout"] == "10s"
     assert config["log-format"] == "$host"
+    assert "log-format-escaping" not in config
+
+
+def test_the_edges_log_format_takes_the_jsons_place():
+    config = nginx_config(CLOUDFLARE, trust=EdgeTrust("observe", "PEM"))
+    assert "client-certificate=$ssl_client_verify" in config["log-format"]
     assert "log-format-escaping" not in config
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from components.ingress.nginx.options import HEALTH_PATH, nginx_config
+from components.ingress.contract import HEALTH_PATH
+from components.ingress.nginx.options import nginx_config
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="there is no nginx on this machine")

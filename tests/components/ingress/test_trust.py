@@ -2,48 +2,60 @@
 
 import pytest
 
+from components.ingress.nginx.daemon_set import IngressDaemonSet, IngressDaemonSetArgs
+from components.ingress.nginx.keys import IngressMistake
+from components.ingress.nginx.trust import FOLDER, content_name
+from components.ingress.nginx.trust import config as trust_config
+from components.ingress.nginx.trust import files as trust_files
 from components.ingress.origin_tls import renewal_days
-from components.ingress.trust import FOLDER, EdgeTrust, content_name, origin_secrets
+from components.ingress.trust import EdgeTrust, origin_secrets
 
 NEW, OLD = "n" * 40, "o" * 40
 
 
 def test_off_asks_for_nothing():
-    assert EdgeTrust().nginx_config() == {}
-    assert EdgeTrust().files() == {}
+    assert trust_config(EdgeTrust()) == {}
+    assert trust_files(EdgeTrust()) == {}
 
 
 @pytest.mark.parametrize(
-    ("trust", "files"),
+    ("trust", "secrets", "files"),
     [
-        (EdgeTrust("observe", "PEM"), {"origin-pulls-ca.pem": "PEM"}),
+        (EdgeTrust("observe", "PEM"), (), {"origin-pulls-ca.pem": "PEM"}),
         (
-            EdgeTrust(header="require", secrets=(NEW, OLD)),
+            EdgeTrust(header="require"),
+            (NEW, OLD),
             {"origin-secrets.map": f'"{NEW}" known;\n"{OLD}" known;\n'},
         ),
     ],
 )
-def test_every_file_that_the_configuration_names_is_there(trust: EdgeTrust, files: dict[str, str]):
-    assert trust.files() == files
-    snippets = trust.nginx_config()["http-snippets"]
+def test_every_file_that_the_configuration_names_is_there(
+    trust: EdgeTrust, secrets: tuple[str, ...], files: dict[str, str]
+):
+    assert trust_files(trust, secrets) == files
+    snippets = trust_config(trust)["http-snippets"]
     for name in files:
         assert f"{FOLDER}/{name};" in snippets
 
 
 def test_observing_refuses_nobody():
-    config = EdgeTrust("observe", "PEM", "observe", (NEW,)).nginx_config()
+    config = trust_config(EdgeTrust("observe", "PEM", "observe"))
     assert "server-snippets" not in config
     assert "ssl_verify_client optional_no_ca;" in config["http-snippets"]
 
 
-def test_no_secret_stands_in_the_configuration():
-    config = EdgeTrust("require", "PEM", "require", (NEW, OLD)).nginx_config()
-    assert NEW not in str(config)
-    assert OLD not in str(config)
+def test_a_header_without_values_is_refused():
+    args: IngressDaemonSetArgs = {
+        "image": "a:1",
+        "trusted_proxies": ["192.0.2.0/24"],
+        "trust": EdgeTrust(header="observe"),
+    }
+    with pytest.raises(IngressMistake, match=r"trust\.header: 'observe': needs origin_secrets"):
+        IngressDaemonSet("ingress", args)
 
 
 def test_a_log_format_fits_the_controllers_quotes():
-    config = EdgeTrust("observe", "PEM", "observe", (NEW,)).nginx_config()
+    config = trust_config(EdgeTrust("observe", "PEM", "observe"))
     assert "'" not in config["log-format"]
 
 

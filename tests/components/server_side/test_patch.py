@@ -195,7 +195,7 @@ def test_fields_go_back_to_the_owner_they_had():
     assert handed_back(managed, "edgefleet", {leaf.path: [("gone", "Apply")]}) == managed[1:]
 
 
-def test_a_state_of_an_older_release_is_no_change():
+def test_an_empty_section_is_no_change():
     old = {"kubeconfig": "k", **TARGET, **env(A="1"), "force": False}
     new = {**old, "init_containers": {}}
     found = _Provider().diff("id", old, new)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from components.vendors.cloudflare import CloudflareApi, CloudflareError
+from components.errors import CloudflareError
+from components.vendors.cloudflare import CloudflareApi
+from components.vendors.credentials import Access
 from infra import program
 from sandbox.vendors.cloudflare.api import API_TOKEN, create_app
 from sandbox.vendors.emulators import serve
@@ -40,18 +42,18 @@ def post(base_url: str, path: str, body: dict[str, Any]) -> None:
 def test_all_pages_of_a_names_records(base_url: str):
     for number in range(1, 104):
         make(base_url, f"192.0.2.{number}")
-    found = CloudflareApi(API_TOKEN, base_url).dns_records(ZONE, "us.example.com")
+    found = CloudflareApi(Access(API_TOKEN, base_url)).dns_records(ZONE, "us.example.com")
     assert len({record["content"] for record in found}) == 103
 
 
 def test_no_records_and_no_routes(base_url: str):
-    api = CloudflareApi(API_TOKEN, base_url)
+    api = CloudflareApi(Access(API_TOKEN, base_url))
     assert api.dns_records(ZONE, "us.example.com") == []
     assert api.worker_routes(ZONE) == []
 
 
 def test_what_an_edge_stack_may_find(base_url: str):
-    api, phase = CloudflareApi(API_TOKEN, base_url), "http_request_firewall_custom"
+    api, phase = CloudflareApi(Access(API_TOKEN, base_url)), "http_request_firewall_custom"
     assert api.kv_namespaces(ACCOUNT) == []
     assert api.workers(ACCOUNT) == []
     assert api.entrypoint(ZONE, phase) is None
@@ -73,13 +75,13 @@ def test_what_an_edge_stack_may_find(base_url: str):
 def test_a_refusal_says_what_to_check(base_url: str):
     wrong = "w" * 40
     with pytest.raises(CloudflareError, match="Check CLOUDFLARE_API_TOKEN") as caught:
-        CloudflareApi(wrong, base_url).worker_routes(ZONE)
+        CloudflareApi(Access(wrong, base_url)).worker_routes(ZONE)
     assert wrong not in str(caught.value)
 
 
 def test_no_answer():
     with pytest.raises(CloudflareError) as caught:
-        CloudflareApi(API_TOKEN, "http://127.0.0.1:9").worker_routes(ZONE)
+        CloudflareApi(Access(API_TOKEN, "http://127.0.0.1:9")).worker_routes(ZONE)
     assert str(caught.value) == (
         f"Cloudflare did not answer GET /zones/{ZONE}/workers/routes: 127.0.0.1:9: "
         "Failed to establish a new connection: [Errno 111] Connection refused"
@@ -89,5 +91,5 @@ def test_no_answer():
 def test_the_program_asks_where_the_stack_says(base_url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", "http://127.0.0.1:9")
     config = {"cloudflare:apiToken": API_TOKEN, "cloudflare:baseUrl": base_url}
-    monkeypatch.setattr(program, "_configured", config.get)
+    monkeypatch.setattr(program, "stack_config", config.get)
     assert program._cloudflare().worker_routes(ZONE) == []

@@ -10,21 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from components.errors import VultrError
 from components.vendors import vultr as vultr_api
-from components.vendors.vultr import (
-    LiveCluster,
-    Node,
-    Pool,
-    VultrApi,
-    VultrError,
-    Wanted,
-    unmet,
-)
+from components.vendors.vultr import LiveCluster, LiveNode, Pool, VultrApi, Wanted, unmet
 
 WANTED = Wanted("v1.35.5+1", {"edge": (2, 2)})
 
 
-def node(number: int, **changes: Any) -> Node:
+def node(number: int, **changes: Any) -> LiveNode:
     values = {
         "id": f"n{number}",
         "label": f"edge-{number}",
@@ -33,10 +26,10 @@ def node(number: int, **changes: Any) -> Node:
         "ipv4": f"192.0.2.{number}",
         "ipv6": f"2001:db8::{number}",
     }
-    return Node(**{**values, **changes})
+    return LiveNode(**{**values, **changes})
 
 
-def cluster(*nodes: Node, **changes: Any) -> LiveCluster:
+def cluster(*nodes: LiveNode, **changes: Any) -> LiveCluster:
     values = {
         "id": "c1",
         "label": "edgefleet-us",
@@ -147,7 +140,7 @@ def test_nodes_and_addresses_of_a_cluster(vultr: Vultr):
     vultr.answer("/instances", {"instances": [instance(0), instance(9)]})
     found = VultrApi("key").find_cluster("edgefleet-us")
     assert found
-    assert found.nodes == (Node("n0", "edge-0", "edge", "active", "192.0.2.0", "2001:db8::"),)
+    assert found.nodes == (LiveNode("n0", "edge-0", "edge", "active", "192.0.2.0", "2001:db8::"),)
     assert len(vultr.requests) == 2
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops.render.offline import render
 from tests.projects import copy_project, region, write_stack
 

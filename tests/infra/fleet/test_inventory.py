@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from infra.fleet.inventory import SettingsError, load
-from tests.projects import copy_project, git, region, write_stack
+from infra.errors import SettingsError
+from infra.fleet.reading import load
+from tests.projects import copy_project, git, region, region_stack, write_stack
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def test_the_repository_itself_is_a_fleet(project: Path):
     fleet = load(project)
     assert sorted(fleet.stacks) == ["apac", "edge", "eu", "us"]
     assert [stack.name for stack in fleet.regions("example.com")] == ["apac", "eu", "us"]
-    assert fleet.stacks["us"].hostname == "us.example.com"
-    assert fleet.cluster_label(fleet.stacks["us"]) == "edgefleet-us"
+    assert region_stack(project).hostname == "us.example.com"
+    assert region_stack(project).label == "edgefleet-us"
     assert fleet.warnings == ()
 
 
@@ -163,4 +164,5 @@ def test_a_draining_cluster_withdraws_while_another_of_its_region_goes_on(
     write_stack(project, "us", {**region(), "drain": us})
     write_stack(project, "us-2", {**region(location="ord"), "drain": us_2})
     fleet = load(project)
-    assert fleet.withdrawn(fleet.stacks["us"]) is withdrawn
+    (stack,) = (stack for stack in fleet.region_stacks if stack.name == "us")
+    assert fleet.withdrawn(stack) is withdrawn

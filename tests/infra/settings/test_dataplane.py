@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from infra.fleet.inventory import SettingsError, load
-from tests.projects import copy_project, region, write_stack
+from infra.errors import SettingsError
+from infra.fleet.reading import load
+from tests.projects import copy_project, region, region_stack, write_stack
 from tests.rendered import live_nodes, of_type, rendered
 
 
@@ -86,7 +87,7 @@ def test_host_endpoints_that_go_round_no_firewall(tmp_path: Path, firewall: dict
     project = copy_project(tmp_path)
     policy = {"networkPolicy": {"namespaces": ["web"]}, "calico": {"dataplane": "iptables"}}
     write_stack(project, "us", {**region(), **policy, "firewall": firewall})
-    assert load(project).stacks["us"].region
+    assert region_stack(project)
 
 
 def test_an_ordinary_file_says_nothing_of_it(tmp_path: Path):

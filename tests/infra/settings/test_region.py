@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from infra.settings.fleet import FleetValues
 from infra.settings.mistakes import problems
-from infra.settings.region import FleetValues, RegionStack
+from infra.settings.region import Region
 from tests.projects import region
 
 FLEET = {
@@ -34,7 +35,7 @@ def changed(path: list[str | int], value: Any) -> dict[str, Any]:
 
 
 def test_defaults_are_secure():
-    stack = RegionStack.model_validate(region())
+    stack = Region.model_validate(region())
     assert stack.cluster.protect
     assert not stack.cluster.replace
     assert not stack.drain
@@ -116,18 +117,18 @@ def test_defaults_are_secure():
 def test_a_mistake_names_key_value_and_what_is_allowed(
     path: list[str | int], value: Any, sentence: str
 ):
-    assert mistakes(RegionStack, changed(path, value)) == [sentence]
+    assert mistakes(Region, changed(path, value)) == [sentence]
 
 
 def test_pool_labels_differ():
     pool = region()["cluster"]["pools"][0]
-    assert mistakes(RegionStack, region(pools=[pool, pool])) == [
+    assert mistakes(Region, region(pools=[pool, pool])) == [
         "cluster: two pools are called edge: labels must differ"
     ]
 
 
 def test_what_is_missing_is_named():
-    assert mistakes(RegionStack, {"cluster": {"location": "ewr"}}) == [
+    assert mistakes(Region, {"cluster": {"location": "ewr"}}) == [
         "region: is required",
         "cluster.version: is required",
         "cluster.pools: is required",
@@ -137,7 +138,7 @@ def test_what_is_missing_is_named():
 def test_every_mistake_is_reported_at_once():
     config = changed(["cluster", "pools", 0, "nodes"], 0)
     config["drain"] = 1
-    assert len(mistakes(RegionStack, config)) == 2
+    assert len(mistakes(Region, config)) == 2
 
 
 @pytest.mark.parametrize(

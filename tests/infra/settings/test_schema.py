@@ -8,7 +8,8 @@ import yaml
 from pydantic import BaseModel
 
 from infra.settings.edge import Edge
-from infra.settings.region import SECRETS, FleetValues, RegionStack
+from infra.settings.fleet import SECRETS, FleetValues
+from infra.settings.region import Region
 from tests.projects import ROOT
 
 DECLARED: dict[str, dict[str, Any]] = {
@@ -17,7 +18,7 @@ DECLARED: dict[str, dict[str, Any]] = {
     if ":" not in key
 }
 FIELDS = {
-    str(field.alias): field for m in (FleetValues, RegionStack) for field in m.model_fields.values()
+    str(field.alias): field for m in (FleetValues, Region) for field in m.model_fields.values()
 }
 
 

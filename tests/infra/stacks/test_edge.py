@@ -7,19 +7,13 @@ from typing import Any
 import pytest
 
 from components.edge.worker_filter import REF
-from infra.fleet.inventory import SettingsError, load
+from infra.errors import SettingsError
 from infra.settings.countries import COUNTRIES
 from infra.state.checkpoint import StackState
-from infra.state.edge_refusals import (
-    DEPLOYMENT,
-    RULESET,
-    SCRIPT,
-    WORKER,
-    deployed,
-    edge_refusals,
-)
+from infra.state.edge_refusals import deployed, edge_refusals
+from infra.state.resource_types import DEPLOYMENT, RULESET, SCRIPT, WORKER
 from ops.render.offline import render
-from tests.projects import copy_project, region, write_stack
+from tests.projects import copy_project, edge_stack, region, write_stack
 from tests.rendered import of_type
 
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
@@ -204,7 +198,7 @@ OURS, THEIRS = {"ref": REF}, {"id": "1", "description": "no bots"}
 
 
 def refusals(project: Path, state: StackState, *rules: dict[str, Any]) -> list[str]:
-    stack = load(project, current="edge").stacks["edge"]
+    stack = edge_stack(project)
     return list(edge_refusals(stack, state, lambda: Cloudflare(*rules)))
 
 
@@ -226,7 +220,7 @@ def test_rules_of_others_are_not_overwritten(project: Path):
 
 
 def test_nothing_is_asked_where_no_rule_is_ours(project: Path):
-    stack = load(project, current="edge").stacks["edge"]
+    stack = edge_stack(project)
 
     def unasked() -> Cloudflare:
         raise AssertionError("Cloudflare was asked")

@@ -10,10 +10,12 @@ import pytest
 import yaml
 from pulumi.runtime.settings import SETTINGS
 
-from infra.fleet.inventory import CA_FILE, SettingsError, load
+from infra.errors import SettingsError
+from infra.fleet.inventory import CA_FILE
+from infra.fleet.reading import load
 from infra.stacks.origin_trust import worker_secret
 from ops.render.offline import UNKNOWN, Rendering, render
-from tests.projects import ROOT, copy_project, region, write_stack
+from tests.projects import ROOT, copy_project, region, region_stack, write_stack
 from tests.rendered import of_type
 
 CA = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
@@ -151,10 +153,9 @@ def test_off_is_a_word_and_not_a_boolean(project: Path):
         )
         + "  edgefleet:originPulls: off\n  edgefleet:drain: false\n"
     )
-    stack = load(project, current="us").stacks["us"]
+    stack = region_stack(project)
     assert stack.fleet.origin_pulls == "off"
-    assert stack.region
-    assert stack.region.drain is False
+    assert stack.settings.drain is False
     assert "ssl_verify_client" not in config_of(render(project, "us")).get("http-snippets", "")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.fleet.inventory import SettingsError
+from infra.errors import SettingsError
 from ops.render.offline import Registered, Rendering, render
 from tests.projects import copy_project, region, write_stack
 from tests.rendered import live_nodes, of_type, rendered

@@ -9,13 +9,24 @@ from google.protobuf import struct_pb2
 from pulumi.runtime.proto import resource_pb2
 
 from components.edge.worker_filter import REF
-from components.vendors.cloudflare import CloudflareError
-from components.vendors.vultr import LiveCluster, Pool, VultrError
-from infra.state import live_twins as adopt
+from components.errors import CloudflareError
+from components.vendors.vultr import LiveCluster, Pool
+from infra.state import orphans
 from infra.state.checkpoint import StackState
-from infra.state.edge_refusals import RULESET, WORKER
-from infra.state.live_twins import KV, RECORD, ROUTE, RULE, Twins, adopt_orphans
-from infra.state.region_refusals import CLUSTER, POOL, VPC
+from infra.state.live_twins import LiveTwins, Twin
+from infra.state.orphans import take_over_orphans
+from infra.state.resource_types import (
+    CLUSTER,
+    FIREWALL_RULE,
+    KV_NAMESPACE,
+    POOL,
+    RECORD,
+    ROUTE,
+    RULESET,
+    SCRIPT,
+    VPC,
+    WORKER,
+)
 from tests.rendered import live_cluster, live_nodes
 
 MADE = live_cluster(live_nodes(2))
@@ -56,6 +67,9 @@ class Cloudflare:
     def workers(self, account_id: str) -> list[dict[str, Any]]:
         return self._lists["workers"]
 
+    def worker_scripts(self, account_id: str) -> list[dict[str, Any]]:
+        return self._lists["scripts"]
+
     def entrypoint(self, zone_id: str, phase: str) -> dict[str, Any] | None:
         return next(iter(self._lists["rulesets"]), None)
 
@@ -63,9 +77,9 @@ class Cloudflare:
 def find(
     kind: str, props: dict[str, Any], vultr: Vultr | None = None, **cloudflare: Any
 ) -> str | None:
-    twins = Twins(lambda: vultr or Vultr(None), lambda: Cloudflare(**cloudflare))
-    assert twins.knows(kind)
-    return twins.find(kind, props)
+    """The id of what only we can have made."""
+    twins = LiveTwins(lambda: vultr or Vultr(None), lambda: Cloudflare(**cloudflare))
+    return next((twin.id for twin in twins.of(kind, props) if twin.ours), None)
 
 
 CLUSTER_PROPS = {"label": "edgefleet-us", "region": "ewr", "nodePools": {"label": "edge"}}
@@ -74,19 +88,6 @@ CLUSTER_PROPS = {"label": "edgefleet-us", "region": "ewr", "nodePools": {"label"
 def test_a_cluster_by_its_label():
     assert find(CLUSTER, CLUSTER_PROPS, Vultr()) == "c1"
     assert find(CLUSTER, CLUSTER_PROPS, Vultr(None)) is None
-
-
-@pytest.mark.parametrize(
-    "theirs",
-    [
-        replace(MADE, location="ord"),
-        replace(MADE, pools=(Pool("p1", "edge"), Pool("p2", "databases"))),
-    ],
-    ids=["elsewhere", "other pools"],
-)
-def test_a_cluster_that_somebody_else_made_is_not_taken(theirs: LiveCluster):
-    with pytest.raises(VultrError, match="that this stack didn't make"):
-        find(CLUSTER, CLUSTER_PROPS, Vultr(theirs))
 
 
 def test_a_pool_by_its_label():
@@ -122,10 +123,10 @@ def test_a_rule_by_all_that_it_admits():
         "port": "80",
         "source": "cloudflare",
     }
-    assert find(RULE, props, Vultr(rules=[theirs])) == "g1,7"
+    assert find(FIREWALL_RULE, props, Vultr(rules=[theirs])) == "g1,7"
     for key, value in (("port", "443"), ("source", "0.0.0.0/0"), ("ip_type", "v6")):
-        assert find(RULE, props, Vultr(rules=[{**theirs, key: value}])) is None
-    assert find(RULE, {**props, "firewallGroupId": None}, Vultr(rules=[theirs])) is None
+        assert find(FIREWALL_RULE, props, Vultr(rules=[{**theirs, key: value}])) is None
+    assert find(FIREWALL_RULE, {**props, "firewallGroupId": None}, Vultr(rules=[theirs])) is None
 
 
 def test_a_record_by_content_and_our_comment():
@@ -150,15 +151,30 @@ def test_a_route_by_pattern_and_script():
 
 
 def test_other_types_are_never_looked_up():
-    twins = Twins(lambda: Vultr(), lambda: Cloudflare())
-    assert not twins.knows("kubernetes:core/v1:ConfigMap")
+    twins = LiveTwins(Vultr, Cloudflare)
+    assert list(twins.of("kubernetes:core/v1:ConfigMap", {})) == []
+
+
+def test_what_stands_in_a_place_is_told_though_it_differs():
+    """For `fleet import`, which takes it over; an interrupted update leaves it alone."""
+    record = {"id": "r1", "type": "CNAME", "content": "old.example.net", "comment": None}
+    route = {"id": "w1", "pattern": "example.com/*", "script": "another"}
+    script = {"id": "edgefleet"}
+    twins = LiveTwins(Vultr, lambda: Cloudflare(records=[record], routes=[route], scripts=[script]))
+    cname = {"zoneId": "z", "name": "example.com", "type": "CNAME", "content": "new", "comment": ""}
+    assert list(twins.of(RECORD, cname)) == [Twin("z/r1", False)]
+    there = {"zoneId": "z", "pattern": "example.com/*", "script": "edgefleet"}
+    assert list(twins.of(ROUTE, there)) == [Twin("z/w1", False)]
+    named = {"accountId": "a", "scriptName": "edgefleet"}
+    assert list(twins.of(SCRIPT, named)) == [Twin("a/edgefleet", False)]
+    assert list(twins.of(SCRIPT, {**named, "scriptName": "other"})) == []
 
 
 def test_a_kv_namespace_by_its_title():
     props = {"accountId": "a", "title": "edgefleet-health"}
     theirs, ours = ({"id": i, "title": t} for i, t in (("1", "other"), ("2", "edgefleet-health")))
-    assert find(KV, props, namespaces=[theirs, ours]) == "a/2"
-    assert find(KV, props, namespaces=[theirs]) is None
+    assert find(KV_NAMESPACE, props, namespaces=[theirs, ours]) == "a/2"
+    assert find(KV_NAMESPACE, props, namespaces=[theirs]) is None
 
 
 def test_a_worker_by_its_name_unless_it_serves_somebody():
@@ -194,11 +210,11 @@ class Monitor:
 @pytest.fixture
 def monitor(monkeypatch: pytest.MonkeyPatch) -> Monitor:
     monitor = Monitor()
-    monkeypatch.setattr(adopt, "get_monitor", lambda: monitor)
+    monkeypatch.setattr(orphans, "get_monitor", lambda: monitor)
     return monitor
 
 
-def registration(kind: str, name: str, **props: str) -> resource_pb2.RegisterResourceRequest:
+def registration(kind: str, name: str, **props: Any) -> resource_pb2.RegisterResourceRequest:
     body = struct_pb2.Struct()
     body.update(props)
     return resource_pb2.RegisterResourceRequest(type=kind, name=name, object=body)
@@ -209,17 +225,33 @@ NAMESPACE = {"accountId": "a", "title": "edgefleet-health"}
 
 def test_what_the_state_lacks_and_the_vendor_has_is_imported(monitor: Monitor):
     theirs = {"id": "1", "title": "edgefleet-health"}
-    known = {"urn:pulumi:edge::edgefleet::" + KV + "::known": {}}
-    twins = Twins(Vultr, lambda: Cloudflare(namespaces=[theirs]))
-    adopt_orphans(StackState(known), twins)
+    known = {"urn:pulumi:edge::edgefleet::" + KV_NAMESPACE + "::known": {}}
+    twins = LiveTwins(Vultr, lambda: Cloudflare(namespaces=[theirs]))
+    take_over_orphans(StackState(known), twins)
     for request in (
-        registration(KV, "new", **NAMESPACE),
-        registration(KV, "known", **NAMESPACE),
-        registration(KV, "another", accountId="a", title="another"),
+        registration(KV_NAMESPACE, "new", **NAMESPACE),
+        registration(KV_NAMESPACE, "known", **NAMESPACE),
+        registration(KV_NAMESPACE, "another", accountId="a", title="another"),
         registration("kubernetes:core/v1:ConfigMap", "map"),
     ):
         assert monitor.RegisterResource(request) == "answer"
     assert monitor.imported == {"new": "a/1", "known": "", "another": "", "map": ""}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        replace(MADE, location="ord"),
+        replace(MADE, pools=(Pool("p1", "edge"), Pool("p2", "databases"))),
+    ],
+    ids=["elsewhere", "other pools"],
+)
+def test_a_cluster_that_somebody_else_made_is_not_taken(theirs: LiveCluster, monitor: Monitor):
+    take_over_orphans(StackState({}), LiveTwins(lambda: Vultr(theirs), Cloudflare))
+    request = registration(CLUSTER, "us-cluster", **CLUSTER_PROPS)
+    with pytest.raises(pulumi.RunError, match="that this stack didn't make"):
+        monitor.RegisterResource(request)
+    assert monitor.imported == {}
 
 
 def test_a_vendor_that_fails_ends_the_registration_in_one_sentence(monitor: Monitor):
@@ -228,7 +260,7 @@ def test_a_vendor_that_fails_ends_the_registration_in_one_sentence(monitor: Moni
     def refusing() -> Cloudflare:
         raise CloudflareError("Cloudflare did not answer")
 
-    adopt_orphans(StackState({}), Twins(Vultr, refusing))
+    take_over_orphans(StackState({}), LiveTwins(Vultr, refusing))
     with pytest.raises(pulumi.RunError, match=r"^new: Cloudflare did not answer$"):
-        monitor.RegisterResource(registration(KV, "new", **NAMESPACE))
+        monitor.RegisterResource(registration(KV_NAMESPACE, "new", **NAMESPACE))
     assert monitor.imported == {}

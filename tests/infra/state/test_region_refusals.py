@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from infra.fleet.inventory import load
 from infra.state.checkpoint import StackState
-from infra.state.region_refusals import CLUSTER, DAEMON_SET, POOL, VPC, refusals
+from infra.state.region_refusals import region_refusals
+from infra.state.resource_types import CLUSTER, DAEMON_SET, POOL, VPC
 from tests.projects import CLUSTER as WANTED
-from tests.projects import copy_project, region, write_stack
+from tests.projects import copy_project, region, region_stack, write_stack
 
 MADE = {
     "label": "edgefleet-us",
@@ -31,7 +31,7 @@ def state(**resources: tuple[str, dict[str, Any]]) -> StackState:
 def refused(tmp_path: Path, made: StackState, **changes: Any) -> list[str]:
     project = copy_project(tmp_path)
     write_stack(project, "us", region(**changes))
-    return list(refusals(load(project).stacks["us"], made))
+    return list(region_refusals(region_stack(project), made))
 
 
 WITH_CLUSTER = state(**{"us-cluster": (CLUSTER, MADE)})
@@ -128,7 +128,7 @@ def test_rules_of_ufw_are_not_left_behind(
     )
     project = copy_project(tmp_path)
     write_stack(project, "us", {**region(), "firewall": firewall})
-    told = list(refusals(load(project).stacks["us"], made))
+    told = list(region_refusals(region_stack(project), made))
     if not refused:
         assert told == []
         return

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from infra.errors import LockError
 from infra.pins import images as lock_file
-from infra.pins.images import LockError, load, pinned, save
+from infra.pins.images import load, pinned, save
 from ops.cli import app
 from ops.images import cli as images
 from ops.images.cli import images_in, looked_up, used_images

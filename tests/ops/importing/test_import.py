@@ -15,10 +15,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from components.errors import CloudflareError
 from components.vendors import vultr as vultr_api
-from components.vendors.cloudflare import CloudflareError
 from ops.cli import app
-from ops.importing import account
 from ops.importing.account import Account
 from ops.importing.live_cluster import DEFAULT_POOL, mark_default_pool, pool_remarks, stack_file
 from tests.projects import copy_project, git
@@ -72,8 +71,7 @@ class Vendors:
 def vendors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
     made = Vendors()
     made.answers["/kubernetes/clusters"] = [cluster()]
-    for module in (account, vultr_api):
-        monkeypatch.setattr(module, "BASE", made.url)
+    monkeypatch.setattr(vultr_api, "BASE", made.url)
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", made.url)
     monkeypatch.setenv("VULTR_API_KEY", "key-of-vultr")
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "token-of-cloudflare")
@@ -276,10 +274,11 @@ def test_a_credential_that_is_refused(vendors: Vendors, project: Path):
 
 def test_nobody_there(vendors: Vendors, project: Path, monkeypatch: pytest.MonkeyPatch):
     nowhere = "http://127.0.0.1:9"
-    monkeypatch.setattr(account, "BASE", nowhere)
+    monkeypatch.setattr(vultr_api, "BASE", nowhere)
     said = run(project, "us", "--cluster", "prod")
-    refused(said, 2, "error: Vultr did not answer: 127.0.0.1:9: ")
+    refused(said, 2, "error: Vultr did not answer GET /kubernetes/clusters: 127.0.0.1:9: ")
     assert "HTTPConnectionPool" not in said.stderr
     assert "refused" in said.stderr
+    account = Account({"CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_BASE_URL": nowhere})
     with pytest.raises(CloudflareError, match=r"GET /accounts/a/workers/scripts: 127\.0\.0\.1:9: "):
-        Account({"CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_BASE_URL": nowhere}).has_script("a", "b")
+        account.cloudflare.worker_scripts("a")

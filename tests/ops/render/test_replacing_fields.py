@@ -18,7 +18,6 @@ from components.edge import zone_memory
 from components.firewall import cloud_rules as vultr_firewall_rules
 from components.server_side import patch as server_side_patch
 from components.server_side import rollout as server_side_rollout
-from infra.credentials import cloudflare_access
 from infra.fleet.inventory import CA_FILE
 from ops import ca
 from ops.render.offline import render_project
@@ -52,10 +51,10 @@ OURS: dict[str, tuple[ResourceProvider, dict[str, Any]]] = {
         {"kind": "a", "namespace": "a", "object_name": "a", "generation": 1},
     ),
     "VultrFirewallRules": (
-        vultr_firewall_rules._Provider(lambda _: ""),
+        vultr_firewall_rules._Provider(),
         {"group_id": "a", "rules": {"a": RULE}},
     ),
-    "ZoneMemory": (zone_memory._Provider(cloudflare_access), {"zone_id": "a", "path": "a"}),
+    "ZoneMemory": (zone_memory._Provider(), {"zone_id": "a", "path": "a"}),
 }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra.credentials import CLOUDFLARE_API, cloudflare_access, vultr_key
+from components.errors import NoCredential
+from components.vendors.credentials import CLOUDFLARE_API, cloudflare_access, vultr_key
 
 STACK = {
     "vultr:apiKey": "stack-key",
@@ -54,6 +55,6 @@ def test_the_api_is_cloudflares_unless_somebody_says_otherwise():
     ],
 )
 def test_none_is_told_with_both_places(find: Callable[[Any], Any], sentence: str):
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(NoCredential) as caught:
         find(NOTHING.get)
     assert sentence in str(caught.value)

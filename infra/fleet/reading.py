@@ -1,0 +1,198 @@
+"""The project's files read into an inventory, with every mistake that they make."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from infra.errors import SettingsError
+from infra.fleet.collisions import collisions
+from infra.fleet.inventory import CA_FILE, EdgeStack, Inventory, RegionStack, Stack
+from infra.fleet.yaml_core import CoreLoader
+from infra.pins.catalog import catalog
+from infra.settings.edge import Edge
+from infra.settings.fleet import SECRETS, FleetValues
+from infra.settings.mistakes import problems
+from infra.settings.region import Region
+
+M = TypeVar("M", bound=BaseModel)
+
+_FLEET_KEYS = {field.alias for field in FleetValues.model_fields.values()}
+
+
+def load(project_dir: Path, current: str | None = None) -> Inventory:
+    """Read the project's files.
+
+    Only files that git tracks, that `edgefleet:stacks` names, or the `current` stack's own enter
+    the fleet: somebody's Pulumi.dev.yaml must not end up in production routing. Outside a git
+    checkout nothing can tell them apart, and all count.
+
+    Raises SettingsError with every mistake found in them.
+    """
+    project = _read_yaml(project_dir / "Pulumi.yaml")
+    name = str(project.get("name", "edgefleet"))
+    defaults = _project_values(project)
+    mistakes: list[str] = []
+    warnings: list[str] = []
+    stacks: dict[str, Stack] = {}
+    for path in _stack_files(project_dir, current, _named(defaults), warnings):
+        stack, wrong = _read_stack(path, name, defaults)
+        mistakes += wrong
+        if stack:
+            stacks[stack.name] = stack
+            warnings += _unknown_to_catalog(stack)
+    ca = project_dir / CA_FILE
+    origin_ca = ca.read_text() if ca.exists() else None
+    inventory = Inventory(name, stacks, tuple(warnings), origin_ca)
+    mistakes += collisions(inventory)
+    if mistakes:
+        raise SettingsError(mistakes)
+    if current and current not in stacks:
+        raise SettingsError([f"Pulumi.{current}.yaml: there is no such file in {project_dir}"])
+    return inventory
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(path.read_text("utf-8"), CoreLoader)  # noqa: S506 (it is a safe one)
+    except FileNotFoundError:
+        raise SettingsError([f"{path}: there is no such file"]) from None
+    except yaml.YAMLError as error:
+        raise SettingsError([f"{path.name}: not valid YAML: {error}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{path.name}: can't be read: {error}"]) from None
+    if not isinstance(document or {}, dict):
+        raise SettingsError([f"{path.name}: must be a mapping"])
+    return document or {}
+
+
+def _project_values(project: dict[str, Any]) -> dict[str, Any]:
+    """Values that Pulumi.yaml gives to every stack, by key without namespace."""
+    values = {}
+    for key, entry in (project.get("config") or {}).items():
+        namespace, _, short = key.rpartition(":")
+        if namespace not in ("", project.get("name")):
+            continue
+        if not isinstance(entry, dict):
+            values[short] = entry
+        elif "value" in entry or "default" in entry:
+            values[short] = entry.get("value", entry.get("default"))
+    return values
+
+
+def _named(defaults: dict[str, Any]) -> set[str]:
+    named = defaults.get("stacks") or []
+    return {str(stack) for stack in named} if isinstance(named, list) else set()
+
+
+def _stack_files(
+    project_dir: Path, current: str | None, named: set[str], warnings: list[str]
+) -> Iterator[Path]:
+    tracked = _tracked(project_dir)
+    for path in sorted(project_dir.glob("Pulumi.*.yaml")):
+        stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        if tracked is None or path.name in tracked or stack == current or stack in named:
+            yield path
+        else:
+            warnings.append(
+                f"{path.name} is not tracked by git and not part of the fleet: "
+                f"`git add {path.name}`, or name {stack} in edgefleet:stacks"
+            )
+
+
+def _tracked(project_dir: Path) -> set[str] | None:
+    """The file names that git tracks here, None outside a checkout or without git."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--", "Pulumi.*.yaml"],
+            cwd=project_dir,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {name for name in listed.stdout.split("\0") if name}
+
+
+def _read_stack(
+    path: Path, project: str, defaults: dict[str, Any]
+) -> tuple[Stack | None, list[str]]:
+    config = _read_yaml(path).get("config") or {}
+    if not isinstance(config, dict):
+        return None, [f"{path.name}: config: must be a mapping"]
+    own = {
+        key.removeprefix(f"{project}:"): value
+        for key, value in config.items()
+        if isinstance(key, str) and key.startswith(f"{project}:")
+    }
+    secrets = {key: own.pop(key) for key in SECRETS if key in own}
+    fleet, wrong = _parse(
+        path,
+        project,
+        FleetValues,
+        {k: v for k, v in {**defaults, **own}.items() if k in _FLEET_KEYS},
+    )
+    rest = {key: value for key, value in own.items() if key not in _FLEET_KEYS}
+    wrong += [
+        f"{path.name}: {project}:{key}: stands there for everybody to read; make another one and "
+        f"`pulumi config set --secret {key}`"
+        for key, value in secrets.items()
+        if not isinstance(value, dict) or set(value) != {"secure"}
+    ]
+    if "edge" in rest:
+        settings, more = _parse(path, project, Edge, rest.pop("edge") or {}, "edge")
+        more += [
+            f"{path.name}: {project}:{key}: does not go with {project}:edge, which makes this "
+            "the edge stack"
+            for key in rest
+        ]
+    else:
+        settings, more = _parse(path, project, Region, rest)
+    wrong += more
+    if wrong or not fleet or not settings:
+        return None, wrong
+    name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    common: Any = {
+        "name": name,
+        "file": path.name,
+        "fleet": fleet,
+        "config": own,
+        "secrets": frozenset(secrets),
+    }
+    if isinstance(settings, Edge):
+        return EdgeStack(**common, settings=settings), []
+    label = settings.cluster.label or f"{project}-{name}"
+    return RegionStack(**common, settings=settings, label=label), []
+
+
+def _parse(
+    path: Path, project: str, model: type[M], value: Any, below: str = ""
+) -> tuple[M | None, list[str]]:
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        prefix = f"{path.name}: {project}:" + (f"{below}." if below else "")
+        return None, [prefix + problem for problem in problems(error, model)]
+
+
+def _unknown_to_catalog(stack: Stack) -> Iterator[str]:
+    if not isinstance(stack, RegionStack):
+        return
+    known = catalog()
+    cluster = stack.settings.cluster
+    where = f"{stack.file}: edgefleet:cluster"
+    if cluster.location not in known.locations:
+        yield (
+            f"{where}.location: {cluster.location!r} is not in the list of {known.read} "
+            f"({', '.join(sorted(known.locations))}); Vultr will say whether it exists"
+        )
+    for index, pool in enumerate(cluster.pools):
+        if pool.plan not in known.plans:
+            yield (
+                f"{where}.pools[{index}].plan: {pool.plan!r} is not in the list of {known.read}; "
+                "Vultr will say whether it exists"
+            )

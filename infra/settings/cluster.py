@@ -1,0 +1,86 @@
+"""What a stack file says about its cluster."""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from infra.settings.section import DnsLabel, Section, matching
+
+
+def _cidr(value: object) -> str:
+    try:
+        return str(IPv4Network(value))  # pyright: ignore[reportArgumentType]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"must be an IPv4 network like 10.20.0.0/20 ({error})") from None
+
+
+Cidr = Annotated[str, BeforeValidator(_cidr)]
+KubernetesVersion = Annotated[
+    str, matching(r"v\d+\.\d+\.\d+\+\d+", "must be a VKE version like v1.35.5+1")
+]
+
+
+class Autoscale(Section):
+    """Bounds between which the vendor's autoscaler moves a pool, in nodes."""
+
+    min: int = Field(ge=1)
+    max: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Autoscale":
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) must not be above max ({self.max})")
+        return self
+
+
+class Pool(Section):
+    """A node pool. `nodes` is its size, or with `autoscale` the size it is made with."""
+
+    label: DnsLabel
+    plan: str = Field(min_length=1)
+    nodes: int = Field(ge=1)
+    autoscale: Autoscale | None = None
+    labels: dict[str, str] = Field(default={})
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> "Pool":
+        if self.autoscale and not self.autoscale.min <= self.nodes <= self.autoscale.max:
+            raise ValueError(
+                f"nodes ({self.nodes}) must lie within autoscale "
+                f"({self.autoscale.min} to {self.autoscale.max})"
+            )
+        return self
+
+
+class Vpc(Section):
+    """A VPC made for the cluster. Without one Vultr makes its own."""
+
+    cidr: Cidr
+
+
+ReplacingField = Literal["location", "highAvailability"]
+
+
+class Cluster(Section):
+    """A VKE cluster.
+
+    `replace` is consent: the names of the fields whose change may delete this cluster and make
+    another. `protect` keeps Pulumi from deleting it at all.
+    """
+
+    label: DnsLabel | None = None
+    location: str = Field(min_length=1)
+    version: KubernetesVersion
+    pools: list[Pool] = Field(min_length=1)
+    vpc: Vpc | None = None
+    high_availability: bool = False
+    protect: bool = True
+    replace: list[ReplacingField] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _pool_labels_differ(self) -> "Cluster":
+        labels = [pool.label for pool in self.pools]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"two pools are called {', '.join(twice)}: labels must differ")
+        return self

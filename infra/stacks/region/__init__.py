@@ -1,0 +1,60 @@
+"""A region stack: one cluster, closed to all but Cloudflare, serving under its region's name."""
+
+import pulumi
+
+from components.cluster.vke import ClusterReader
+from components.firewall.cloudflare_ranges import CloudflareRanges
+from infra.fleet.inventory import Inventory, RegionStack
+from infra.pins import images
+from infra.stacks.origin_trust import ReadSecret
+from infra.stacks.region.cluster import kubernetes_provider, make_cluster
+from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoints, lay_dataplane
+from infra.stacks.region.publish import publish
+from infra.stacks.region.serve import isolate_namespaces, serve
+from infra.stacks.region.site import Site
+
+
+def deploy(
+    stack: RegionStack,
+    inventory: Inventory,
+    vultr: ClusterReader,
+    ranges: CloudflareRanges,
+    secret: ReadSecret,
+) -> None:
+    """Register the stack's resources and its outputs.
+
+    What comes before what is said here, and nowhere else: nothing listens before the node is
+    closed, and no address is published before something answers there that only Cloudflare reaches.
+
+    Args:
+        vultr: where live nodes are read.
+        ranges: the addresses Cloudflare connects from.
+        secret: gives secrets of the stack's configuration.
+
+    Raises SettingsError.
+    """
+    cluster = make_cluster(stack, vultr)
+    firewall = close_at_vultr(stack, cluster, ranges)
+    provider = kubernetes_provider(stack, cluster)
+    site = Site(stack, inventory, ranges, images.load(), secret, cluster, provider)
+
+    calico = lay_dataplane(site)
+    endpoints = host_endpoints(site, calico)
+    closed = close_nodes(site, calico, endpoints)
+    ingress = serve(site, *closed)
+    isolate_namespaces(site, calico, endpoints)
+    publish(site, firewall, ingress)
+
+    pulumi.export("clusterId", cluster.identity)
+    pulumi.export("endpoint", cluster.endpoint)
+    pulumi.export("hostname", stack.hostname)
+    pulumi.export(
+        "nodes",
+        cluster.nodes.apply(
+            lambda nodes: {node.name: {"ipv4": node.ipv4, "ipv6": node.ipv6} for node in nodes}
+        ),
+    )
+    pulumi.export("dataplane", calico.environment)
+    pulumi.export("calico", calico.expected)
+    pulumi.export("ingressImage", ingress.image)
+    pulumi.export("kubeconfig", cluster.kubeconfig)

@@ -1,0 +1,55 @@
+"""The first step: a cluster, and the way into it."""
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.cluster.contract import Cluster
+from components.cluster.vke import ClusterReader, PoolArgs, VkeCluster
+from infra.fleet.inventory import RegionStack
+from infra.settings.cluster import Pool
+
+
+def make_cluster(stack: RegionStack, vultr: ClusterReader) -> VkeCluster:
+    wanted = stack.settings.cluster
+    return VkeCluster(
+        stack.name,
+        {
+            "label": stack.label,
+            "location": wanted.location,
+            "version": wanted.version,
+            "pools": [_pool(pool) for pool in wanted.pools],
+            "vpc_cidr": wanted.vpc.cidr if wanted.vpc else None,
+            "high_availability": wanted.high_availability,
+            "vultr": vultr,
+        },
+        pulumi.ResourceOptions(protect=wanted.protect),
+    )
+
+
+def kubernetes_provider(stack: RegionStack, cluster: Cluster) -> kubernetes.Provider:
+    return kubernetes.Provider(
+        f"{stack.name}-kubernetes",
+        kubeconfig=cluster.kubeconfig,
+        # Names the cluster, so that a new kubeconfig doesn't plan the replacement of all in it.
+        cluster_identifier=cluster.identity,
+        # An interrupted `up` may have made an object that the state doesn't know; without this the
+        # next one fails with "already exists" (pulumi-kubernetes 4.29).
+        upsert_existing_objects=True,
+        # All that goes through this provider is ours: what an earlier update made under another
+        # field manager, or somebody edited, is taken back instead of ending in a conflict.
+        enable_patch_force=True,
+        # Changed in place: replacing a named object deletes it first, and its readers with it.
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
+    )
+
+
+def _pool(pool: Pool) -> PoolArgs:
+    bounds = (pool.autoscale.min, pool.autoscale.max) if pool.autoscale else None
+    return {
+        "label": pool.label,
+        "plan": pool.plan,
+        "nodes": pool.nodes,
+        "autoscale": bounds,
+        "labels": pool.labels,
+    }

@@ -1,0 +1,95 @@
+"""Closing the cluster to all but Cloudflare: at Vultr, by the dataplane, on each node."""
+
+import pulumi
+
+from components.cluster.contract import in_cluster
+from components.cluster.vke import VkeCluster
+from components.dataplane.calico import CalicoDataplane
+from components.dataplane.host_endpoints import HostEndpoints
+from components.firewall.cloud import CloudFirewall
+from components.firewall.cloudflare_ranges import CloudflareRanges
+from components.firewall.host_protection import CalicoHostProtection
+from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
+from components.firewall.node import NodeFirewall
+from infra.fleet.inventory import RegionStack
+from infra.pins.images import pinned
+from infra.stacks.node_table import node_table
+from infra.stacks.region.site import Site
+
+
+def close_at_vultr(
+    stack: RegionStack, cluster: VkeCluster, ranges: CloudflareRanges
+) -> CloudFirewall:
+    explicit = stack.settings.firewall.source == "explicit"
+    return CloudFirewall(
+        f"{stack.name}-firewall",
+        {
+            "group_id": cluster.firewall_group_id,
+            "rules": node_table(stack),
+            "cloudflare": ranges.cidrs if explicit else None,
+        },
+        in_cluster(cluster),
+    )
+
+
+def lay_dataplane(site: Site) -> CalicoDataplane:
+    settings = site.stack.settings
+    return CalicoDataplane(
+        site.name("calico"),
+        {
+            **settings.calico_options(),
+            "kubeconfig": site.cluster.kubeconfig,
+            "api_endpoint": settings.calico.api_endpoint,
+            "digests": site.digests,
+            "force": settings.calico.force,
+        },
+        in_cluster(site.cluster),
+    )
+
+
+def host_endpoints(site: Site, calico: CalicoDataplane) -> HostEndpoints | None:
+    settings = site.stack.settings
+    if not (settings.firewall.by_calico or settings.network_policy.by_host_endpoints):
+        return None
+    return HostEndpoints(
+        site.name("host-endpoints"),
+        {"kubeconfig": site.cluster.kubeconfig},
+        site.after(calico),
+    )
+
+
+def close_nodes(
+    site: Site, calico: CalicoDataplane, endpoints: HostEndpoints | None
+) -> list[pulumi.Resource]:
+    """What has to be there before anything listens on a host port."""
+    settings, table = site.stack.settings, node_table(site.stack)
+    closed: list[pulumi.Resource] = [calico]
+    if endpoints and settings.firewall.by_calico:
+        closed.append(
+            CalicoHostProtection(
+                site.name("host-protection"),
+                {
+                    "rules": table,
+                    "cloudflare": site.ranges.cidrs,
+                    "host_endpoints": endpoints,
+                    "kubeconfig": site.cluster.kubeconfig,
+                    "force": settings.calico.force,
+                },
+                site.after(calico),
+            )
+        )
+    if mode := settings.firewall.ufw_mode:
+        closed.append(
+            NodeFirewall(
+                site.name("node-firewall"),
+                {
+                    "rules": table,
+                    "cloudflare": site.ranges.cidrs,
+                    "mode": mode,
+                    "image": pinned(NODE_FIREWALL_IMAGE, site.digests),
+                },
+                # Where Calico takes over, ufw's rules go after its own have come.
+                site.after(*closed),
+            )
+        )
+    return closed

@@ -1,0 +1,82 @@
+"""What listens on the nodes, and what may talk to what behind it."""
+
+import pulumi
+
+from components.dataplane.calico import CalicoDataplane
+from components.dataplane.host_endpoints import HostEndpoints
+from components.dataplane.network_baseline import NetworkBaseline
+from components.ingress.contract import Certificate
+from components.ingress.nginx.daemon_set import Canary, IngressDaemonSet
+from components.ingress.origin_tls import OriginTls
+from infra.pins.images import pinned
+from infra.stacks.origin_trust import header_values, origin_trust
+from infra.stacks.region.site import Site
+
+
+def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
+    settings = site.stack.settings
+    ingress = settings.ingress
+    return IngressDaemonSet(
+        site.name("ingress"),
+        {
+            "image": pinned(ingress.image, site.digests),
+            "trusted_proxies": site.ranges.cidrs,
+            "region": site.stack.region,
+            "default_certificate": None if settings.tls.secret else _certificate(site),
+            "default_tls_secret": settings.tls.secret,
+            "trust": origin_trust(site.stack, site.inventory),
+            "origin_secrets": header_values(site.stack, site.secret),
+            "tuning": ingress.tuning.options(),
+            "config": ingress.config,
+            "resources": ingress.resources.options(),
+            "canary": _canary(site),
+            "custom_resources": ingress.custom_resources,
+            "default_class": ingress.default_class,
+            "metrics": ingress.metrics,
+        },
+        site.after(*closed),
+    )
+
+
+def isolate_namespaces(
+    site: Site, calico: CalicoDataplane, endpoints: HostEndpoints | None
+) -> None:
+    policy = site.stack.settings.network_policy
+    if not policy.namespaces:
+        return
+    NetworkBaseline(
+        site.name("policy"),
+        {
+            "namespaces": policy.namespaces,
+            "variant": policy.variant,
+            "sources": policy.sources,
+            "ingress_selector": policy.ingress_selector,
+            "order": policy.order,
+            "tier": policy.tier,
+            "host_endpoints": endpoints if policy.by_host_endpoints else None,
+        },
+        site.after(calico),
+    )
+
+
+def _certificate(site: Site) -> Certificate:
+    stack = site.stack
+    origin_tls = OriginTls(
+        site.name("tls"),
+        {
+            "hostnames": [*stack.fleet.hosts, stack.hostname],
+            "validity_days": stack.settings.tls.validity_days,
+        },
+    )
+    pulumi.export("originCertificateExpires", origin_tls.expires_on)
+    return {"certificate": origin_tls.certificate, "key": origin_tls.private_key}
+
+
+def _canary(site: Site) -> Canary | None:
+    canary = site.stack.settings.ingress.canary
+    if canary is None:
+        return None
+    return {
+        "image": pinned(canary.image, site.digests),
+        "node_selector": canary.node_selector,
+    }

@@ -1,0 +1,75 @@
+"""An update that meets what an interrupted one had made takes it over.
+
+A POST may be carried out while its answer is lost, and the engine may die between the answer and
+the checkpoint. Then something of ours exists that the stack's state doesn't know. Made again it
+would stand twice (a cluster) or be refused for ever (a DNS record, 81058), so each resource that
+the state lacks is looked up first by what only we would have given it, and imported if it is there.
+"""
+
+from typing import Any
+
+import pulumi
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.rpc import deserialize_properties
+from pulumi.runtime.settings import get_monitor
+
+from components.errors import VendorError
+from infra.state.checkpoint import StackState
+from infra.state.live_twins import LiveTwins
+from infra.state.resource_types import (
+    CLUSTER,
+    FIREWALL_RULE,
+    KV_NAMESPACE,
+    POOL,
+    RECORD,
+    ROUTE,
+    RULESET,
+    VPC,
+    WORKER,
+)
+
+TAKEN_OVER = frozenset(
+    [CLUSTER, POOL, VPC, FIREWALL_RULE, RECORD, ROUTE, KV_NAMESPACE, WORKER, RULESET]
+)
+"""A script is none: it is put, not made, and putting it again is no error."""
+
+
+def take_over_orphans(state: StackState, twins: LiveTwins) -> None:
+    """Import, from now on, every resource that the state lacks and the vendor has.
+
+    On the way to the engine, and not in a transform, which the engine calls back: what a transform
+    raises is shown with a traceback, and one that still runs when the program fails leaves another
+    (pulumi 3.246.0; grpc/grpc#37239).
+    """
+    monitor = get_monitor()
+    assert monitor
+    register = monitor.RegisterResource
+
+    def taking_over(request: resource_pb2.RegisterResourceRequest) -> Any:
+        # In a thread of its own: each registration has one, and may block.
+        if request.type in TAKEN_OVER and request.name not in state.of_type(request.type):
+            request.importId = _orphan(twins, request) or request.importId
+        return register(request)
+
+    setattr(monitor, "RegisterResource", taking_over)  # noqa: B010 (its type is the real one's)
+
+
+def _orphan(twins: LiveTwins, request: resource_pb2.RegisterResourceRequest) -> str | None:
+    try:
+        found = list(twins.of(request.type, deserialize_properties(request.object)))
+    except VendorError as error:
+        raise pulumi.RunError(f"{request.name}: {error}") from None
+    ours = next((twin.id for twin in found if twin.ours), None)
+    if ours:
+        pulumi.log.info(
+            f"{request.name}: {ours} is there already, left by an update that was interrupted; "
+            "taking it over"
+        )
+    elif found and request.type == CLUSTER:
+        # Vultr would make a second one of the same label.
+        raise pulumi.RunError(
+            f"{request.name}: Vultr already has a cluster of that label, {found[0].id} in "
+            f"{found[0].where}, that this stack didn't make. Choose another cluster.label, or "
+            "delete that cluster"
+        )
+    return ours
