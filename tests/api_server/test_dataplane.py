@@ -12,12 +12,11 @@ import yaml
 from components.dataplane.calico_options import felix_environment
 from sandbox.providers.kubernetes.client import Cluster
 from tests.component_project import ComponentProject
+from tests.data import manifest
 from tests.kubernetes_harness import Json, client, named, until
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
-ROOT = Path(__file__).resolve().parents[2]
-MANIFEST = ROOT.parent / "shared" / "data" / "calico-v3.32.1.yaml"
 PROGRAM = """
 import json
 from pathlib import Path
@@ -40,10 +39,6 @@ ENDPOINT = named("v1", "ConfigMap", "kubernetes-services-endpoint", "kube-system
 CONFIG = named("v1", "ConfigMap", "calico-config", "kube-system")
 OWNER = "vke-addon-manager"
 
-pytestmark = pytest.mark.skipif(
-    not MANIFEST.exists(), reason=f"Calico's manifest isn't here: {MANIFEST}"
-)
-
 
 class Project(ComponentProject):
     """Its program is a cluster's dataplane, and nothing of Vultr."""
@@ -55,10 +50,6 @@ class Project(ComponentProject):
         """A preview's text, each run of blanks one blank and none before a colon."""
         shown = self.pulumi("preview", "--diff", "-s", "dev", *options, fails=fails)
         return " ".join(shown.split()).replace(" :", ":")
-
-
-def manifest() -> list[Json]:
-    return [obj for obj in yaml.load_all(MANIFEST.read_text(), yaml.CSafeLoader) if obj]
 
 
 def kube_proxy() -> Json:
@@ -73,7 +64,7 @@ def kube_proxy() -> Json:
 def old(kubeconfig: str) -> Cluster:
     """A cluster as Calico's manifest makes one: iptables, IPIP, kube-proxy, no eBPF anywhere."""
     cluster = client(kubeconfig)
-    objects = manifest()
+    objects = manifest("calico")
     for obj in objects:
         if obj["kind"] == "CustomResourceDefinition":
             cluster.apply(obj, OWNER)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.dataplane import host_endpoints
 from components.firewall import cloudflare_ranges
@@ -20,12 +19,11 @@ from sandbox.clusters.host_endpoints import configuration
 from sandbox.providers.base.server import Server
 from sandbox.providers.kubernetes.client import ApiError, Cluster
 from tests.component_project import ComponentProject
+from tests.data import manifest
 from tests.kubernetes_harness import Json, client, named, until
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
-ROOT = Path(__file__).resolve().parents[2]
-MANIFEST = ROOT.parent / "shared" / "data" / "calico-v3.32.1.yaml"
 CLOUDFLARE = cloudflare_ranges.load().cidrs
 PROGRAM = """
 import json
@@ -67,10 +65,6 @@ FELIX = named(CRD, "FelixConfiguration", "default")
 SWITCH = named(CRD, "KubeControllersConfiguration", "default")
 POLICIES = ("edgefleet-nodes", "edgefleet-forward", "edgefleet-node-ports")
 
-pytestmark = pytest.mark.skipif(
-    not MANIFEST.exists(), reason=f"Calico's manifest isn't here: {MANIFEST}"
-)
-
 
 class Project(ComponentProject):
     """It protects the nodes of one cluster."""
@@ -88,8 +82,8 @@ class Project(ComponentProject):
 def calico(kubeconfig: str) -> Cluster:
     """Calico's own definitions, and what its parts make at their first start."""
     cluster = client(kubeconfig)
-    for obj in yaml.load_all(MANIFEST.read_text(), yaml.CSafeLoader):
-        if obj and obj["kind"] == "CustomResourceDefinition":
+    for obj in manifest("calico"):
+        if obj["kind"] == "CustomResourceDefinition":
             cluster.apply(obj, "vke-addon-manager", force=True)
 
     def served(obj: Json, manager: str) -> Any:

@@ -3,14 +3,13 @@
 import json
 import re
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import yaml
 
 from ops.render.offline import Registered
+from tests.data import manifest
 from tests.kubernetes_harness import TOKEN, client, named, until
 from tests.projects import ROOT, copy_project, region, write_stack
 from tests.rendered import live_nodes, rendered
@@ -141,13 +140,10 @@ def test_only_the_hosts_network_needs_privileged(resources: list[Registered], ap
 
 
 def test_calicos_policy_fits_its_definition(resources: list[Registered], kubeconfig: str):
-    manifest = Path(__file__).resolve().parents[3] / "shared" / "data" / "calico-v3.32.1.yaml"
-    if not manifest.exists():
-        pytest.skip(f"Calico's manifest isn't here: {manifest}")
     cluster = client(kubeconfig)
     wanted = {"globalnetworkpolicies", "kubecontrollersconfigurations"}
-    for obj in yaml.load_all(manifest.read_text(), yaml.CSafeLoader):
-        definition = obj and obj["kind"] == "CustomResourceDefinition"
+    for obj in manifest("calico"):
+        definition = obj["kind"] == "CustomResourceDefinition"
         if definition and obj["spec"]["names"]["plural"] in wanted:
             cluster.apply(obj, "test", force=True)
     (policy,) = (r.inputs for r in resources if r.type.endswith(":GlobalNetworkPolicy"))

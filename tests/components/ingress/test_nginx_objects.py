@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.firewall.rule_table import node_rules
 from components.ingress.nginx.keys import FLAGS, KEYS, OPTIONS, PLUS_KEYS, SNIPPETS, IngressMistake
@@ -20,12 +19,9 @@ from components.ingress.nginx.options import (
 from components.ingress.nginx.pod import cluster_rules, daemon_set_spec, own_rules, pod_spec
 from components.ingress.nginx.trust import config as trust_config
 from components.ingress.trust import EdgeTrust
+from tests.data import manifest, table
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 CLOUDFLARE = ["173.245.48.0/20", "2400:cb00::/32"]
-needs_vendor = pytest.mark.skipif(
-    not DATA.exists(), reason=f"NGINX's own manifests aren't here: {DATA}"
-)
 
 
 def pod(**given: Any) -> dict[str, Any]:
@@ -278,11 +274,9 @@ def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str]]:
     return {(r, verb) for rule in rules for r in rule["resources"] for verb in rule["verbs"]}
 
 
-@needs_vendor
 @pytest.mark.parametrize("custom_resources", [False, True])
 def test_rights_are_nginx_own_less_what_has_a_reason(custom_resources: bool):
-    documents = yaml.safe_load_all((DATA / "nginx-ingress-v5.5.4-rbac.yaml").read_text())
-    role = next(d for d in documents if d["kind"] == "ClusterRole")
+    role = next(obj for obj in manifest("nginx-rights") if obj["kind"] == "ClusterRole")
     theirs, ours = rights(role["rules"]), rights(cluster_rules(custom_resources))
     assert ours <= theirs
     for resource, verb in theirs - ours:
@@ -312,9 +306,8 @@ DIFFERENCES = {
 }
 
 
-@needs_vendor
 def test_the_pod_is_nginx_own_but_for_what_has_a_reason():
-    theirs = yaml.safe_load((DATA / "nginx-ingress-v5.5.4-daemonset.yaml").read_text())
+    (theirs,) = manifest("nginx-daemon-set")
     spec = theirs["spec"]["template"]["spec"]
     (their,), our = spec["containers"], container()
     different = {key for key in their.keys() | our.keys() if their.get(key) != our.get(key)}
@@ -322,6 +315,4 @@ def test_the_pod_is_nginx_own_but_for_what_has_a_reason():
     assert our["securityContext"].items() > their["securityContext"].items()
     assert spec["securityContext"] == pod()["securityContext"]
     assert our["env"] == their["env"]
-    named = {v["mountPath"] for v in our["volumeMounts"]}
-    text = (DATA / "nginx-ingress-v5.5.4-daemonset.yaml").read_text()
-    assert all(f"mountPath: {path}" in text for path in named)
+    assert {v["mountPath"] for v in our["volumeMounts"]} <= set(table("nginx-mounts")["paths"])

@@ -4,7 +4,6 @@ The Kubernetes column is held against a real API server:
 tests/api_server/test_immutable_fields.py.
 """
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,8 @@ from sandbox.providers.base.schema import inputs_of, token
 from sandbox.providers.cloudflare.plugin import CloudflarePlugin
 from sandbox.providers.kubernetes.diff import force_new
 from sandbox.providers.tls.plugin import TlsPlugin
+from tests.data import table
 from tests.projects import ROOT, copy_project, region, write_stack
-
-DATA = ROOT.parent / "shared" / "data"
-VULTR = DATA / "pulumi-vultr-schema.json"
-CLOUDFLARE = DATA / "pulumi-cloudflare-schema-subset.json"
 
 EMULATED: dict[str, Resource[Any]] = {
     token(each.sdk): each
@@ -96,21 +92,18 @@ def test_every_resource_of_the_fleet_is_in_the_table(everything: dict[str, set[s
     assert {each for each in unknown if not each.startswith("kubernetes:")} == set()
 
 
-@pytest.mark.skipif(not VULTR.exists(), reason=f"{VULTR} is not there")
 @pytest.mark.parametrize("token", tokens("vultr:"))
 def test_vultrs_fields_are_the_schemas(token: str):
-    inputs = json.loads(VULTR.read_text())["resources"][token]["inputProperties"]
-    replaces = {name for name, spec in inputs.items() if spec.get("willReplaceOnChanges")}
-    assert set(FORCE_NEW[token]) == replaces
+    replacing = table("vultr-fields")["resources"][token]["replacing"]
+    assert set(FORCE_NEW[token]) == set(replacing)
 
 
-@pytest.mark.skipif(not CLOUDFLARE.exists(), reason=f"{CLOUDFLARE} is not there")
 @pytest.mark.parametrize("token", tokens("cloudflare:"))
 def test_cloudflares_fields_exist(token: str):
-    resources = json.loads(CLOUDFLARE.read_text())["resources"]
+    resources = table("cloudflare-fields")["resources"]
     if token not in resources:
         pytest.fail(f"{token} is not in the schema")
-    assert set(FORCE_NEW[token]) - {EVERY} <= set(resources[token]["inputProperties"])
+    assert set(FORCE_NEW[token]) - {EVERY} <= set(resources[token]["inputs"])
 
 
 @pytest.mark.parametrize("token", tokens("cloudflare:", "tls:"))

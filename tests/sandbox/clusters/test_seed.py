@@ -1,15 +1,12 @@
 """What VKE ships: against Calico's real manifest, and by cluster version."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sandbox.clusters import seed
 from sandbox.clusters.backend import NodeSpec
-
-REAL = Path(__file__).parents[4] / "shared" / "data" / "calico-v3.32.1.yaml"
+from tests.data import manifest
 
 NODE: NodeSpec = {
     "id": "cb676a46-66fd-4dfb-b839-443f2e6c0b60",
@@ -99,9 +96,7 @@ def test_a_node_without_public_address_shows_its_private_one() -> None:
 class TestAgainstCalicosManifest:
     @pytest.fixture
     def real(self) -> list[Any]:
-        if not REAL.exists():
-            pytest.skip(f"{REAL} is not here")
-        return [obj for obj in yaml.safe_load_all(REAL.read_text()) if obj]
+        return manifest("calico")
 
     @pytest.fixture
     def real_pod(self, real: list[Any]) -> Any:

@@ -5,7 +5,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,9 @@ from sandbox.providers.base.values import UNKNOWN
 from sandbox.providers.cloudflare.plugin import CloudflarePlugin
 from sandbox.providers.tls.plugin import TlsPlugin
 from sandbox.vendors.cloudflare.api import API_TOKEN, create_app
+from tests.data import table
 from tests.sandbox.providers.plugin_harness import Emulator, Engine, Refused, State, SwitchingServer
 
-SCHEMA = (
-    Path(__file__).parents[3].parent / "shared" / "data" / "pulumi-cloudflare-schema-subset.json"
-)
 SPEED = 20000.0
 MODULE = "export default { fetch() { return new Response('a'); } };\n"
 RESOURCES = [
@@ -579,19 +576,16 @@ def test_missing_and_unknown_inputs_are_refused(engine: Engine, record: dict[str
         engine.check(cf.DnsRecord, {**record, "value": "1.2.3.4"})
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason=f"needs {SCHEMA}")
 @pytest.mark.parametrize("sdk", RESOURCES)
 def test_the_sdk_is_read_as_the_schema_says(sdk: Any) -> None:
-    schema = json.loads(SCHEMA.read_text())["resources"][token(sdk)]
+    fields = table("cloudflare-fields")["resources"][token(sdk)]
     # The schema is 6.17, the SDK 6.23: inputs were added, and some became required.
     inputs = inputs_of(sdk)
-    assert schema["inputProperties"].keys() <= inputs.properties.keys()
-    assert set(schema["requiredInputs"]) <= inputs.required
-    more = inputs.required - set(schema["requiredInputs"])
-    assert more <= {"zoneId", "accountId"}
-    assert schema["properties"].keys() <= output_names(sdk)
-    secret = {name for name, value in schema["properties"].items() if value.get("secret")}
-    assert secret_outputs(sdk) == secret
+    assert set(fields["inputs"]) <= inputs.properties.keys()
+    assert set(fields["required"]) <= inputs.required
+    assert inputs.required - set(fields["required"]) <= {"zoneId", "accountId"}
+    assert set(fields["outputs"]) <= output_names(sdk)
+    assert secret_outputs(sdk) == set(fields["secret"])
 
 
 def test_replacing_and_kept_properties_exist() -> None:

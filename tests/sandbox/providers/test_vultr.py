@@ -4,7 +4,6 @@
 """
 
 import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sandbox.providers.vultr.plugin import VultrPlugin
 from sandbox.vendors.ca import CertificateAuthority, write_bundle
 from sandbox.vendors.proxy import serve_proxy
 from sandbox.vendors.vultr.api import API_KEY, create_app
+from tests.data import table
 from tests.sandbox.providers.plugin_harness import (
     SPEED,
     Emulator,
@@ -29,7 +29,6 @@ from tests.sandbox.providers.plugin_harness import (
     SwitchingServer,
 )
 
-SCHEMA = Path(__file__).parents[3].parent / "shared" / "data" / "pulumi-vultr-schema.json"
 RESOURCES = [
     vultr.Kubernetes,
     vultr.KubernetesNodePools,
@@ -530,22 +529,15 @@ def test_an_unknown_type_is_named(engine: Engine) -> None:
         engine.invoke("vultr:index/getOs:getOs", {})
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason=f"needs {SCHEMA}")
 @pytest.mark.parametrize("sdk", RESOURCES)
 def test_the_sdk_is_read_as_the_schema_says(sdk: Any) -> None:
     plugin = VultrPlugin()
-    schema = json.loads(SCHEMA.read_text())["resources"][token(sdk)]
+    fields = table("vultr-fields")["resources"][token(sdk)]
     inputs = inputs_of(sdk)
     # The schema is 2.26.1, the SDK 2.27.1, which has more.
-    assert schema["inputProperties"].keys() <= inputs.properties.keys()
-    assert inputs.properties.keys() - schema["inputProperties"].keys() <= {"userData"}
-    assert set(schema.get("requiredInputs", [])) == inputs.required
-    assert schema["properties"].keys() <= output_names(sdk)
-    secret = {name for name, value in schema["properties"].items() if value.get("secret")}
-    assert secret_outputs(sdk) == secret
-    replacing = {
-        name
-        for name, value in schema["inputProperties"].items()
-        if value.get("willReplaceOnChanges")
-    }
-    assert plugin._resources[token(sdk)].replaces == replacing
+    assert set(fields["inputs"]) <= inputs.properties.keys()
+    assert inputs.properties.keys() - set(fields["inputs"]) <= {"userData"}
+    assert set(fields["required"]) == inputs.required
+    assert set(fields["outputs"]) <= output_names(sdk)
+    assert secret_outputs(sdk) == set(fields["secret"])
+    assert plugin._resources[token(sdk)].replaces == set(fields["replacing"])
