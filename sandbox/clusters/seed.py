@@ -1,6 +1,6 @@
 """What VKE puts into a new cluster: nodes, Calico, kube-proxy, CoreDNS.
 
-Sources: facts/vultr.md §3 (nodes, Calico's version, when eBPF support came) and Calico's own
+Sources: docs/facts/vultr.md §3 (nodes, Calico's version, when eBPF support came) and Calico's own
 manifest. Assumptions are named as such in the docstrings and in sandbox/README.md.
 """
 
@@ -134,7 +134,7 @@ def node_object(node: NodeSpec, version: str) -> Object:
     addresses = [
         {"type": "Hostname", "address": name},
         {"type": "InternalIP", "address": node["internal_ip"] or node["main_ip"]},
-        # The trap of facts/vultr.md §3: without a public address, the private one stands here.
+        # The trap of docs/facts/vultr.md §3: without a public address, the private one stands here.
         {"type": "ExternalIP", "address": node["main_ip"] or node["internal_ip"]},
     ]
     if node["v6_main_ip"]:
@@ -214,8 +214,8 @@ def _remove_node(api: ClusterApi, name: str) -> None:
 def _add_labels_and_taints(
     api: ClusterApi, found: Object, labels: dict[str, str], taints: Iterable[dict[str, str]]
 ) -> None:
-    # Vultr adds to both and never takes one away (facts/vultr.md §1). The list of taints is one
-    # field, which the node lifecycle controller writes too.
+    # Vultr adds to both and never takes one away (docs/facts/vultr.md §1). The list of taints is
+    # one field, which the node lifecycle controller writes too.
     patch: Object = {}
     if labels.items() - found["metadata"]["labels"].items():
         patch["metadata"] = {"labels": labels}

@@ -60,7 +60,7 @@ def test_a_destroy_that_protection_stopped_is_mended_by_up(fleet: Fleet):
 
 def test_a_kept_cluster_is_as_vke_made_it(fleet: Fleet):
     """The cluster is protected; everything of ours goes, and nothing of VKE's."""
-    old = "v1.29.8+1"  # from before Vultr had eBPF: no FELIX_BPF* there (vultr.md §3)
+    old = "v1.29.8+1"  # from before Vultr had eBPF: no FELIX_BPF* there (docs/facts/vultr.md §3)
     settings = fleet.vultr("GET", "/_sandbox/settings")
     versions = [*settings["versions"], old]
     fleet.vultr("PUT", "/_sandbox/settings", {"versions": versions})

@@ -2,7 +2,7 @@
 
 A created or changed resource's state is what the program asked for, completed with what only the
 API knows; what the API makes of a value shows at the next refresh (a rule of Terraform's plugin
-framework). The numbers after "Cloudflare" are those of facts/real-providers.md.
+framework). The numbers after "Cloudflare" are those of docs/facts/real-providers.md.
 """
 
 import hashlib

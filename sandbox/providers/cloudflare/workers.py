@@ -1,4 +1,7 @@
-"""The emulated Cloudflare provider's Worker scripts and what belongs to them (Cloudflare 2-4)."""
+"""The emulated Cloudflare provider's Worker scripts and what belongs to them (Cloudflare 2-4).
+
+The numbers after "Cloudflare" are those of docs/facts/real-providers.md.
+"""
 
 import base64
 import email

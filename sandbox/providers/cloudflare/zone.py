@@ -1,4 +1,7 @@
-"""The emulated Cloudflare provider's resources of a zone."""
+"""The emulated Cloudflare provider's resources of a zone.
+
+The numbers after "Cloudflare" are those of docs/facts/real-providers.md.
+"""
 
 from typing import Any
 

@@ -2,7 +2,7 @@
 
 The comparison of the real provider (pulumi-kubernetes 4.34, provider/pkg/provider/util.go and
 provider.go): the live state is pruned to the shape of the old inputs, lists **by position**
-(real-providers.md, Kubernetes 1), then compared with the new inputs.
+(docs/facts/real-providers.md, Kubernetes 1), then compared with the new inputs.
 """
 
 from typing import Any

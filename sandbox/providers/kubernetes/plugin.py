@@ -1,9 +1,9 @@
 """The emulated `kubernetes` provider: Pulumi's engine on one side, a real API server on the other.
 
 It stands in for pulumi-kubernetes 4.34 in its default mode, server-side apply, with what that
-showed when it was run (real-providers.md, Kubernetes): patches compared by list position, field
-conflicts as errors, creates that fail where the object exists. Not emulated, and refused: Helm,
-YAML and Kustomize resources, functions, client-side apply mode, YAML rendering.
+showed when it was run (docs/facts/real-providers.md, Kubernetes): patches compared by list
+position, field conflicts as errors, creates that fail where the object exists. Not emulated, and
+refused: Helm, YAML and Kustomize resources, functions, client-side apply mode, YAML rendering.
 """
 
 from sandbox.providers.base.diff import Diff

@@ -1,7 +1,7 @@
 """The emulated Vultr provider's Kubernetes and KubernetesNodePools.
 
 As the Terraform provider 2.27.1 does it; the numbers after "Vultr" are those of
-facts/real-providers.md.
+docs/facts/real-providers.md.
 """
 
 import base64

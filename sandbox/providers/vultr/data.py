@@ -1,4 +1,7 @@
-"""The emulated Vultr provider's data sources, and reading instances that it doesn't own."""
+"""The emulated Vultr provider's data sources, and reading instances that it doesn't own.
+
+The numbers after "Vultr" are those of docs/facts/real-providers.md.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -76,7 +76,7 @@ class FirewallRule(Resource[Vultr]):
     """A rule of a firewall group; every field replaces it.
 
     The ``source`` that the API echoes ("0.0.0.0/0") differs from the none of the program, so such
-    a rule is replaced on every up (real-providers.md, Vultr 5; fixed in v2.31.0).
+    a rule is replaced on every up (docs/facts/real-providers.md, Vultr 5; fixed in v2.31.0).
     """
 
     sdk = ediri_vultr.FirewallRule

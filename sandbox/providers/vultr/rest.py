@@ -1,4 +1,7 @@
-"""The emulated Vultr provider's way with the API: lookups, and waiting for what takes time."""
+"""The emulated Vultr provider's way with the API: lookups, and waiting for what takes time.
+
+The numbers after "Vultr" are those of docs/facts/real-providers.md.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """The emulated Cloudflare API (v4) as a WSGI app.
 
 Emulated, not real: what it answers and refuses follows Cloudflare's API library for Go, answers
-quoted in public issues, and what the real provider was seen to do with it (facts/cloudflare.md,
-facts/real-providers.md). Origin CA certificates are really signed, by a CA of the sandbox.
+quoted in public issues, and what the real provider was seen to do with it
+(docs/facts/cloudflare.md, docs/facts/real-providers.md). Origin CA certificates are really signed,
+by a CA of the sandbox.
 """
 
 import hmac

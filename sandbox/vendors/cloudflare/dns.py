@@ -25,7 +25,7 @@ def new_record(zone: Zone, body: dict[str, Any]) -> Record:
     """A record as the API keeps it, without id and dates; refused where the API refuses.
 
     Names are made lower-case and completed with the zone's, AAAA addresses compressed
-    (real-providers.md, Cloudflare 1).
+    (docs/facts/real-providers.md, Cloudflare 1; docs/facts/cloudflare.md §1).
     """
     kind = str(body.get("type", "")).upper()
     if kind not in _TYPES:

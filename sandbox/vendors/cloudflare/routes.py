@@ -81,7 +81,7 @@ def add_routes(api: RestApi, state: CloudflareState) -> None:
                 raise refuse(400, 100114, "The hostname is not in a zone of this account")
             if body.get("service") not in account.get("workers", {}):
                 raise refuse(404, 10007, "This Worker does not exist on your account.")
-            # One id a host name, so that a changed service keeps it (real-providers.md,
+            # One id a host name, so that a changed service keeps it (docs/facts/real-providers.md,
             # Cloudflare 3: the provider then deletes that id).
             domain = {
                 "id": stable_id(f"domain {body['hostname']}"),

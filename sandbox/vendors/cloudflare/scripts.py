@@ -128,8 +128,8 @@ def live_version(worker: Worker) -> Version:
 
 
 def shown_bindings(version: Version) -> list[dict[str, Any]]:
-    """Bindings as answers have them: in another order than sent (facts/cloudflare.md 1), and a
-    secret without its text."""
+    """Bindings as answers have them: in another order than sent (docs/facts/cloudflare.md §1), and
+    a secret without its text."""
     return [
         {k: v for k, v in binding.items() if k != "text" or binding["type"] != "secret_text"}
         for binding in reversed(version["bindings"])
@@ -137,7 +137,8 @@ def shown_bindings(version: Version) -> list[dict[str, Any]]:
 
 
 def observability(sent: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Observability with the defaults that the API adds (real-providers.md, Cloudflare 2)."""
+    """Observability with the defaults that the API adds (docs/facts/real-providers.md,
+    Cloudflare 2)."""
     if sent is None:
         return None
     enabled = bool(sent.get("enabled"))

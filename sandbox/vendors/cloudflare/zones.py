@@ -9,7 +9,7 @@ from sandbox.vendors.cloudflare.http import ok, page, refuse
 from sandbox.vendors.cloudflare.state import ACCOUNT_ID, CloudflareState, Zone, add_zone, zones
 from sandbox.vendors.rest import RestApi, json_body
 
-# As of 2026-08-11 (facts/cloudflare.md 3).
+# As of 2026-08-11 (docs/facts/cloudflare.md §3).
 IPV4 = [
     "173.245.48.0/20", "103.21.244.0/22", "103.22.200.0/22", "103.31.4.0/22", "141.101.64.0/18",
     "108.162.192.0/18", "190.93.240.0/20", "188.114.96.0/20", "197.234.240.0/22",

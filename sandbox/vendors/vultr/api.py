@@ -2,8 +2,8 @@
 
 Emulated, not real: what it answers and refuses follows Vultr's description of the API, the
 Terraform provider's source and what the real provider was seen to do with it
-(facts/vultr.md, facts/real-providers.md). Kubernetes API servers are real, and come from a
-``ClusterBackend``.
+(docs/facts/vultr.md, docs/facts/real-providers.md). Kubernetes API servers are real, and come from
+a ``ClusterBackend``.
 """
 
 import hmac

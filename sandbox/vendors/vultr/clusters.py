@@ -97,7 +97,7 @@ def add_clusters(api: RestApi, fleet: VultrFleet) -> None:
         cluster = find_cluster(fleet.read(), cluster_id)
         kubeconfig = fleet.kubeconfig(cluster_id) if cluster["answers"] else None
         if not kubeconfig:
-            # Never an empty one: that panics the provider (real-providers.md, Vultr 1).
+            # Never an empty one: that panics the provider (docs/facts/real-providers.md, Vultr 1).
             raise refuse(400, "Kubernetes cluster is not ready")
         encoded = base64.b64encode(kubeconfig.encode()).decode()
         return json_response({"kube_config": encoded})

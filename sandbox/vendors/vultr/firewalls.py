@@ -50,7 +50,7 @@ def new_rule(body: dict[str, Any]) -> dict[str, Any]:
     """A rule as the API echoes it, without its id; a refusal where the API would refuse.
 
     Without a source the answer says ``source: "<subnet>/<size>"``, with ``cloudflare`` it repeats
-    the subnet that was sent; IPv6 comes back compressed (real-providers.md, Vultr 5).
+    the subnet that was sent; IPv6 comes back compressed (docs/facts/real-providers.md, Vultr 5).
     """
     ip_type = body.get("ip_type")
     if ip_type not in ("v4", "v6"):

@@ -14,7 +14,8 @@ PER_PAGE = 100
 MAX_PER_PAGE = 500
 
 # The Terraform provider takes these words, and no others, for "gone"
-# (its resource_vultr_{kubernetes,kubernetes_nodepools,vpc}.go; real-providers.md, Vultr 9).
+# (its resource_vultr_{kubernetes,kubernetes_nodepools,vpc}.go; docs/facts/real-providers.md,
+# Vultr 9).
 NO_RESOURCE = "Invalid resource ID"
 NO_NODE_POOL = "Invalid NodePool ID"
 NO_VPC = "Invalid VPC ID"

@@ -1,9 +1,9 @@
 """How the emulated clusters and nodes come, change and go: pure functions over the state.
 
 Time passes only as ``now`` says; nothing runs in between. A node that is to come has an
-``appears_at``: until then the API doesn't list it (real-providers.md, Vultr 2: an API that lists
-a new node late). From ``active_at`` on, and once the cluster's API server answers, it is active
-and has addresses.
+``appears_at``: until then the API doesn't list it (docs/facts/real-providers.md, Vultr 2: an API
+that lists a new node late). From ``active_at`` on, and once the cluster's API server answers, it is
+active and has addresses.
 """
 
 import uuid

@@ -113,7 +113,7 @@ def add_pools(api: RestApi, fleet: VultrFleet) -> None:
 
 def _update(pool: Pool, body: dict[str, Any], now: float) -> None:
     """What PATCH changes: not the plan, not the label, and it removes no label or taint
-    (facts/vultr.md 1; real-providers.md, Vultr 7)."""
+    (docs/facts/vultr.md §1; docs/facts/real-providers.md, Vultr 7)."""
     for name in ("tag", "auto_scaler", "min_nodes", "max_nodes", "user_data"):
         if body.get(name) is not None:
             pool[name] = body[name]

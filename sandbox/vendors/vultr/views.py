@@ -14,7 +14,7 @@ _OS = {"os": "Ubuntu 24.04 LTS x64", "os_id": 2284}
 
 
 def cluster_view(cluster: Cluster, now: float) -> View:
-    """``vke_cluster``. enable_firewall and vpc_id are never shown (facts/vultr.md 1)."""
+    """``vke_cluster``. enable_firewall and vpc_id are never shown (docs/facts/vultr.md §1)."""
     return {
         "id": cluster["id"],
         "label": cluster["label"],
@@ -33,7 +33,7 @@ def cluster_view(cluster: Cluster, now: float) -> View:
 
 
 def pool_view(pool: Pool, now: float) -> View:
-    """``node_pool``. Its nodes have no address here (facts/vultr.md 1)."""
+    """``node_pool``. Its nodes have no address here (docs/facts/vultr.md §1)."""
     shown = (
         "id", "date_created", "date_updated", "label", "tag", "plan", "node_quantity",
         "min_nodes", "max_nodes", "auto_scaler", "user_data", "labels", "taints",

@@ -1,6 +1,6 @@
 """The emulated Cloudflare provider on the emulated API: what the real one was seen to do.
 
-"Cloudflare N" are the numbers of facts/real-providers.md.
+"Cloudflare N" are the numbers of docs/facts/real-providers.md.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The emulated Vultr provider on the emulated API: what the real one was seen to do.
 
-"Vultr N" are the numbers of facts/real-providers.md.
+"Vultr N" are the numbers of docs/facts/real-providers.md.
 """
 
 import base64

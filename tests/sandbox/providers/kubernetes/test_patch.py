@@ -1,4 +1,4 @@
-"""Patches of objects that others own: real-providers.md, Kubernetes 1 to 6."""
+"""Patches of objects that others own: docs/facts/real-providers.md, Kubernetes 1 to 6."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def env_of(cluster: Cluster, obj: Json) -> dict[str, str]:
 
 
 def test_a_patch_of_a_shared_list_never_settles(engine: Engine, cluster: Cluster, calico: Json):
-    # real-providers.md, Kubernetes 1
+    # docs/facts/real-providers.md, Kubernetes 1
     news = with_env(patch(calico["metadata"]["namespace"], skipAwait="true"), FELIX="true")
     resource = engine.resource("kubernetes:apps/v1:DaemonSetPatch", "p")
     resource.create(news)
@@ -44,7 +44,7 @@ def test_a_patch_of_a_shared_list_never_settles(engine: Engine, cluster: Cluster
 
 
 def test_a_patch_of_a_map_settles_and_goes(engine: Engine, cluster: Cluster, calico: Json):
-    # real-providers.md, Kubernetes 2, 5, 6
+    # docs/facts/real-providers.md, Kubernetes 2, 5, 6
     news = patch(calico["metadata"]["namespace"], skipAwait="true", patchFieldManager="edgefleet")
     news["spec"] = {"template": {"metadata": {"annotations": {"hash": "1"}}}}
     resource = engine.resource("kubernetes:apps/v1:DaemonSetPatch", "p")
@@ -69,7 +69,7 @@ def test_destroying_a_patch_leaves_what_others_own(engine: Engine, cluster: Clus
 
 
 def test_a_conflict_names_field_and_manager(engine: Engine, cluster: Cluster, calico: Json):
-    # real-providers.md, Kubernetes 3
+    # docs/facts/real-providers.md, Kubernetes 3
     namespace = calico["metadata"]["namespace"]
     resource = engine.resource("kubernetes:apps/v1:DaemonSetPatch", "p")
     with pytest.raises(Failed, match=r'(?s)field conflict.*"vke".*env\[name="A"\]\.value'):
