@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean packages
-# What the tests with real packets need. CI installs it; elsewhere such a test is skipped, and says
+.PHONY: help setup demo test check bench docs lock clean packages
+# What the tests with real packets and the one of the drawings need. CI installs it; elsewhere such a test is skipped, and says
 # what is missing.
-DEBIAN_PACKAGES := busybox curl iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
+DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,11 @@ check: setup ## Formatter, linter, type checkers
 
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench
+
+docs: docs/architecture.svg docs/request.svg ## Draw the pictures of docs/architecture.md anew
+
+docs/%.svg: docs/%.dot
+	dot -Tsvg $< -o $@
 
 setup: .venv/installed node_modules/installed ## Install what is needed, once
 	@$(BIN)/python -m sandbox.toolchain
