@@ -119,8 +119,8 @@ class VkeCluster(pulumi.ComponentResource):
             ha_controlplanes=args.get("high_availability", False),
             vpc_id=_vpc(name, args, child),
             node_pools=vultr.KubernetesNodePoolsArgs(**pool_inputs(first)),
-            # Vultr never tells these two (vultr.md §1): for a cluster that was imported, the
-            # provider would see them change and replace it.
+            # Vultr never tells these two (docs/facts/vultr.md §1): for a cluster that was imported,
+            # the provider would see them change and replace it.
             opts=_ignoring(
                 child, ["enableFirewall", "vpcId"], _scaled(first, "nodePools.nodeQuantity")
             ),
@@ -135,7 +135,8 @@ class VkeCluster(pulumi.ComponentResource):
             for pool in further
         ]
         # Not an `apply` on the provider's own list of nodes: that keeps old values in a preview,
-        # and an update returns before Vultr lists the new ones (real-providers.md, Vultr 2-4).
+        # and an update returns before Vultr lists the new ones (docs/facts/real-providers.md,
+        # Vultr 2-4).
         live = pulumi.Output.all(
             cluster.id, cluster.version, *[pool.node_quantity for pool in pools]
         ).apply(lambda settled: self._live(settled[0]), run_with_unknowns=True)
@@ -149,7 +150,7 @@ class VkeCluster(pulumi.ComponentResource):
             )
         )
         # After a failed poll, and where Vultr links the group late, the provider's output is ""
-        # until a refresh (real-providers.md, Vultr 8, 9).
+        # until a refresh (docs/facts/real-providers.md, Vultr 8, 9).
         self.firewall_group_id = pulumi.Output.all(cluster.firewall_group_id, live).apply(
             lambda known: known[0] or (known[1].firewall_group_id if known[1] else "")
         )
@@ -201,7 +202,8 @@ class VkeCluster(pulumi.ComponentResource):
         return found
 
     async def _kubeconfig(self, cluster_id: str, kube_config: str) -> str:
-        # Empty after a create whose last poll failed, until a refresh (real-providers.md, Vultr 9).
+        # Empty after a create whose last poll failed, until a refresh
+        # (docs/facts/real-providers.md, Vultr 9).
         if kube_config:
             return b64decode(kube_config).decode()
         try:
@@ -235,7 +237,7 @@ def _vpc(
 
 
 def _scaled(pool: PoolArgs, path: str) -> list[str]:
-    """An autoscaled pool's size belongs to the autoscaler (vultr.md §1, TF #472)."""
+    """An autoscaled pool's size belongs to the autoscaler (docs/facts/vultr.md §1, TF #472)."""
     return [path] if pool.get("autoscale") else []
 
 

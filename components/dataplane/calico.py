@@ -1,8 +1,9 @@
 """`CalicoDataplane`: one baseline on the calico-node that VKE owns.
 
 felix reads its environment before any FelixConfiguration, so what stands there decides
-(calico-ingress.md §1); and a felix that can't start eBPF carries on in iptables mode without an
-error, so clusters that differ here differ silently. `calico_options.py` says what may be chosen.
+(docs/facts/calico-ingress.md §1); and a felix that can't start eBPF carries on in iptables mode
+with no more than a line in its log, so clusters that differ here differ silently.
+`calico_options.py` says what may be chosen.
 """
 
 from collections.abc import Mapping

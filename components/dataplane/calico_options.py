@@ -1,7 +1,7 @@
 """What a Calico dataplane may look like: options in, fields of VKE's objects out.
 
-Sources: calico-ingress.md §1 and §2; names of objects and containers as in Calico's own manifest
-(v3.32.1).
+Sources: docs/facts/calico-ingress.md §1 and §2; names of objects and containers as in Calico's own
+manifest (v3.32.1).
 """
 
 import re
@@ -22,8 +22,9 @@ KUBE_PROXY: KubeProxy = "absent"
 IP_POOL = "default-ipv4-ippool"
 """The pool that Calico's manifest makes."""
 NON_CALICO = {"kubernetes.io/os": "linux", "non-calico": "true"}
-"""No node has the second label: kube-proxy with this selector runs nowhere (calico-ingress.md §1).
-A node selector has one owner as a whole, so the usual label is part of it."""
+"""No node has the second label: kube-proxy with this selector runs nowhere
+(docs/facts/calico-ingress.md §1). A node selector has one owner as a whole, so the usual label is
+part of it."""
 INIT_CONTAINERS = {"upgrade-ipam": "cni", "install-cni": "cni", "ebpf-bootstrap": "node"}
 """calico-node's init containers and the image that each runs."""
 REGISTRY = "quay.io/calico"
@@ -88,7 +89,8 @@ def _bpf(options: CalicoOptions) -> dict[str, str]:
 
 
 def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
-    """felix's variables, which it reads before any FelixConfiguration (calico-ingress.md §1).
+    """felix's variables, which it reads before any FelixConfiguration
+    (docs/facts/calico-ingress.md §1).
 
     The baseline: connect-time balancing for every protocol and no NAT without it are a consistent
     pair, by which host and pod traffic both reach services. Raises CalicoMistake.
@@ -229,7 +231,7 @@ def pool_spec(options: CalicoOptions) -> dict[str, Any]:
 
 
 def felix_spec(options: CalicoOptions) -> dict[str, Any]:
-    """felix's switches that match the pool's encapsulation (calico-ingress.md §2)."""
+    """felix's switches that match the pool's encapsulation (docs/facts/calico-ingress.md §2)."""
     encapsulation = options.get("encapsulation")
     if encapsulation is None:
         return {}

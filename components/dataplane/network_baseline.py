@@ -4,7 +4,7 @@ Open from the start: DNS, and requests from the ingress controller. That one is 
 network, where no pod selector reaches it. By address it is a node's; but from another node, through
 VXLAN or IPIP, it comes from that node's tunnel address, out of the pods' range. So with an
 encapsulation the Calico variant is the one that works: its host endpoints know these addresses.
-NetworkPolicy itself never applies to pods on the host's network (calico-ingress.md §3).
+NetworkPolicy itself never applies to pods on the host's network (docs/facts/calico-ingress.md §3).
 """
 
 from collections.abc import Sequence

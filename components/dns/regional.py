@@ -9,7 +9,7 @@ import pulumi_cloudflare as cloudflare
 from ..cluster.contract import Node
 
 AUTOMATIC_TTL = 1
-"""The only TTL Cloudflare takes for a proxied record (cloudflare.md §1)."""
+"""The only TTL Cloudflare takes for a proxied record (docs/facts/cloudflare.md §1)."""
 
 
 class RegionalDnsArgs(TypedDict):
@@ -85,7 +85,8 @@ class RegionalDns(pulumi.ComponentResource):
                 comment=record["comment"],
                 proxied=True,
                 ttl=AUTOMATIC_TTL,
-                # Addresses are plain strings and carry no dependency (DESIGN §4).
+                # Addresses are plain strings and carry no dependency (docs/architecture.md, "Node
+                # addresses come from one call").
                 opts=pulumi.ResourceOptions(parent=self, depends_on=self._depends_on),
             )
         if pulumi.runtime.is_dry_run() and (

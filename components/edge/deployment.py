@@ -13,8 +13,9 @@ WORKER = Path(__file__).parent / "worker" / "worker.js"
 COMPATIBILITY_DATE = "2026-11-01"
 """Which behaviour of the Workers runtime the script was tested with."""
 
-# Every field: what isn't said comes back from the API as a change at refresh (real-providers.md,
-# Cloudflare 2). `propagation_policy` needs a feature that an account may not have.
+# Every field: what isn't said comes back from the API as a change at refresh
+# (docs/facts/real-providers.md, Cloudflare 2). `propagation_policy` needs a feature that an account
+# may not have.
 _OBSERVABILITY: Any = {
     "enabled": True,
     "head_sampling_rate": 1,
@@ -80,7 +81,7 @@ def deploy_script(
         script_name=script_name,
         main_module=WORKER.name,
         # By file and hash: the preview shows one changed hash, and the state holds no script
-        # (real-providers.md, Cloudflare 2).
+        # (docs/facts/real-providers.md, Cloudflare 2).
         content_file=_relative(),
         content_sha256=hashlib.sha256(WORKER.read_bytes()).hexdigest(),
         compatibility_date=COMPATIBILITY_DATE,
@@ -117,7 +118,7 @@ def deploy_gradually(
         account_id=account_id,
         worker_id=worker.id,
         main_module=WORKER.name,
-        # Of a file the preview shows the hash, of base64 all of it (real-providers.md,
+        # Of a file the preview shows the hash, of base64 all of it (docs/facts/real-providers.md,
         # Cloudflare 4).
         modules=[
             {

@@ -1,7 +1,7 @@
 """`OriginPulls`: Cloudflare shows our origins a client certificate of our own CA.
 
 Zone-level Authenticated Origin Pulls: the certificate that Cloudflare has for every account would
-prove no more than its addresses do (cloudflare.md §5).
+prove no more than its addresses do (docs/facts/cloudflare.md §5).
 """
 
 from typing import TypedDict
@@ -28,9 +28,10 @@ class OriginPullsArgs(TypedDict):
 class OriginPulls(pulumi.ComponentResource):
     """The leaf certificate, and the zone's switch.
 
-    Renewed, the new certificate is uploaded before the old one is deleted (real-providers.md,
-    Cloudflare 6), and origins trust the CA: nothing changes there. Destroyed, the switch goes back
-    to where it was found. `ca_certificate` is the CA whose certificate Cloudflare has.
+    Renewed, the new certificate is uploaded before the old one is deleted
+    (docs/facts/real-providers.md, Cloudflare 6), and origins trust the CA: nothing changes there.
+    Destroyed, the switch goes back to where it was found. `ca_certificate` is the CA whose
+    certificate Cloudflare has.
     """
 
     ca_certificate: pulumi.Output[str]

@@ -80,7 +80,7 @@ class EdgeRouter(pulumi.ComponentResource):
             self._child, pulumi.ResourceOptions(depends_on=[deployed["serving"]])
         )
         # Without probes the list is empty, not missing: destroying a trigger sends nothing, and
-        # the Worker would be woken for ever (real-providers.md, Cloudflare 3).
+        # the Worker would be woken for ever (docs/facts/real-providers.md, Cloudflare 3).
         cloudflare.WorkersCronTrigger(
             f"{name}-cron",
             account_id=args["account_id"],

@@ -1,7 +1,7 @@
 """`WorkerFilter`: a WAF rule that keeps other zones' Workers from the regions' host names.
 
 Whoever has a Worker at Cloudflare can ask a region by its name, with headers of his choice, and
-comes to the origin from Cloudflare's addresses (cloudflare.md §5).
+comes to the origin from Cloudflare's addresses (docs/facts/cloudflare.md §5).
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,8 @@ def foreign_rules(ruleset: Mapping[str, Any] | None) -> list[str]:
 
 
 class WorkerFilter(pulumi.ComponentResource):
-    """The rule, in a ruleset that owns all of the zone's custom rules (real-providers.md,
-    Cloudflare 8): only for a zone that has none besides."""
+    """The rule, in a ruleset that owns all of the zone's custom rules
+    (docs/facts/real-providers.md, Cloudflare 8): only for a zone that has none besides."""
 
     def __init__(
         self, name: str, args: WorkerFilterArgs, opts: pulumi.ResourceOptions | None = None

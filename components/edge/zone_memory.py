@@ -1,6 +1,6 @@
 """`ZoneMemory`: remembers how a setting of a zone was found, and puts it back on destroy.
 
-The provider's own resources leave a zone's settings as they set them (real-providers.md,
+The provider's own resources leave a zone's settings as they set them (docs/facts/real-providers.md,
 Cloudflare 6 and 7). A resource that only reads is checkpointed before another one changes the
 setting, so an update that dies in between doesn't take our own value for the one it found.
 

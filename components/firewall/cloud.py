@@ -27,7 +27,8 @@ def split_rules(
     rules: Sequence[Rule], cloudflare: Sequence[str] | None = None
 ) -> tuple[dict[str, VultrRule], dict[str, VultrRule]]:
     """The group's rules by name: those the provider can hold, and those it can't (no `source`;
-    real-providers.md, Vultr 5). Raises ValueError where all of them together are too many."""
+    docs/facts/real-providers.md, Vultr 5). Raises ValueError where all of them together are too
+    many."""
     rendered = vultr_rules(rules, cloudflare)
     check_rule_limit(rendered)
     held = {name: rule for name, rule in rendered.items() if "source" in rule}

@@ -2,8 +2,8 @@
 
 The provider can't hold these: without `source` the API answers with the network in that field, and
 the provider either replaces the rule on every update or refuses every preview after a refresh
-(real-providers.md, Vultr 5; Terraform provider #722, fixed in v2.31.0). With ediri-vultr on that
-version or later this file can go.
+(docs/facts/real-providers.md, Vultr 5; Terraform provider #722, fixed in v2.31.0). With ediri-vultr
+on that version or later this file can go.
 
 The provider class runs in a process of its own (Pulumi's dynamic provider) and may block. It asks
 for the API key when it runs: a key in the state would be the old one after a rotation.

@@ -66,7 +66,7 @@ def node_rules(
     `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
     that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (calico-ingress.md §1). Empty `ssh_sources` close SSH.
+    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """

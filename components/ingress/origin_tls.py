@@ -29,10 +29,10 @@ def renewal_days(validity_days: int) -> int:
 class OriginTls(pulumi.ComponentResource):
     """A key and its certificate, both PEM.
 
-    The provider plans nothing near a certificate's end (real-providers.md, Cloudflare 5). The tls
-    provider does for its own certificates, so a certificate that nobody uses keeps the time: when
-    it is due, previews show a new request and a new certificate. The old one is revoked last.
-    `pulumi up --replace URN` of the key makes a new key.
+    The provider plans nothing near a certificate's end (docs/facts/real-providers.md,
+    Cloudflare 5). The tls provider does for its own certificates, so a certificate that nobody uses
+    keeps the time: when it is due, previews show a new request and a new certificate. The old one
+    is revoked last. `pulumi up --replace URN` of the key makes a new key.
     """
 
     certificate: pulumi.Output[str]

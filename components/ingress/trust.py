@@ -1,8 +1,9 @@
 """How an ingress knows our own edge among all that comes from Cloudflare.
 
-Any customer of Cloudflare's reaches an origin that admits Cloudflare's addresses (cloudflare.md
-§5). A client certificate of our own CA, or a header that only our Worker knows, tells us apart.
-Each goes in steps: `off`; `observe` asks, logs, and lets everybody in; `require` refuses.
+Any customer of Cloudflare's reaches an origin that admits Cloudflare's addresses
+(docs/facts/cloudflare.md §5). A client certificate of our own CA, or a header that only our Worker
+knows, tells us apart. Each goes in steps: `off`; `observe` asks, logs, and lets everybody in;
+`require` refuses.
 """
 
 import re

@@ -1,7 +1,7 @@
 """`ServerSidePatch`: our fields on an object that somebody else owns.
 
 The provider's own Patch resources never settle on lists that others fill too, because they compare
-them by position (real-providers.md, Kubernetes 1), and leave behind what they had forced
+them by position (docs/facts/real-providers.md, Kubernetes 1), and leave behind what they had forced
 (Kubernetes 5). This resource applies the fields server-side, compares them by merge key (a
 container and an environment variable by its name), remembers what they were, and hands them back.
 What it does not name, it does not touch.

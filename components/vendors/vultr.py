@@ -1,8 +1,8 @@
 """Vultr's API, for the calls that the provider can't do well.
 
 The provider's outputs show nodes as they were at the last create or refresh, and looking up one
-node's address takes four requests (real-providers.md, Vultr 2, 4, 6). Here a cluster's live
-nodes with their addresses take one request for the clusters and one per 500 instances.
+node's address takes four requests (docs/facts/real-providers.md, Vultr 2, 4, 6). Here a cluster's
+live nodes with their addresses take one request for the clusters and one per 500 instances.
 """
 
 import time

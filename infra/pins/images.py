@@ -1,7 +1,7 @@
 """Images by digest: `images.lock.json` says what a tag was when `fleet images lock` asked.
 
-Tags are rebuilt (calico-ingress.md §3); a digest is the one image that was looked at. An image
-that the file doesn't know runs by its tag, and `fleet images lock --check` reports it.
+Tags are rebuilt (docs/facts/calico-ingress.md §3); a digest is the one image that was looked at. An
+image that the file doesn't know runs by its tag, and `fleet images lock --check` reports it.
 """
 
 import json

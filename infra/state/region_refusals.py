@@ -1,7 +1,7 @@
 """Changes that are refused before anything is registered.
 
-Some would delete a cluster, some Vultr accepts and then ignores (vultr.md §1). Both are found by
-holding the stack file against what the stack's state says was made.
+Some would delete a cluster, some Vultr accepts and then ignores (docs/facts/vultr.md §1). Both are
+found by holding the stack file against what the stack's state says was made.
 """
 
 from collections.abc import Iterator, Mapping

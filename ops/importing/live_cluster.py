@@ -12,7 +12,7 @@ from ops.command import CommandError
 
 DEFAULT_POOL = "tf-vke-default"
 """The tag by which the provider knows the pool that belongs to the cluster itself; reading a
-cluster without one is an error (vultr.md §1, resource_vultr_kubernetes.go)."""
+cluster without one is an error (docs/facts/vultr.md §1, resource_vultr_kubernetes.go)."""
 
 _WEB = (80, 443)
 

@@ -39,7 +39,7 @@ class RangesError(CommandError):
 
 @dataclass(frozen=True)
 class Source:
-    """Where the lists are (cloudflare.md §3). The three must say the same."""
+    """Where the lists are (docs/facts/cloudflare.md §3). The three must say the same."""
 
     api: str = "https://api.cloudflare.com/client/v4/ips"
     ipv4: str = "https://www.cloudflare.com/ips-v4"

@@ -2,13 +2,14 @@
 
 An offline rendering has no provider to ask, so what is used here stands in a table. Vultr's column
 is the provider's schema (`willReplaceOnChanges`, 2.27.1). Cloudflare's schema doesn't say;
-what stands here was seen when the provider ran (real-providers.md, Cloudflare 1, 4, 5), or is where
-the vendor keeps the resource (an account, a zone). tls': every input (terraform-provider-tls,
-RequiresReplace) but the one that says when to renew. Kubernetes' is `forceNewProperties` of
-pulumi-kubernetes (4.34, provider/pkg/provider/diff.go), for the kinds used here; ConfigMaps and
-Secrets change in place, as the region's provider asks for that. An API server refuses some changes
-that this provider takes for updates (IngressClass' spec.controller, pulumi-kubernetes #1738): such
-an update fails, it doesn't replace. Our own resources say it in their `diff`.
+what stands here was seen when the provider ran (docs/facts/real-providers.md, Cloudflare 1, 4, 5),
+or is where the vendor keeps the resource (an account, a zone). tls': every input
+(terraform-provider-tls, RequiresReplace) but the one that says when to renew. Kubernetes' is
+`forceNewProperties` of pulumi-kubernetes (4.34, provider/pkg/provider/diff.go), for the kinds used
+here; ConfigMaps and Secrets change in place, as the region's provider asks for that. An API server
+refuses some changes that this provider takes for updates (IngressClass' spec.controller,
+pulumi-kubernetes #1738): such an update fails, it doesn't replace. Our own resources say it in
+their `diff`.
 """
 
 from collections.abc import Iterable, Mapping

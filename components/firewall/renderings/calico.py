@@ -1,7 +1,7 @@
 """The rule table as Calico takes it: policies for host endpoints, and felix's failsafe ports.
 
-Sources: calico-ingress.md §2; docs.tigera.io on host endpoints (forwarded, pre-dnat, failsafe);
-felix/rules (dispatch.go, static.go).
+Sources: docs/facts/calico-ingress.md §2; docs.tigera.io on host endpoints (forwarded, pre-dnat,
+failsafe); felix/rules (dispatch.go, static.go).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

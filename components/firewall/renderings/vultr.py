@@ -7,7 +7,7 @@ from ..rule_table import EVERYBODY, PORTED, Rule, networks_of
 
 Family = Literal["v4", "v6"]
 # Rules in one Vultr firewall group, as the API's own example says; the live limit isn't known
-# (vultr.md §2).
+# (docs/facts/vultr.md §2).
 VULTR_RULE_LIMIT = 50
 VULTR_NOTES_LIMIT = 255  # characters; vultr-cli's reference of `firewall rule create`
 
@@ -31,7 +31,8 @@ def vultr_rules(
 
     Without `cloudflare` Vultr itself keeps Cloudflare's ranges (`source: cloudflare`: the subnet is
     ignored but required, and the provider stays settled on the family's all-zero network;
-    vultr.md §2, real-providers.md, Vultr 5). With it, these ranges are spelled out.
+    docs/facts/vultr.md §2, docs/facts/real-providers.md, Vultr 5). With it, these ranges are
+    spelled out.
     """
     rendered: dict[str, VultrRule] = {}
     seen: set[tuple[object, ...]] = set()

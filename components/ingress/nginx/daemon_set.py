@@ -1,8 +1,8 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
 hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (calico-ingress.md §3). `options.py` tunes it, `pod.py` is its pod,
-`trust.py` knows our edge; docs/ingress.md says what each setting does.
+controller is NGINX's own (docs/facts/calico-ingress.md §3). `options.py` tunes it, `pod.py` is its
+pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
 """
 
 from collections.abc import Callable, Mapping, Sequence

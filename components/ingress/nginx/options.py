@@ -1,6 +1,6 @@
 """How the ingress controller is tuned: options in, its ConfigMap and its flags out.
 
-Sources: calico-ingress.md §3; nginx/kubernetes-ingress, as `keys.py` says.
+Sources: docs/facts/calico-ingress.md §3; nginx/kubernetes-ingress, as `keys.py` says.
 """
 
 import re
