@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 
 from ..cluster.contract import Node
+from ..vendors import cloudflare_resources as cloudflare
 
 AUTOMATIC_TTL = 1
 """The only TTL Cloudflare takes for a proxied record (docs/facts/cloudflare.md §1)."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
+
+from ..vendors import cloudflare_resources as cloudflare
 
 WORKER = Path(__file__).parent / "worker" / "worker.js"
 COMPATIBILITY_DATE = "2026-11-01"

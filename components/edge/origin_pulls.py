@@ -7,9 +7,9 @@ prove no more than its addresses do (docs/facts/cloudflare.md §5).
 from typing import TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 import pulumi_tls as tls
 
+from ..vendors import cloudflare_resources as cloudflare
 from .zone_memory import ORIGIN_PULLS, ZoneMemory
 
 LEAF_DAYS = 365

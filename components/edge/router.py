@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 
 from ..dns.regional import AUTOMATIC_TTL
 from ..ingress.trust import SECRET_HEADER
+from ..vendors import cloudflare_resources as cloudflare
 from .deployment import (
     Deployed,
     GradualDeployment,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
+
+from ..vendors import cloudflare_resources as cloudflare
 
 PHASE = "http_request_firewall_custom"
 REF = "edgefleet_other_zones_workers"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 
+from ..vendors import cloudflare_resources as cloudflare
 from .zone_memory import ZoneMemory, zone_setting
 
 

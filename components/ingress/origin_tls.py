@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import pulumi
-import pulumi_cloudflare as cloudflare
 import pulumi_tls as tls
+
+from ..vendors import cloudflare_resources as cloudflare
 
 _RENEWAL_DAYS = 90
 

@@ -267,7 +267,7 @@ def test_without_a_credential(
 def test_a_credential_that_is_refused(vendors: Vendors, project: Path):
     vendors.status = 401
     said = run(project, "us", "--cluster", "prod")
-    refused(said, 2, "answered GET /kubernetes/clusters with 401: check VULTR_API_KEY")
+    refused(said, 2, "Vultr refused the API key (401): set VULTR_API_KEY")
     assert "key-of-vultr" not in said.stderr
     refused(run(project, "edge"), 2, "with 401")
 
