@@ -5,6 +5,8 @@ An update of pulumi-cloudflare that changes what is sent fails here, and says wh
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -190,3 +192,11 @@ def test_an_argument_that_is_missing_is_told_before_anything_is_sent():
 def test_an_argument_that_there_is_not_is_told():
     with pytest.raises(TypeError, match="WorkersRoute r: unknown: patern"):
         ours.WorkersRoute("r", zone_id="z", pattern="p", patern="q")  # pyright: ignore[reportCallIssue]
+
+
+def test_the_programs_load_no_sdk_of_cloudflare():
+    program = "import sys, infra.program; print('pulumi_cloudflare' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "False"
