@@ -56,8 +56,9 @@ class VultrPlugin(ResourcePlugin[Vultr]):
         """A client with the key; waits between retries are 2/3 to 1 times rateLimit (ms)."""
         key = config.get("apiKey") or os.environ.get(_KEY, "")
         rate = float(config.get("rateLimit") or _DEFAULT_RATE_MILLISECONDS) / 1000
-        attempts = 1 + int(config.get("retryLimit") or _DEFAULT_RETRIES)
-        retries = Retries(attempts, rate * 2 / 3, rate, self._speed)
+        # 0 is "not set" to the real one, and below 0 there is one attempt.
+        limit = int(config.get("retryLimit") or 0) or _DEFAULT_RETRIES
+        retries = Retries(max(1, 1 + limit), rate * 2 / 3, rate, self._speed)
         headers = {"Authorization": f"Bearer {key}", "User-Agent": "edgefleet-sandbox"}
         return Vultr(HttpClient(self._api, headers, retries), self._speed)
 

@@ -479,10 +479,13 @@ def test_it_reaches_the_vendors_name_through_proxy_and_ca(
         proxy.close()
 
 
-def test_the_retry_limit_is_configurable(api: Emulator) -> None:
-    engine = Engine(VultrPlugin(api.url, SPEED), {"apiKey": API_KEY, "retryLimit": "1"})
+@pytest.mark.parametrize(("limit", "attempts"), [("1", 2), ("0", 4), ("-1", 1), (None, 4)])
+def test_the_retry_limit_is_the_real_ones(api: Emulator, limit: str | None, attempts: int) -> None:
+    """0 is "not set" to it, and a negative one is a single attempt (Run against these programs)."""
+    config = {"apiKey": API_KEY} | ({"retryLimit": limit} if limit else {})
+    engine = Engine(VultrPlugin(api.url, SPEED), config)
     api.fault(match={}, action="status", status=500)
-    with pytest.raises(PluginError, match="after 2 attempt"):
+    with pytest.raises(PluginError, match=f"after {attempts} attempt"):
         engine.create(vultr.FirewallGroup, {})
 
 
