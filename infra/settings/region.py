@@ -13,7 +13,7 @@ from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
 from infra.settings.ingress import Ingress, Tls
 from infra.settings.network_policy import NetworkPolicy
-from infra.settings.section import DnsLabel, Section
+from infra.settings.section import DnsLabel, Section, Switch
 
 
 class Coordinates(Section):
@@ -35,7 +35,7 @@ class Region(Section):
     tls: Tls = Tls()
     network_policy: NetworkPolicy = NetworkPolicy()
     routing: Routing | None = None
-    drain: bool = False
+    drain: Switch = False
 
     def calico_options(self) -> CalicoOptions:
         """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""

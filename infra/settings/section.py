@@ -61,6 +61,14 @@ Hostname = Annotated[
 ]
 
 
+def _as_typed(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_as_typed)]
+"""A key of the top level, which `pulumi config set KEY true` writes as text."""
+
+
 def _network(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a network like 198.51.100.0/24 or 2001:db8::/48")

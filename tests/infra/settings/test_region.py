@@ -43,6 +43,12 @@ def test_defaults_are_secure():
     assert stack.ingress.image == "nginx/nginx-ingress:5.6.1"
 
 
+@pytest.mark.parametrize(("said", "drains"), [("true", True), ("false", False), (True, True)])
+def test_the_emergency_command_writes_text(said: object, drains: bool):
+    """`pulumi config set drain true` does, as it does of every value."""
+    assert Region.model_validate({**region(), "drain": said}).drain is drains
+
+
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
