@@ -32,6 +32,10 @@ _AUTODETECTION = re.compile(
     r"first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidrs?)=\S+"
 )
 _DUAL_STACK_EBPF = (3, 28)  # projectcalico/calico#8509
+_UNSUPPORTED = (3, 33)
+"""Calico no longer publishes calico/cni from here on, and its probes run other commands
+(docs/facts/vultr-users.md, projectcalico/calico)."""
+_PAST_UFW = ((3, 24, 0), (3, 27, 4))
 _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
 
@@ -175,6 +179,11 @@ def _mistakes(options: CalicoOptions) -> list[str]:
     version = options.get("version")
     if version is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", version):
         found.append(f"version {version!r}: a release of Calico, like v3.32.1")
+    elif version and _release(version) >= _UNSUPPORTED:
+        found.append(
+            f"version {version}: from v3.33 calico-node has other images and commands, which "
+            "aren't supported here yet. Say a release of v3.32"
+        )
     elif version and options.get("ipv6") and kind == "ebpf" and _old(version):
         found.append(
             f"ipv6 with dataplane ebpf and version {version}: before v3.28 Calico's eBPF polices "
@@ -185,8 +194,22 @@ def _mistakes(options: CalicoOptions) -> list[str]:
     return found
 
 
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.removeprefix("v").split(".")))
+
+
 def _old(version: str) -> bool:
-    return tuple(map(int, version.removeprefix("v").split("."))) < _DUAL_STACK_EBPF
+    return _release(version) < _DUAL_STACK_EBPF
+
+
+def goes_past_ufw(options: CalicoOptions) -> bool:
+    """Whether this release's eBPF accepts all that it has seen before ufw is asked
+    (docs/facts/vultr-users.md: v3.24.0 to v3.27.4)."""
+    version = options.get("version")
+    if version is None or options.get("dataplane", DATAPLANE) != "ebpf":
+        return False
+    first, last = _PAST_UFW
+    return first <= _release(version) <= last
 
 
 def ipv6_environment(options: CalicoOptions) -> dict[str, str]:

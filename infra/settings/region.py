@@ -6,7 +6,7 @@ range is refused; `mistakes.py` says so in words.
 
 from pydantic import Field, model_validator
 
-from components.dataplane.calico_options import CalicoMistake, CalicoOptions, refuse
+from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
 from infra.settings.calico import Calico
 from infra.settings.cluster import Cluster
 from infra.settings.edge import Routing
@@ -54,6 +54,12 @@ class Region(Section):
     @model_validator(mode="after")
     def _nothing_goes_round_ufw(self) -> "Region":
         by_ufw_alone = self.firewall.ufw_mode == "enforce" and not self.firewall.by_calico
+        if by_ufw_alone and goes_past_ufw(self.calico_options()):
+            raise ValueError(
+                f"calico.version: {self.calico.version!r} with firewall.hostProtection ufw: until "
+                "v3.27.4 Calico's eBPF accepts packets to a node before ufw is asked. Say v3.28 "
+                "or newer"
+            )
         by_iptables = self.calico.dataplane == "iptables"
         if by_ufw_alone and by_iptables and self.network_policy.by_host_endpoints:
             raise ValueError(

@@ -13,6 +13,7 @@ from components.dataplane.calico_options import (
     expected,
     felix_environment,
     felix_spec,
+    goes_past_ufw,
     images,
     pool_spec,
     refuse,
@@ -79,6 +80,8 @@ def test_each_option_sets_its_variables(given: dict[str, Any], changed: dict[str
         ({"mtu": 9001}, "between 1280"),
         ({"autodetection": "eth0"}, "one of first-found"),
         ({"version": "3.32.1"}, "like v3.32.1"),
+        ({"version": "v3.33.0"}, "version v3.33.0: from v3.33 calico-node has other images"),
+        ({"version": "v3.100.1"}, "Say a release of v3.32"),
         ({"ipv6": True, "version": "v3.27.4"}, "before v3.28 Calico's eBPF polices one family"),
         ({"registry": "example.com/calico"}, "without version"),
         ({"init_containers": {"install-cni": "cni"}}, "without version"),
@@ -136,12 +139,12 @@ def test_all_containers_run_one_version():
     }
     digest = "sha256:" + "a" * 64
     given = options(
-        version="v3.33.0",
+        version="v3.32.2",
         registry="example.com/c",
         init_containers={"mount-bpffs": "node"},
-        digests={"example.com/c/node:v3.33.0": digest},
+        digests={"example.com/c/node:v3.32.2": digest},
     )
-    image = f"example.com/c/node:v3.33.0@{digest}"
+    image = f"example.com/c/node:v3.32.2@{digest}"
     assert images(given) == ({"calico-node": image}, {"mount-bpffs": image})
 
 
@@ -186,3 +189,18 @@ def test_what_a_check_compares_with():
     assert told["pool"]["vxlanMode"] == "Always"
     assert told["felix"]["vxlanEnabled"] is True
     assert told["mtu"] == 1450
+
+
+@pytest.mark.parametrize(
+    ("given", "past"),
+    [
+        ({}, False),
+        ({"version": "v3.23.5"}, False),
+        ({"version": "v3.24.0"}, True),
+        ({"version": "v3.27.4"}, True),
+        ({"version": "v3.27.5"}, False),
+        ({"version": "v3.27.4", "dataplane": "iptables"}, False),
+    ],
+)
+def test_releases_whose_ebpf_goes_past_ufw(given: dict[str, Any], past: bool):
+    assert goes_past_ufw(options(**given)) is past

@@ -59,6 +59,10 @@ def refusal(folder: Path, **config: Any) -> str:
             "edgefleet:firewall.hostProtection: 'nftables': must be 'ufw', 'calico' or 'both'",
         ),
         (
+            {"calico": {"version": "v3.27.4"}},
+            "calico.version: 'v3.27.4' with firewall.hostProtection ufw: until v3.27.4 Calico's",
+        ),
+        (
             {"firewall": {"hostProtection": "calico"}, "calico": {"version": "v3.27.4"}},
             "Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ipv6 with dataplane ebpf",
         ),
