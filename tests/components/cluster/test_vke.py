@@ -1,5 +1,6 @@
 """The cluster, its pools, and the nodes that a preview knows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,23 @@ def test_a_first_preview_says_how_many_records_follow(project: Path):
     assert of_type(rendering, RECORD) == {}
     text = "us.example.com: 6 records follow (A and AAAA for 3 nodes) once Vultr has made the nodes"
     assert text in rendering.messages
+
+
+def test_only_nodes_that_can_serve_are_published(project: Path):
+    """One that is starting, or lacks an address of either family, would answer nobody."""
+    first, second, third, fourth, fifth = live_nodes(5)
+    half_made = (
+        replace(second, status="pending"),
+        replace(third, ipv4=""),
+        replace(fourth, ipv6=""),
+    )
+    records = of_type(rendered(project, "us", (first, *half_made, fifth)), RECORD)
+    assert {record.inputs["content"] for record in records.values()} == {
+        first.ipv4,
+        first.ipv6,
+        fifth.ipv4,
+        fifth.ipv6,
+    }
 
 
 def test_a_preview_without_an_id_shows_the_nodes_that_have_the_label(project: Path):

@@ -212,8 +212,15 @@ def test_a_cluster_that_is_gone(vultr: Vultr):
         VultrApi("key").cluster("c1")
 
 
-def test_reads_are_repeated_after_a_server_error(vultr: Vultr):
-    vultr.answer("/kubernetes/clusters", (500, {}), (503, {}), {"vke_clusters": []})
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_read_is_repeated_where_the_server_may_answer_later(vultr: Vultr, status: int):
+    vultr.answer("/kubernetes/clusters", (status, {}), {"vke_clusters": []})
+    assert VultrApi("key").find_cluster("x") is None
+    assert len(vultr.requests) == 2
+
+
+def test_a_read_is_repeated_more_than_once(vultr: Vultr):
+    vultr.answer("/kubernetes/clusters", (500, {}), (429, {}), {"vke_clusters": []})
     assert VultrApi("key").find_cluster("x") is None
     assert len(vultr.requests) == 3
 

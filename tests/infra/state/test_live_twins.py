@@ -124,7 +124,12 @@ def test_a_rule_by_all_that_it_admits():
         "source": "cloudflare",
     }
     assert find(FIREWALL_RULE, props, Vultr(rules=[theirs])) == "g1,7"
-    for key, value in (("port", "443"), ("source", "0.0.0.0/0"), ("ip_type", "v6")):
+    for key, value in (
+        ("port", "443"),
+        ("protocol", "udp"),
+        ("source", "0.0.0.0/0"),
+        ("ip_type", "v6"),
+    ):
         assert find(FIREWALL_RULE, props, Vultr(rules=[{**theirs, key: value}])) is None
     assert find(FIREWALL_RULE, {**props, "firewallGroupId": None}, Vultr(rules=[theirs])) is None
 

@@ -258,6 +258,29 @@ def test_an_ignored_change_is_none():
     assert [each.path for each in changed.fields] == ["(ignoreChanges)"]
 
 
+@pytest.mark.parametrize(
+    ("ignored", "shown"),
+    [
+        ("pools", []),
+        ("pools[a]", ["pools[b].size", "poolsOf[a].size"]),
+        ("pools[a].size", ["pools[b].size", "poolsOf[a].size"]),
+        ("pool", ["pools[a].size", "pools[b].size", "poolsOf[a].size"]),
+    ],
+)
+def test_ignoring_a_path_covers_what_is_below_it_and_nothing_beside_it(
+    ignored: str, shown: list[str]
+):
+    def pools(size: int) -> dict[str, Any]:
+        items = [{"name": name, "size": size} for name in ("a", "b")]
+        return {"pools": items, "poolsOf": items[:1]}
+
+    options = {"ignoreChanges": [ignored]}
+    old = resource(options=options, **pools(1))
+    found = diff_of(old, resource(options=options, **pools(2))).changed
+    paths = [each.path for changed in found for each in changed.fields]
+    assert [path for path in paths if path in shown or path.startswith("pools[")] == shown
+
+
 def test_an_option_shows():
     (changed,) = diff_of(resource(), resource(options={"protect": True})).changed
     assert [(e.path, e.new) for e in changed.fields] == [("(protect)", True)]
