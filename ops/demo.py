@@ -14,6 +14,7 @@ from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
 from ops.command import CommandError
 from sandbox import lifecycle
+from sandbox.engine.environment import inside
 
 Say = Callable[[str], None]
 
@@ -39,10 +40,7 @@ def run(project: Path, say: Say) -> str:
     inventory = load(project)
     directory = lifecycle.default_directory(project)
     lifecycle.start(directory, project, [], say)
-    environment = {
-        **os.environ,
-        **lifecycle.env(directory, project, os.environ.get("PATH", "")),
-    }
+    environment = inside(os.environ, lifecycle.env(directory, project, os.environ.get("PATH", "")))
     stacks = _Stacks(project, directory / "logs", environment, say)
     regions = [stack.name for stack in inventory.region_stacks]
     edges = [stack.name for stack in inventory.edge_stacks]

@@ -16,6 +16,9 @@ PASSPHRASE = "edgefleet sandbox"  # noqa: S105 (protects emulated accounts)
 
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _ADDED_BY_US = ("HTTPS_PROXY", "NO_PROXY", *_BUNDLES)
+AROUND = ("https_proxy", "no_proxy")
+"""Variables that go before their namesakes in capitals (for curl, and for Python's requests): left
+as they are, they lead around the sandbox, to the real vendors."""
 
 
 @dataclass
@@ -81,7 +84,13 @@ def vendor_variables(ports: Mapping[str, int]) -> dict[str, str]:
 
 def exports(values: Mapping[str, str]) -> str:
     """Lines for ``eval`` in a POSIX shell."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
+    return "".join([f"unset {' '.join(AROUND)}\n", *lines])
+
+
+def inside(environ: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` for a child that is to reach the sandbox: as after an ``eval`` of ``exports``."""
+    return {k: v for k, v in environ.items() if k not in AROUND} | dict(values)
 
 
 def outside(environ: Mapping[str, str], directory: Path) -> dict[str, str]:

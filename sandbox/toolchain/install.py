@@ -93,7 +93,7 @@ class Toolchain:
         folder = self._cache / f"{tool.name}-{tool.version}-{OS}-{ARCH}"
         if folder.is_dir():
             return folder
-        self._cache.mkdir(parents=True, exist_ok=True)
+        self._require_writable(tool)
         lock = FileLock(self._cache / f"{tool.name}.lock")
         try:
             lock.acquire(timeout=0)
@@ -106,6 +106,17 @@ class Toolchain:
         finally:
             lock.release()
         return folder
+
+    def _require_writable(self, tool: Tool) -> None:
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._cache):
+                pass
+        except OSError as error:
+            raise ToolchainError(
+                f"{tool.name} {tool.version} can't be kept in {self._cache}: {error.strerror}. "
+                "Set EDGEFLEET_CACHE to a folder that you may write"
+            ) from error
 
     def _make(self, tool: Tool, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=self._cache) as scratch:

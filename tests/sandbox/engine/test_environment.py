@@ -1,9 +1,10 @@
 """What `fleet sandbox env` prints."""
 
 import subprocess
+import sys
 from pathlib import Path
 
-from sandbox.engine.environment import Running, exports, outside, variables
+from sandbox.engine.environment import Running, exports, inside, outside, variables
 from sandbox.vendors.cloudflare import api as cloudflare_api
 
 PORTS = {"vultr": 1, "cloudflare": 2, "proxy": 3, "secrets": 4}
@@ -32,6 +33,23 @@ def test_exports_survive_a_shell() -> None:
     value = 'it\'s $HOME `id` "quoted"\nand more'
     script = exports({"A": value}) + 'printf %s "$A"'
     assert subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout == value
+
+
+def test_no_lower_case_proxy_leads_around_the_sandbox() -> None:
+    """Python's requests, as curl does, takes https_proxy and no_proxy before those in capitals."""
+    theirs = {"https_proxy": "http://corporate:3128", "no_proxy": "vultr.com", "HOME": "/root"}
+    ours = {"HTTPS_PROXY": "http://127.0.0.1:3", "NO_PROXY": "127.0.0.1,localhost"}
+    look = (
+        "import requests, sys; print(requests.utils.get_environ_proxies('https://api.vultr.com'))"
+    )
+    asked = subprocess.run(
+        ["sh", "-c", f'{exports(ours)}exec "$0" -c "{look}"', sys.executable],
+        env={**theirs, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert "'https': 'http://127.0.0.1:3'" in asked.stdout, asked.stderr
+    assert inside(theirs, ours) == {"HOME": "/root", **ours}
 
 
 def test_outside_takes_only_our_own_away(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ from werkzeug.wrappers import Request, Response
 from sandbox.toolchain import go_build
 from sandbox.toolchain.downloads import DownloadFailed, Release, fetch
 from sandbox.toolchain.go_build import BuildFailed, GoProgram
-from sandbox.toolchain.install import Toolchain, ToolchainError, install_pulumi
+from sandbox.toolchain.install import (
+    Toolchain,
+    ToolchainError,
+    default_cache,
+    install_pulumi,
+)
 from sandbox.toolchain.tools import TOOLS, Tool
 from sandbox.vendors.emulators import serve
 
@@ -102,6 +107,22 @@ class TestBuild:
             Toolchain(tmp_path, path="", say=said.append, tools=[HAMMER]).binary("hammer")
         assert built == ["example.test/hammer"]
         assert said == ["building hammer 1.2.3 from source, about 0.5 minute; once"]
+
+    def test_a_home_that_cannot_be_written_is_a_sentence(
+        self, tmp_path: Path, built: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = tmp_path / "home"
+        home.write_text("no folder")
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.delenv("EDGEFLEET_CACHE", raising=False)
+        chain = Toolchain(default_cache(), path="", tools=[HAMMER])
+        with pytest.raises(ToolchainError) as told:
+            chain.binary("hammer")
+        assert str(told.value) == (
+            f"hammer 1.2.3 can't be kept in {home}/.cache/edgefleet: Not a directory. "
+            "Set EDGEFLEET_CACHE to a folder that you may write"
+        )
+        assert built == []
 
     def test_others_wait_for_the_one_that_builds(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
