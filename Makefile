@@ -14,8 +14,14 @@ help: ## Show what there is
 demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came up
 	$(BIN)/fleet demo
 
-test: check packages ## Run every test
-	$(BIN)/python -m pytest
+# Two workers: a cluster takes a gigabyte. FAST=1 leaves out what starts engines, clusters, networks,
+# and the checks; THOROUGH=1 gives properties as many examples as in CI.
+WORKERS ?= 2
+export THOROUGH
+
+test: $(if $(FAST),setup,check packages) ## Run every test; with FAST=1 what takes a minute
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
+	  $(if $(FAST),-m "not slow")
 
 check: setup ## Formatter, linter, type checkers
 	$(BIN)/ruff format --check .

@@ -53,10 +53,12 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kubeconfig(
+    tmp_path_factory: pytest.TempPathFactory, ends_with_group: contextlib.ExitStack
+) -> str:
     """One control plane for all modules that leave nothing behind which others would meet."""
-    with control_plane(tmp_path_factory.mktemp("control-plane")) as text:
-        yield text
+    folder = tmp_path_factory.mktemp("control-plane")
+    return ends_with_group.enter_context(control_plane(folder))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ Over HTTP: ``/_sandbox/faults`` (GET the list, POST one more, DELETE all) and
 
 ``action`` is ``status`` (answer so, without carrying the request out) or ``lose_answer`` (carry
 it out, then close the connection without an answer). Without ``times`` it applies until removed;
-without ``method`` or ``path_regex`` (searched in the path with its query) to every request.
+without ``method`` or ``path_regex`` (searched in the path with its query) to every request. One
+that was used up leaves the list; ``met`` counts, for one in the list, the requests it applied to.
 """
 
 import json
@@ -28,6 +29,7 @@ WsgiApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 LOG_LIMIT = 5000
 _FIELDS = {"match", "action", "status", "body", "headers", "times"}
 _MATCH_FIELDS = {"method", "path_regex"}
+_METHODS = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
 
 class AnswerLost(ConnectionError):
@@ -78,6 +80,7 @@ class Faults:
             for fault in faults:
                 if not _applies(fault.get("match", {}), method, path):
                     continue
+                fault["met"] = fault.get("met", 0) + 1
                 if fault.get("times") is not None:
                     fault["times"] -= 1
                     if fault["times"] <= 0:
@@ -165,6 +168,10 @@ def _check(fault: Any) -> None:
     match = fault.get("match", {})
     if not isinstance(match, dict) or set(match) - _MATCH_FIELDS:
         raise ValueError(f"fault.match: {match!r}; allowed: {sorted(_MATCH_FIELDS)}")
+    if "method" in match and str(match["method"]).upper() not in _METHODS:
+        raise ValueError(
+            f"fault.match.method: {match['method']!r}; allowed: {sorted(_METHODS)}, or none for all"
+        )
     try:
         re.compile(match.get("path_regex", ""))
     except re.error as error:

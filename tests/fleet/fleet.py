@@ -17,6 +17,8 @@ from kubernetes.client import Configuration
 from kubernetes.config import new_client_from_config_dict
 
 from sandbox import lifecycle
+from sandbox.engine.environment import inside
+from tests.faults import unmet
 from tests.projects import ROOT, copy_project, git
 
 ZONE = "809846d39026662b50a8a0b0dd159151"
@@ -68,7 +70,7 @@ class Fleet:
     def reload(self) -> None:
         """Take the environment that `fleet sandbox env` prints, stacks of new files included."""
         added = lifecycle.env(self.directory, self.project, os.environ["PATH"])
-        self.environment = {**os.environ, **added}
+        self.environment = inside(os.environ, added)
 
     def stop(self) -> None:
         lifecycle.stop(self.directory, print)
@@ -206,9 +208,12 @@ class Fleet:
             call("POST", "/_sandbox/faults", fault)
 
     def healthy(self) -> None:
-        """Take every fault away."""
-        self.vultr("DELETE", "/_sandbox/faults")
-        self.cloudflare("DELETE", "/_sandbox/faults")
+        """Take every fault away. Each must have been met, as often as it says."""
+        left: list[Mapping[str, Any]] = []
+        for call in (self.vultr, self.cloudflare):
+            left += unmet(call("GET", "/_sandbox/faults")["faults"])
+            call("DELETE", "/_sandbox/faults")
+        assert left == [], "faults that nothing ran into"
 
     def _port(self, name: str) -> int:
         found = lifecycle.running(self.directory)
@@ -225,13 +230,13 @@ def lost(path: str, times: int = 1) -> dict[str, Any]:
     }
 
 
-def answering(status: int, path: str, times: int, method: str = ".*") -> dict[str, Any]:
-    return {
-        "match": {"method": method, "path_regex": path},
-        "action": "status",
-        "status": status,
-        "times": times,
-    }
+def answering(
+    status: int, path: str, times: int | None = None, method: str | None = None
+) -> dict[str, Any]:
+    """A status instead of what was asked for: so often, else until `healthy`."""
+    match = {"path_regex": path} | ({"method": method} if method else {})
+    fault = {"match": match, "action": "status", "status": status}
+    return fault | ({"times": times} if times else {})
 
 
 def lines(process: subprocess.Popen[str]) -> Iterator[str]:

@@ -15,7 +15,6 @@ WORKERS = f"/accounts/{ACCOUNT}/workers"
 NAMESPACES = f"/accounts/{ACCOUNT}/storage/kv/namespaces"
 RULESETS = f"/zones/{ZONE}/rulesets"
 ENTRYPOINT = f"{RULESETS}/phases/{PHASE}/entrypoint"
-SETTLED = ("--expect-no-changes",), ("--expect-no-changes", "--refresh")
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +28,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def fleet(sandbox: Fleet) -> Iterator[Fleet]:
     """Files as committed, and no edge: its table is made from files, so no cluster is needed."""
     yield sandbox
-    sandbox.healthy()
-    sandbox.pulumi("edge", "destroy", "--yes", "--skip-preview").require()
-    sandbox.restore()
+    try:
+        sandbox.healthy()
+    finally:
+        sandbox.pulumi("edge", "destroy", "--yes", "--skip-preview").require()
+        sandbox.restore()
     assert left(sandbox) == {"workers": [], "kv": [], "routes": [], "rulesets": [], "records": []}
 
 
@@ -61,9 +62,8 @@ def up(fleet: Fleet) -> str:
     return fleet.up("edge")[0].require().output
 
 
-def settled(fleet: Fleet) -> None:
-    for options in SETTLED:
-        fleet.preview("edge", *options).require()
+def settled(fleet: Fleet, *options: str) -> None:
+    fleet.preview("edge", "--expect-no-changes", *options).require()
 
 
 def names(fleet: Fleet) -> list[str]:
@@ -121,6 +121,7 @@ def test_probes_status_strict_regions_settings_and_the_waf_rule(fleet: Fleet):
     configure(fleet, "edge", "edge", {"blockForeignWorkers": True, "zoneSettings": zone})
     assert token not in up(fleet)
     settled(fleet)
+    settled(fleet, "--refresh")
     (namespace,) = result(fleet, NAMESPACES)
     assert namespace["title"] == "edgefleet-health"
     assert bindings(fleet)["HEALTH"]["namespace_id"] == namespace["id"]
@@ -159,6 +160,7 @@ def test_versions_are_deployed_gradually(fleet: Fleet):
     configure(fleet, "us", "drain", True)
     up(fleet)
     settled(fleet)
+    settled(fleet, "--refresh")
     second = next(version for version in serving(fleet) if version != first)
     assert serving(fleet) == {second: 10, first: 90}
     (worker,) = result(fleet, f"{WORKERS}/workers")
@@ -193,16 +195,25 @@ def test_lost_answers_are_made_good_and_rules_of_others_left_alone(fleet: Fleet)
     fleet.cloudflare("DELETE", f"{RULESETS}/{made['id']}")
 
     # The provider sends each again, and is told that it is there already.
-    posts = ("namespaces$", "workers/workers$", "rulesets$")
+    posts = (
+        "namespaces$",
+        "workers/workers$",
+        "rulesets$",
+        "workers/routes$",
+        f"/zones/{ZONE}/dns_records$",
+    )
     fleet.faulty("cloudflare", *(lost(path) for path in posts))
     for _ in posts:
         ran = fleet.up("edge")[0]
         if ran.code == 0:
             break
     assert ran.require()
-    settled(fleet)
+    fleet.healthy()
+    settled(fleet, "--refresh")
     found = left(fleet)
     assert (found["workers"], found["kv"]) == (["edgefleet"], ["edgefleet-health"])
+    assert found["routes"] == ["api.example.com/*", "example.com/*"]
+    assert len({record["name"] for record in found["records"]}) == len(found["records"])
     (ours,) = found["rulesets"]
 
     (rule,) = result(fleet, ENTRYPOINT)["rules"]

@@ -46,9 +46,11 @@ def ufw(fleet: Fleet) -> str | None:
 
 def up(fleet: Fleet) -> str:
     (ran,) = fleet.up("us")
-    told = ran.require().output
+    return ran.require().output
+
+
+def settled(fleet: Fleet) -> None:
     fleet.preview("us", "--expect-no-changes", "--refresh").require()
-    return told
 
 
 def after(told: str, first: str, then: str) -> bool:
@@ -64,6 +66,7 @@ def test_over_to_calico_and_back(fleet: Fleet):
 
     firewall(fleet, hostProtection="both", adminCidrs=["198.51.100.0/24"])
     told = up(fleet)
+    settled(fleet)
     assert after(told, "us-calico-rollout updated", "us-host-endpoints-switch created")
     assert after(told, "us-host-protection-nodes created", "us-host-protection-failsafe created")
     assert ufw(fleet) == "enforce"
@@ -82,11 +85,13 @@ def test_over_to_calico_and_back(fleet: Fleet):
 
     firewall(fleet, hostProtection="calico")
     up(fleet)
+    settled(fleet)
     assert ufw(fleet) is None
     assert names(fleet, f"{CALICO}/globalnetworkpolicies") == POLICIES
 
     fleet.restore()
     told = up(fleet)
+    settled(fleet)
     assert after(told, "us-node-firewall-daemon-set created", "us-host-protection-failsafe deleted")
     assert after(told, "us-host-protection-forward deleted", "us-host-protection-nodes deleted")
     assert after(told, "us-host-protection-nodes deleted", "us-calico-ipv6 deleted")

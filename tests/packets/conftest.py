@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -29,17 +30,15 @@ def bare() -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def _kept() -> Iterator[World]:
-    for node, outside in made():
-        assert node.sync(table_of(*SMALL)).state == "matches"
-        node.keep()
-        yield node, outside
+def _kept(ends_with_group: ExitStack) -> World:
+    node, outside = ends_with_group.enter_context(contextmanager(made)())
+    assert node.sync(table_of(*SMALL)).state == "matches"
+    node.keep()
+    return node, outside
 
 
 @pytest.fixture
-def closed(
-    _kept: World,
-) -> Iterator[World]:
+def closed(_kept: World) -> Iterator[World]:
     """A node that was given the table of `SMALL`."""
     yield _kept
     _kept[0].put_back()

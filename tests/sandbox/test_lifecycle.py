@@ -79,6 +79,16 @@ class Laptop:
             check=False,
         )
 
+    def deployed(self) -> None:
+        """The stack us is up: once, and again after a reset."""
+        if self.answer().stdout != "hush-hush\n":
+            done = self.shell("pulumi up -s us --yes --skip-preview --non-interactive")
+            assert done.returncode == 0, done.stdout + done.stderr
+
+    def answer(self) -> subprocess.CompletedProcess[str]:
+        """The stack's secret output."""
+        return self.shell("pulumi stack output answer -s us --show-secrets")
+
     def pids(self) -> set[int]:
         daemon = lifecycle.running(self.directory)
         assert daemon is not None
@@ -86,14 +96,27 @@ class Laptop:
 
 
 @pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     made = Laptop(tmp_path_factory.mktemp("laptop"))
-    made.start()
     yield made
     made.stop()
 
 
+@pytest.fixture
+def laptop(one: Laptop) -> Laptop:
+    """Its sandbox runs, with no real provider, whatever the test before left."""
+    found = lifecycle.running(one.directory)
+    if found and found.real:
+        one.stop()
+    one.said.clear()
+    one.start()
+    return one
+
+
 def test_start_says_what_happens(laptop: Laptop) -> None:
+    lifecycle.reset(laptop.directory, laptop.said.append)
+    laptop.said.clear()
+    laptop.start()
     assert laptop.said[0] == "starting etcd"
     assert "ready" in laptop.said
     assert "made stacks: us" in laptop.said
@@ -145,7 +168,7 @@ def test_pulumi_works_and_leaves_the_stack_file_alone(laptop: Laptop) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     done = laptop.shell("pulumi preview -s us --expect-no-changes --refresh --non-interactive")
     assert done.returncode == 0, done.stdout + done.stderr
-    done = laptop.shell("pulumi stack output answer -s us --show-secrets")
+    done = laptop.answer()
     assert done.stdout == "hush-hush\n", done.stderr
     assert laptop.git("status", "--porcelain") == ""
     state = (laptop.directory / "state/.pulumi/stacks/shop/us.json").read_text()
@@ -218,6 +241,7 @@ def test_the_plugins_come_back(laptop: Laptop) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG, which is Linux's")
 def test_a_crash_leaves_no_orphan_and_the_next_start_recovers(laptop: Laptop) -> None:
+    laptop.deployed()
     before = lifecycle.running(laptop.directory)
     assert before is not None
     pids = laptop.pids()
@@ -227,11 +251,12 @@ def test_a_crash_leaves_no_orphan_and_the_next_start_recovers(laptop: Laptop) ->
     assert lifecycle.running(laptop.directory) is None
     after = laptop.start()
     assert (after.ports, after.plugins) == (before.ports, before.plugins)
-    done = laptop.shell("pulumi stack output answer -s us --show-secrets")
+    done = laptop.answer()
     assert done.stdout == "hush-hush\n", done.stderr
 
 
 def test_taken_ports_are_replaced_and_state_still_opens(laptop: Laptop) -> None:
+    laptop.deployed()
     before = lifecycle.running(laptop.directory)
     assert before is not None
     assert laptop.stop()
@@ -244,7 +269,7 @@ def test_taken_ports_are_replaced_and_state_still_opens(laptop: Laptop) -> None:
     assert after.ports["secrets"] != before.ports["secrets"]
     assert after.ports["proxy"] != before.ports["proxy"]
     assert after.ports["cloudflare"] == before.ports["cloudflare"]
-    done = laptop.shell("pulumi stack output answer -s us --show-secrets")
+    done = laptop.answer()
     assert done.stdout == "hush-hush\n", done.stderr
 
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.dataplane.policy import policy_metadata
@@ -120,7 +120,6 @@ def to_node(packet: Arriving) -> Packet:
     return Packet(packet.source, node, protocol, packet.port)
 
 
-@settings(deadline=None, max_examples=400)
 @given(tables_and_packets())
 def test_calico_admits_to_a_node_what_the_table_and_ufw_do(
     case: tuple[list[Rule], Arriving],
@@ -132,7 +131,6 @@ def test_calico_admits_to_a_node_what_the_table_and_ufw_do(
     assert calico_admits(rendered(table), to_node(packet)) == wanted
 
 
-@settings(deadline=None, max_examples=400)
 @given(tables_and_packets())
 def test_failsafe_ports_open_nothing_that_the_table_keeps_shut(
     case: tuple[list[Rule], Arriving],
@@ -160,7 +158,6 @@ routed_rules = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
 @given(st.lists(routed_rules, min_size=1, max_size=4), tables, st.data())
 def test_calico_passes_on_what_ufw_does(
     routed: list[Rule], table: list[Rule], data: st.DataObject

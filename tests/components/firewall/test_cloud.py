@@ -21,6 +21,7 @@ from components.firewall.rule_table import Rule, node_rules
 from components.vendors.vultr import BASE, VultrApi
 from sandbox.vendors.faults import AnswerLost
 from sandbox.vendors.vultr.api import API_KEY, create_app
+from tests.faults import unmet
 from tests.projects import copy_project, region, write_stack
 from tests.rendered import of_type, rendered
 
@@ -144,7 +145,7 @@ def app(tmp_path: Path) -> Any:
 def client(app: Any) -> Iterator[Any]:
     client: Any = Client(app)
     yield client
-    client.delete("/_sandbox/faults")
+    assert unmet(client.get("/_sandbox/faults").json["faults"]) == []
 
 
 def call(client: Any, method: str, path: str, body: Any = None) -> Any:
@@ -292,6 +293,17 @@ def test_deleting_forgives_what_is_gone(
     call(client, "DELETE", f"/v2/firewalls/{group.id}")
     assert provider.read(id_, outs).id == ""
     provider.delete(id_, outs)
+
+
+def test_deleting_leaves_a_rule_that_only_has_the_id_of_ours(
+    made: tuple[Dynamic, str, dict[str, Any]], group: Group, client: Any
+):
+    """Vultr numbers the rules of a group: somebody's rule may have the number that ours had."""
+    provider, id_, outs = made
+    theirs = call(client, "POST", f"/v2/firewalls/{group.id}/rules", C)["firewall_rule"]
+    ours = {**outs["ids"], "a": str(theirs["id"])}
+    provider.delete(id_, {**outs, "ids": ours})
+    assert live(group) == {A["subnet"], C["subnet"]}
 
 
 NETWORKS = st.sets(st.integers(0, 60), max_size=20)

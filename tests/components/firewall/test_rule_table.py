@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.firewall import cloudflare_ranges
@@ -144,7 +144,6 @@ def tables_and_packets(draw: st.DrawFn) -> tuple[list[Rule], Arriving]:
     return table, Arriving(source, protocol, port)
 
 
-@settings(deadline=None, max_examples=300)
 @given(tables_and_packets())
 def test_both_renderings_admit_the_same_packets(case: tuple[list[Rule], Arriving]) -> None:
     table, packet = case
@@ -156,7 +155,6 @@ def test_both_renderings_admit_the_same_packets(case: tuple[list[Rule], Arriving
     assert node_admits(ufw_rules(table, CLOUDFLARE), block, packet) == wanted
 
 
-@settings(deadline=None)
 @given(tables)
 def test_no_rendering_says_a_thing_twice(table: list[Rule]) -> None:
     spelled = [

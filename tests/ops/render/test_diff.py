@@ -88,18 +88,19 @@ def project_in(folder: Path) -> Path:
 
 
 @cache
-def before() -> Fleet:
+def before(depth: int) -> Fleet:
     """Rendered once, in a folder as deep as a test's: the program names its files from there."""
     with TemporaryDirectory() as folder:
-        depth = Path(folder, "pytest-0", "test0")
-        depth.mkdir(parents=True)
-        return Fleet(render_project(project_in(depth)))
+        above = len(Path(folder).resolve().parts)
+        beside = Path(folder, *(["d"] * (depth - above)))
+        beside.mkdir(parents=True)
+        return Fleet(render_project(project_in(beside)))
 
 
 def changed(folder: Path, change: Change, patch: pytest.MonkeyPatch) -> Comparison:
     project = project_in(folder)
     change(project, patch)
-    return comparison(project, "main", before(), render_project(project))
+    return comparison(project, "main", before(len(folder.parts)), render_project(project))
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -14,6 +14,7 @@ from sandbox.providers.base.operations import Call, InitFailed, Plugin
 from sandbox.providers.base.schema import token
 from sandbox.providers.base.values import Properties, reveal
 from sandbox.vendors import emulators
+from tests.faults import unmet
 
 SPEED = 2000.0
 """What the waits of a provider are divided by in tests."""
@@ -153,6 +154,11 @@ class Emulator:
     def fault(self, **fault: Any) -> None:
         """Add a fault."""
         requests.post(f"{self.url}/_sandbox/faults", json=fault, timeout=10).raise_for_status()
+
+    def require_met(self) -> None:
+        """Fail where a fault was added that no request ran into."""
+        answer = requests.get(f"{self.url}/_sandbox/faults", timeout=10).json()
+        assert unmet(answer["faults"]) == []
 
 
 class SwitchingServer:

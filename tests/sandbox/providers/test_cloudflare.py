@@ -51,9 +51,11 @@ def server() -> Iterator[SwitchingServer]:
 
 
 @pytest.fixture
-def api(tmp_path: Path, server: SwitchingServer) -> Emulator:
+def api(tmp_path: Path, server: SwitchingServer) -> Iterator[Emulator]:
     server.app = create_app(tmp_path)
-    return Emulator(server.url)
+    emulator = Emulator(server.url)
+    yield emulator
+    emulator.require_met()
 
 
 @pytest.fixture

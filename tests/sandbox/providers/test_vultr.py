@@ -84,9 +84,11 @@ def server() -> Iterator[SwitchingServer]:
 
 
 @pytest.fixture
-def api(tmp_path: Path, clock: Clock, server: SwitchingServer) -> Emulator:
+def api(tmp_path: Path, clock: Clock, server: SwitchingServer) -> Iterator[Emulator]:
     server.app = create_app(tmp_path, FakeClusters(), clock)
-    return Emulator(server.url)
+    emulator = Emulator(server.url)
+    yield emulator
+    emulator.require_met()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.vendors.emulators import Served, serve
 from sandbox.vendors.faults import Faults
 from sandbox.vendors.store import Store
+from tests.faults import unmet
 
 done: list[str] = []
 
@@ -38,6 +39,18 @@ def test_a_status_is_answered_as_often_as_asked_and_nothing_is_done(served: Serv
     statuses = [requests.post(f"{served.url}/x", timeout=5).status_code for _ in range(3)]
     assert statuses == [503, 503, 200]
     assert done == ["POST /x"]
+
+
+def test_the_list_tells_which_faults_were_met(served: Served) -> None:
+    add(served, match={"method": "get", "path_regex": "^/a"}, action="status", status=500)
+    add(served, match={"method": "POST"}, action="status", status=500, times=2)
+    add(served, match={"path_regex": "^/b"}, action="status", status=500, times=1)
+    requests.post(f"{served.url}/a", timeout=5)
+    for path in ("/a", "/a", "/b", "/c"):
+        requests.get(served.url + path, timeout=5)
+    faults = requests.get(f"{served.url}/_sandbox/faults", timeout=5).json()["faults"]
+    assert [(f.get("met"), f.get("times")) for f in faults] == [(2, None), (1, 1)]
+    assert [fault["match"].get("method") for fault in unmet(faults)] == ["POST"]
 
 
 def test_body_and_headers_of_a_status(served: Served) -> None:
@@ -86,7 +99,8 @@ def test_faults_survive_a_restart(tmp_path: Path) -> None:
     Faults(Store(tmp_path / "s.json")).add({"action": "lose_answer", "times": 2})
     faults = Faults(Store(tmp_path / "s.json"))
     assert faults.take("GET", "/") is not None
-    assert Faults(Store(tmp_path / "s.json")).list() == [{"action": "lose_answer", "times": 1}]
+    left = {"action": "lose_answer", "times": 1, "met": 1}
+    assert Faults(Store(tmp_path / "s.json")).list() == [left]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,9 @@ def test_faults_survive_a_restart(tmp_path: Path) -> None:
         ({"action": "lose_answer", "when": "now"}, "'when'"),
         ({"action": "lose_answer", "match": {"path": "x"}}, "fault.match"),
         ({"action": "lose_answer", "match": {"path_regex": "("}}, "path_regex: '('"),
+        ({"action": "lose_answer", "match": {"method": ".*"}}, "fault.match.method: '.*'"),
+        ({"action": "lose_answer", "match": {"method": None}}, "fault.match.method: None"),
+        ({"action": "lose_answer", "met": 1}, "'met'"),
     ],
 )
 def test_a_wrong_fault_is_refused(served: Served, fault: dict[str, Any], named: str) -> None:

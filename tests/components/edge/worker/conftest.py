@@ -1,6 +1,7 @@
 """Three regions whose origins fail on demand, and Workers before them."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -63,10 +64,10 @@ def start_edge(origins: Regions) -> Iterator[Callable[..., Edge]]:
 
 
 @pytest.fixture(scope="session")
-def shared_edge(running_origins: Regions) -> Iterator[Edge]:
+def shared_edge(running_origins: Regions, ends_with_group: ExitStack) -> Edge:
     edge = Edge({"regions": REGIONS}, addresses(running_origins, REGIONS))
-    yield edge
-    edge.close()
+    ends_with_group.callback(edge.close)
+    return edge
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""Which tests run beside each other, which are slow, and how many examples a property gets.
+
+`make test` has two workers (pytest-xdist), each with a group of tests at a time: those that share
+something costly, else those of a module. What costs most begins first.
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+HERE = Path(__file__).parent
+
+GROUPS = {
+    # us, eu and edge, up: fleet/conftest.py.
+    "fleet": (
+        "fleet/test_destroy.py",
+        "fleet/test_host_protection.py",
+        "fleet/test_interrupted.py",
+        "fleet/test_mistakes.py",
+        "fleet/test_nodes.py",
+        "fleet/test_up.py",
+    ),
+    # One API server: kubernetes_harness.py.
+    "api server": ("api_server/", "sandbox/providers/kubernetes/"),
+    # A node that is put back after each test: packets/conftest.py.
+    "node": ("packets/test_node_loop.py", "packets/test_node_sync.py"),
+    # A Worker with the plain table: components/edge/worker/conftest.py.
+    "worker": (
+        "components/edge/worker/test_edge_forwarding.py",
+        "components/edge/worker/test_edge_health.py",
+        "components/edge/worker/test_edge_routing.py",
+    ),
+}
+"""Folders and modules by what they share; any other module is a group of its own."""
+
+LONGEST = (
+    "fleet",
+    "fleet/test_adopting.py",
+    "fleet/test_origin_tls.py",
+    "fleet/test_edge_stack.py",
+    "api server",
+    "workflows/test_workflows.py",
+    "packets/test_node_kills.py",
+    "node",
+    "ops/render/test_revisions.py",
+    "sandbox/test_lifecycle.py",
+)
+"""Groups in the order in which they begin; the others follow."""
+
+SLOW = (
+    "api_server/",
+    "components/edge/worker/",
+    "fleet/",
+    "ops/importing/",
+    "ops/render/test_revisions.py",
+    "packets/",
+    "sandbox/clusters/test_control_plane.py",
+    "sandbox/engine/test_language_host.py",
+    "sandbox/providers/kubernetes/",
+    "sandbox/test_daemon.py",
+    "sandbox/test_lifecycle.py",
+    "workflows/",
+)
+"""What starts an engine, an API server, a Worker or a network: `make test FAST=1` leaves it out."""
+
+# CI looks longer than somebody who waits.
+settings.register_profile("default", max_examples=60, deadline=None)
+settings.register_profile("thorough", max_examples=400, deadline=None)
+settings.load_profile(
+    "thorough" if os.environ.get("CI") == "true" or os.environ.get("THOROUGH") else "default"
+)
+
+_ENDINGS = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
+    config.stash[_ENDINGS] = ExitStack()
+
+
+class _Groups(LoadScopeScheduling):
+    """Hands out groups. Not xdist's own `--dist loadgroup`: it renames a test's id, which pytest
+    9.2 no longer takes from it (pytest-xdist 3.8.0)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Groups(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
+    for item in items:
+        if _place(item.nodeid).startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    order = {name: number for number, name in enumerate(LONGEST)}
+    seen: dict[str, int] = {}
+    for item in items:
+        seen.setdefault(_group(item.nodeid), len(seen))
+    items.sort(
+        key=lambda item: (order.get(_group(item.nodeid), len(order)), seen[_group(item.nodeid)])
+    )
+    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if nextitem is None or _group(nextitem.nodeid) != _group(item.nodeid):
+        item.config.stash[_ENDINGS].close()
+
+
+@pytest.fixture(scope="session")
+def ends_with_group(pytestconfig: pytest.Config) -> Iterator[ExitStack]:
+    """Closed after the last test of a group: what a session's fixture starts would idle else until
+    all groups are through, with its clusters."""
+    yield pytestconfig.stash[_ENDINGS]
+    pytestconfig.stash[_ENDINGS].close()
+
+
+def _place(nodeid: str) -> str:
+    """A test's module, from this folder."""
+    return nodeid.split("::")[0].removeprefix(f"{HERE.name}/")
+
+
+def _group(nodeid: str) -> str:
+    place = _place(nodeid)
+    return next((name for name, parts in GROUPS.items() if place.startswith(parts)), place)
