@@ -110,6 +110,8 @@ class Faults:
                 _close_connection(environ)
                 raise AnswerLost(f"the answer to {request.method} {path} is lost on demand")
             entry["status"] = response.status_code
+            if response.status_code == 204:  # What has no content has no type.
+                response.headers.remove("Content-Type")
             return response(environ, start_response)
 
         return with_faults

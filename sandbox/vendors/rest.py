@@ -55,17 +55,32 @@ class RestApi:
             return self._handlers[endpoint](request, **arguments)
         except ApiError as error:
             return error.response
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, NoObject):
             return self._refuse(400, "Invalid JSON").response
         except HTTPException as error:
             return self._refuse(error.code or 500, error.name).response
 
 
+class NoObject(ValueError):
+    """A body that is JSON and no object."""
+
+
 def json_body(request: Request) -> dict[str, Any]:
-    """The request's JSON object; ``{}`` where there is no body or it isn't an object."""
+    """The request's JSON object; ``{}`` where there is no body. Raises JSONDecodeError, NoObject,
+    which ``RestApi`` answers as the vendor does."""
     data = request.get_data()
     body = json.loads(data) if data else {}
-    return body if isinstance(body, dict) else {}
+    if not isinstance(body, dict):
+        raise NoObject
+    return body
+
+
+def whole_number(request: Request, name: str, default: int) -> int:
+    """A number in the query; -1, which no API takes, where it is none."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    return int(text) if text.isdecimal() else -1
 
 
 def settings_handlers(

@@ -1,5 +1,6 @@
 """A project of its own on a sandbox of its own, driven by the commands that people type."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 import yaml
 from kubernetes.client import Configuration
@@ -250,7 +252,11 @@ def kill_when(process: subprocess.Popen[str], seen: Sequence[str]) -> str:
     for line in lines(process):
         output += line
         if all(part in line for part in seen):
-            os.killpg(process.pid, signal.SIGKILL)
+            # Plugins have groups of their own, and outlive an engine that is killed.
+            engine = psutil.Process(process.pid)
+            for each in (engine, *engine.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
             break
     else:
         raise AssertionError(f"no line with {seen} in:\n{output}")

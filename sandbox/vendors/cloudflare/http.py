@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from sandbox.vendors.faults import json_response
-from sandbox.vendors.rest import ApiError
+from sandbox.vendors.rest import ApiError, whole_number
 
 MAX_PER_PAGE = 5_000
 
@@ -30,8 +30,8 @@ def refuse(status: int, code: int, message: str, chain: dict[int, str] | None = 
 
 def page(request: Request, items: list[Any], per_page: int = 20) -> Response:
     """One page of ``items`` (arguments page, per_page), with its ``result_info``."""
-    size = request.args.get("per_page", per_page, type=int)
-    number = request.args.get("page", 1, type=int)
+    size = whole_number(request, "per_page", per_page)
+    number = whole_number(request, "page", 1)
     if not 1 <= size <= MAX_PER_PAGE or number < 1:
         raise refuse(400, 1004, "Invalid page or per_page")
     shown = items[(number - 1) * size : number * size]

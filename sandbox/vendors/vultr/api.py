@@ -67,8 +67,8 @@ def create_app(
     def check_key(request: Request) -> None:
         if request.path.startswith(_NO_KEY_NEEDED):
             return
-        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(sent.encode(), api_key.encode()):
+        sent = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(sent.encode(), f"Bearer {api_key}".encode()):
             raise refuse(401, "Invalid API token.")
 
     def change(changes: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from sandbox.vendors.faults import json_response
 from sandbox.vendors.rest import RestApi, json_body
 from sandbox.vendors.store import Document
 from sandbox.vendors.vultr.fleet import VultrFleet
-from sandbox.vendors.vultr.http import NO_RESOURCE, iso_date, no_content, page, refuse
+from sandbox.vendors.vultr.http import NO_RESOURCE, description, iso_date, no_content, page, refuse
 from sandbox.vendors.vultr.lifecycle import clusters
 from sandbox.vendors.vultr.views import MAX_RULES, group_view
 
@@ -134,10 +134,10 @@ def add_firewalls(api: RestApi, fleet: VultrFleet) -> None:
         return json_response({"firewall_group": group_view(document, group, fleet.now())})
 
     def put_group(request: Request, group_id: str) -> Response:
-        description = str(json_body(request).get("description") or "")
+        told = description(request)
         with fleet.change() as document:
             find_group(document, group_id).update(
-                description=description, date_modified=iso_date(fleet.now())
+                description=told, date_modified=iso_date(fleet.now())
             )
         return no_content()
 

@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from sandbox.vendors.faults import json_response
-from sandbox.vendors.rest import ApiError
+from sandbox.vendors.rest import ApiError, json_body, whole_number
 
 PER_PAGE = 100
 MAX_PER_PAGE = 500
@@ -29,14 +29,12 @@ def refuse(status: int, text: str) -> ApiError:
 
 def no_content() -> Response:
     """204, as PUT and DELETE answer."""
-    response = Response(status=204)
-    response.headers.remove("Content-Type")
-    return response
+    return Response(status=204)
 
 
 def page(request: Request, name: str, items: list[dict[str, Any]]) -> Response:
     """One page of ``items``, with ``meta.total`` and the cursors of the pages beside it."""
-    size = request.args.get("per_page", PER_PAGE, type=int)
+    size = whole_number(request, "per_page", PER_PAGE)
     if not 1 <= size <= MAX_PER_PAGE:
         raise refuse(400, f"per_page must be between 1 and {MAX_PER_PAGE}")
     start = _start(request.args.get("cursor", ""))
@@ -47,6 +45,15 @@ def page(request: Request, name: str, items: list[dict[str, Any]]) -> Response:
     return json_response(
         {name: items[start : start + size], "meta": {"total": len(items), "links": links}}
     )
+
+
+def description(request: Request) -> str:
+    """The description that a PUT sets; the API's own description of itself says it is needed
+    (openapi: firewall groups, VPCs)."""
+    found = json_body(request).get("description")
+    if not isinstance(found, str):
+        raise refuse(400, "description is required")
+    return found
 
 
 def iso_date(seconds: float) -> str:

@@ -11,7 +11,7 @@ from sandbox.vendors.rest import RestApi, json_body
 from sandbox.vendors.store import Document
 from sandbox.vendors.vultr.catalog import REGIONS
 from sandbox.vendors.vultr.fleet import VultrFleet
-from sandbox.vendors.vultr.http import NO_VPC, iso_date, no_content, page, refuse
+from sandbox.vendors.vultr.http import NO_VPC, description, iso_date, no_content, page, refuse
 from sandbox.vendors.vultr.lifecycle import addresses, clusters, nodes
 
 Vpc = dict[str, Any]
@@ -68,9 +68,9 @@ def add_vpcs(api: RestApi, fleet: VultrFleet) -> None:
         return json_response({"vpc": find(fleet.read(), vpc_id)})
 
     def put(request: Request, vpc_id: str) -> Response:
-        description = str(json_body(request).get("description") or "")
+        told = description(request)
         with fleet.change() as document:
-            find(document, vpc_id)["description"] = description
+            find(document, vpc_id)["description"] = told
         return no_content()
 
     def delete(_: Request, vpc_id: str) -> Response:
