@@ -33,7 +33,7 @@ from sandbox.vendors.vultr import api as vultr_api
 PID_FILE = "daemon.pid"
 _TICK_SECONDS = 0.5
 _POLL_SECONDS = 0.05
-_PLUGIN_SECONDS = 60
+_PLUGIN_SECONDS = 300
 
 
 def say(line: str) -> None:
