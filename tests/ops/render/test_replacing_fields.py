@@ -29,7 +29,6 @@ from sandbox.providers.tls.plugin import TlsPlugin
 from tests.data import table
 from tests.projects import ROOT, copy_project, region, write_stack
 
-
 # What terraform-provider-cloudflare (v5, internal/services/*/schema.go) marks RequiresReplace among
 # the inputs, read 2026-11-21. Of WorkersScript the head of the file. Bindings of a WorkerVersion
 # whose secret text alone differs are left out there. Pulumi's schema doesn't say any of it, and our
