@@ -9,7 +9,7 @@ any ingress; `vendors` has one HTTP client a vendor; `errors.py` draws what can 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .cluster.contract import Cluster, Node, in_cluster
@@ -114,7 +114,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # On demand: a dynamic provider's process imports this package too, and needs one module of it.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,14 +7,14 @@ with no more than a line in its log, so clusters that differ here differ silentl
 """
 
 from collections.abc import Mapping
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired, TypedDict
 from urllib.parse import urlsplit
 
 import pulumi
 import yaml
 
-from ..server_side.patch import ServerSidePatch
-from ..server_side.rollout import Rollout
+from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
+from ..server_side.rollout import Rollout, RolloutArgs
 from .calico_options import (
     IP_POOL,
     KUBE_PROXY,
@@ -54,7 +54,8 @@ def endpoint_of(kubeconfig: str) -> str:
         config = yaml.safe_load(kubeconfig)
         (context,) = (c for c in config["contexts"] if c["name"] == config["current-context"])
         (cluster,) = (c for c in config["clusters"] if c["name"] == context["context"]["cluster"])
-        url = urlsplit(cluster["cluster"]["server"])
+        server: str = cluster["cluster"]["server"]
+        url = urlsplit(server)
     except (yaml.YAMLError, KeyError, TypeError, ValueError):
         raise CalicoMistake("the kubeconfig names no API server to give to calico-node") from None
     host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname
@@ -87,7 +88,7 @@ class CalicoDataplane(pulumi.ComponentResource):
         made: list[ServerSidePatch] = []
         felix = felix_patches(args, endpoint)
         for part, fields in {**preparing_patches(args, endpoint), **felix}.items():
-            patched: Any = {
+            patched: ServerSidePatchArgs = {
                 "kubeconfig": args["kubeconfig"],
                 "force": args.get("force", False),
                 **fields,
@@ -97,7 +98,7 @@ class CalicoDataplane(pulumi.ComponentResource):
             options = pulumi.ResourceOptions.merge(child, after)
             made.append(ServerSidePatch(f"{name}-{part}", patched, options))
         generations = [patch.generation for patch in made[-len(felix) :]]
-        awaited: Any = {
+        awaited: RolloutArgs = {
             **_CALICO_NODE,
             "kubeconfig": args["kubeconfig"],
             "generation": pulumi.Output.all(*generations).apply(max),
@@ -108,14 +109,24 @@ class CalicoDataplane(pulumi.ComponentResource):
         self.register_outputs({"environment": self.environment, "expected": self.expected})
 
 
-_CALICO_NODE = {"kind": "DaemonSet", "namespace": "kube-system", "object_name": "calico-node"}
+class _DaemonSet(TypedDict):
+    kind: Literal["DaemonSet"]
+    namespace: str
+    object_name: str
+
+
+_CALICO_NODE: _DaemonSet = {
+    "kind": "DaemonSet",
+    "namespace": "kube-system",
+    "object_name": "calico-node",
+}
 
 
 def preparing_patches(
     args: CalicoDataplaneArgs, endpoint: pulumi.Output[str] | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Patch]:
     """What has to be so before calico-node starts anew: patches by the part of their name."""
-    patches: dict[str, dict[str, Any]] = {}
+    patches: dict[str, Patch] = {}
     if endpoint is not None:
         patches["services-endpoint"] = {
             "kind": "ConfigMap",
@@ -156,26 +167,26 @@ def preparing_patches(
 
 def felix_patches(
     args: CalicoDataplaneArgs, endpoint: pulumi.Output[str] | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Patch]:
     """calico-node's own patches, by the part of their name; they roll it."""
     ipv6 = ipv6_environment(args)
     env = {name: value for name, value in felix_environment(args).items() if name not in ipv6}
     if method := args.get("autodetection"):
         env["IP_AUTODETECTION_METHOD"] = method
-    container: dict[str, Any] = {"env": env}
-    fields: dict[str, Any] = {**_CALICO_NODE, "containers": {"calico-node": container}}
+    container: ContainerPatch = {"env": env}
+    fields: Patch = {**_CALICO_NODE, "containers": {"calico-node": container}}
     image, inits = images(args)
     if image:
         container["image"] = image["calico-node"]
         fields["init_containers"] = {key: {"image": value} for key, value in inits.items()}
-    annotations: dict[str, Any] = {}
+    annotations: dict[str, pulumi.Input[str]] = {}
     if endpoint is not None:
         annotations[ENDPOINT_ANNOTATION] = endpoint
     if (mtu := args.get("mtu")) is not None:
         annotations[MTU_ANNOTATION] = str(mtu)
     if annotations:
         fields["template_annotations"] = annotations
-    patches = {"felix": fields}
+    patches: dict[str, Patch] = {"felix": fields}
     if ipv6:
         patches["ipv6"] = {
             **_CALICO_NODE,

@@ -129,7 +129,7 @@ def refuse(options: CalicoOptions) -> None:
 
 
 def _mistakes(options: CalicoOptions) -> list[str]:
-    found = []
+    found: list[str] = []
     kube_proxy = options.get("kube_proxy", KUBE_PROXY)
     kind = options.get("dataplane", DATAPLANE)
     if kind == "iptables":

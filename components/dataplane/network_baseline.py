@@ -153,14 +153,13 @@ class NetworkBaseline(pulumi.ComponentResource):
         for namespace in namespaces:
             made: list[pulumi.Resource] = []
             for policy in ("allow-dns", "allow-ingress-controller", "default-deny"):
-                spec: Any = specs[policy]
                 # The openings first: nothing that is allowed is cut off on the way.
                 after = pulumi.ResourceOptions(depends_on=list(made))
                 made.append(
                     kubernetes.networking.v1.NetworkPolicy(
                         f"{name}-{namespace}-{policy}",
                         metadata={"namespace": namespace, "name": f"edgefleet-{policy}"},
-                        spec=spec,
+                        spec=specs[policy],
                         opts=pulumi.ResourceOptions.merge(opts, after),
                     )
                 )

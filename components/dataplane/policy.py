@@ -35,12 +35,11 @@ def global_policy(
     tier: str = TIER,
 ) -> kubernetes.apiextensions.CustomResource:
     """Register the GlobalNetworkPolicy `name` as the resource `resource`."""
-    fields: Any = spec
     return kubernetes.apiextensions.CustomResource(
         resource,
         api_version="crd.projectcalico.org/v1",
         kind="GlobalNetworkPolicy",
         metadata=policy_metadata(name, tier),
-        spec=fields,
+        spec=spec,
         opts=opts,
     )

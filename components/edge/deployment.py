@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
@@ -16,7 +16,7 @@ COMPATIBILITY_DATE = "2026-11-01"
 
 # Every field: what isn't said comes back from the API as a change at refresh
 # (docs/facts/real-providers.md, Cloudflare 2). `propagation_policy` needs a feature that an account
-# may not have.
+# may not have. Two resources take it, each with a type of its own for the same keys.
 _OBSERVABILITY: Any = {
     "enabled": True,
     "head_sampling_rate": 1,
@@ -47,6 +47,16 @@ class GradualDeployment(TypedDict):
     deployed: Sequence[Share]
 
 
+class Binding(TypedDict):
+    """What the Worker finds in its environment, by `name`; `type` says which other key it has."""
+
+    name: str
+    type: str
+    json: NotRequired[pulumi.Input[str]]
+    namespace_id: NotRequired[pulumi.Input[str]]
+    text: NotRequired[pulumi.Input[str]]
+
+
 class Deployed(TypedDict):
     """The Worker's name, and what must be there before it is asked."""
 
@@ -72,7 +82,7 @@ def deploy_script(
     name: str,
     account_id: pulumi.Input[str],
     script_name: str,
-    bindings: list[Any],
+    bindings: Sequence[Binding],
     opts: pulumi.ResourceOptions,
 ) -> Deployed:
     """Replace the script for everybody at once."""
@@ -86,7 +96,7 @@ def deploy_script(
         content_file=_relative(),
         content_sha256=hashlib.sha256(WORKER.read_bytes()).hexdigest(),
         compatibility_date=COMPATIBILITY_DATE,
-        bindings=bindings,
+        bindings=[{**binding} for binding in bindings],
         observability=_OBSERVABILITY,
         opts=opts,
     )
@@ -97,7 +107,7 @@ def deploy_gradually(
     name: str,
     account_id: pulumi.Input[str],
     script_name: str,
-    bindings: list[Any],
+    bindings: Sequence[Binding],
     gradual: GradualDeployment,
     opts: pulumi.ResourceOptions,
 ) -> Deployed:
@@ -129,7 +139,7 @@ def deploy_gradually(
             }
         ],
         compatibility_date=COMPATIBILITY_DATE,
-        bindings=bindings,
+        bindings=[{**binding} for binding in bindings],
         # A replaced version goes on serving. It goes with the Worker.
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(retain_on_delete=True)),
     )

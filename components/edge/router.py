@@ -1,7 +1,7 @@
 """`EdgeRouter`: the Worker that sends each visitor to the nearest healthy region."""
 
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 
@@ -9,6 +9,7 @@ from ..dns.regional import AUTOMATIC_TTL
 from ..ingress.trust import SECRET_HEADER
 from ..vendors import cloudflare_resources as cloudflare
 from .deployment import (
+    Binding,
     Deployed,
     GradualDeployment,
     deploy_gradually,
@@ -69,7 +70,7 @@ class EdgeRouter(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         config = worker_config(args["regions"], args["options"])
         probes = args.get("probes", True)
-        bindings: list[Any] = [
+        bindings: list[Binding] = [
             {"name": "CONFIG", "type": "json", "json": config},
             *self._health(args, probes),
             *_secrets(args),
@@ -115,7 +116,7 @@ class EdgeRouter(pulumi.ComponentResource):
         self.regions = pulumi.Output.from_input(list(args["regions"]))
         self.register_outputs({"hosts": self.hosts, "regions": self.regions})
 
-    def _health(self, args: EdgeRouterArgs, probes: bool) -> list[Any]:
+    def _health(self, args: EdgeRouterArgs, probes: bool) -> list[Binding]:
         if not probes:
             return []
         namespace = cloudflare.WorkersKvNamespace(
@@ -126,7 +127,7 @@ class EdgeRouter(pulumi.ComponentResource):
         )
         return [{"name": "HEALTH", "type": "kv_namespace", "namespace_id": namespace.id}]
 
-    def _deploy(self, args: EdgeRouterArgs, bindings: list[Any]) -> Deployed:
+    def _deploy(self, args: EdgeRouterArgs, bindings: list[Binding]) -> Deployed:
         target = (self._name, args["account_id"], args["script_name"], bindings)
         if gradual := args.get("gradual"):
             return deploy_gradually(*target, gradual, self._child)
@@ -156,13 +157,12 @@ class EdgeRouter(pulumi.ComponentResource):
         return nowhere.name
 
 
-def _secrets(args: EdgeRouterArgs) -> list[Any]:
-    bindings = []
+def _secrets(args: EdgeRouterArgs) -> list[Binding]:
+    bindings: list[Binding] = []
     if (secret := args.get("origin_secret")) is not None:
-        bindings += [
-            {"name": "ORIGIN_SECRET", "type": "secret_text", "text": secret},
-            {"name": "ORIGIN_SECRET_HEADER", "type": "plain_text", "text": SECRET_HEADER},
-        ]
+        header = SECRET_HEADER
+        bindings.append({"name": "ORIGIN_SECRET", "type": "secret_text", "text": secret})
+        bindings.append({"name": "ORIGIN_SECRET_HEADER", "type": "plain_text", "text": header})
     if (token := args.get("status_token")) is not None:
         bindings.append({"name": "STATUS_TOKEN", "type": "secret_text", "text": token})
     return bindings

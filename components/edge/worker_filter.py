@@ -11,6 +11,8 @@ import pulumi
 
 from ..vendors import cloudflare_resources as cloudflare
 
+from ..json_object import objects_at
+
 PHASE = "http_request_firewall_custom"
 REF = "edgefleet_other_zones_workers"
 """By which the rule is known as ours; Cloudflare gives a rule without one its id."""
@@ -42,7 +44,7 @@ def foreign_rules(ruleset: Mapping[str, Any] | None) -> list[str]:
     """What the rules of a phase's entrypoint are called that aren't ours."""
     return [
         str(rule.get("description") or rule.get("ref") or rule.get("id"))
-        for rule in (ruleset or {}).get("rules") or []
+        for rule in objects_at(ruleset, "rules")
         if rule.get("ref") != REF
     ]
 

@@ -86,7 +86,9 @@ class _Provider(ResourceProvider):
         if now != props["found"]:
             self._ask(props, props["method"], {props["field"]: props["found"]})
 
-    def _ask(self, props: Mapping[str, Any], method: str, body: Any = None) -> dict[str, Any]:
+    def _ask(
+        self, props: Mapping[str, Any], method: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         cloudflare = CloudflareApi(cloudflare_access(self._config))
         try:
             return cloudflare.of_zone(method, props["zone_id"], props["path"], body)

@@ -7,13 +7,17 @@ from the pod. docs/security.md says what the pod may do, and why.
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from .renderings.ufw import iptables_block, ufw_rules
 from .rule_table import Rule, check_web_ports
+
+if TYPE_CHECKING:
+    # The SDK loads a group of kinds when it is asked for one.
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 Mode = Literal["enforce", "observe", "remove"]
 
@@ -80,7 +84,9 @@ def content_hash(data: dict[str, str]) -> str:
     return hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:16]
 
 
-def pod_spec(config_map: Any, mode: Mode, image: str, interval: int) -> dict[str, Any]:
+def pod_spec(
+    config_map: pulumi.Input[str], mode: Mode, image: str, interval: int
+) -> dict[str, Any]:
     """The pod, as small as entering the node's namespaces allows.
 
     On the host's network, so that the firewall doesn't wait for Calico. No API token, no folder of
@@ -166,6 +172,7 @@ class NodeFirewall(pulumi.ComponentResource):
             data=data,
             opts=child,
         )
+        # As Kubernetes spells it; the SDK's types have other names for the same keys.
         spec: Any = {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
@@ -182,7 +189,7 @@ class NodeFirewall(pulumi.ComponentResource):
                 ),
             },
         }
-        metadata: Any = {"name": NAME, "namespace": namespace, "labels": labels}
+        metadata: ObjectMetaArgsDict = {"name": NAME, "namespace": namespace, "labels": labels}
         if mode == "observe":
             # A pod that only observes is unready wherever there is something to report.
             metadata["annotations"] = {"pulumi.com/skipAwait": "true"}

@@ -164,7 +164,8 @@ def _networks(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:
 
 def without(whole: tuple[int, int], holes: Iterable[tuple[int, int]]) -> Ports:
     """What of an inclusive range of ports is in none of `holes`."""
-    ranges, start = [], whole[0]
+    ranges: list[tuple[int, int]] = []
+    start = whole[0]
     for low, high in sorted(holes):
         if high < start:
             continue

@@ -3,15 +3,18 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import urllib3
 import yaml
 from kubernetes.client import ApiException
-from kubernetes.config import new_client_from_config_dict
+
+# It leaves its parameters untyped; `_Client` says what is used of what it gives.
+from kubernetes.config import new_client_from_config_dict  # pyright: ignore[reportUnknownVariableType]
 from kubernetes.config.config_exception import ConfigException
 
-from .fields import Leaf, Path, body, handed_back
+from ..json_object import Json, is_object, object_at, objects_at
+from .fields import Leaf, Owner, Path, body, handed_back
 from .plan import where
 
 APPEAR_SECONDS = 300
@@ -48,6 +51,40 @@ class Unreachable(Exception):
     """No answer from the API server, or none to these credentials."""
 
 
+class _Response(Protocol):
+    """What is used of `kubernetes.client.rest.RESTResponse`."""
+
+    status: int
+
+    def read(self) -> bytes: ...
+
+
+class _Failure(Protocol):
+    """What is used of `kubernetes.client.ApiException`."""
+
+    status: int | None
+    body: str | None
+
+
+class _Client(Protocol):
+    """What is used of `kubernetes.client.ApiClient`, which says no types (37.0.2)."""
+
+    configuration: Any
+
+    def param_serialize(
+        self,
+        method: str,
+        resource_path: str,
+        *,
+        query_params: list[tuple[str, str]],
+        header_params: dict[str, str],
+        body: object,
+        auth_settings: list[str],
+    ) -> tuple[Any, ...]: ...
+
+    def call_api(self, *request: Any, _request_timeout: tuple[int, int]) -> _Response: ...
+
+
 class ServerObject:
     """The object that a patch's properties name. Raises Refused and Unreachable.
 
@@ -59,7 +96,7 @@ class ServerObject:
         self._props = props
         self.where = where(props)
         version, plural = _RESOURCES[props["kind"]]
-        self.identity: dict[str, Any] = {
+        self.identity: Json = {
             "apiVersion": version,
             "kind": props["kind"],
             "metadata": {"name": props["object_name"]},
@@ -70,14 +107,15 @@ class ServerObject:
             prefix += f"/namespaces/{namespace}"
         self._path = f"{prefix}/{plural}/{props['object_name']}"
         try:
-            self._api = new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
+            client = new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
         except (ConfigException, yaml.YAMLError, TypeError) as error:
             raise Unreachable(f"the kubeconfig can't be read: {error}") from None
         retry = urllib3.Retry(total=3, backoff_factor=0.3) if patient else urllib3.Retry(0)
-        self._api.configuration.retries = retry  # pyright: ignore[reportAttributeAccessIssue]
+        self._api = cast("_Client", client)
+        self._api.configuration.retries = retry
         self._timeout = (5, 30) if patient else (2, 10)
 
-    def get(self) -> dict[str, Any] | None:
+    def get(self) -> Json | None:
         """The live object, or None."""
         try:
             return self._call("GET", self._path)
@@ -86,7 +124,7 @@ class ServerObject:
                 return None
             raise
 
-    def appear(self) -> dict[str, Any]:
+    def appear(self) -> Json:
         """Wait for the owner to make the object: a new cluster answers before its system is up."""
         deadline = time.monotonic() + APPEAR_SECONDS
         while True:
@@ -110,7 +148,7 @@ class ServerObject:
         *,
         force: bool,
         dry_run: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Server-side apply of `fields` to the object that is `present`: what `manager` had applied
         and isn't named is given up."""
         query = [("fieldManager", manager), ("fieldValidation", "Strict")]
@@ -119,14 +157,14 @@ class ServerObject:
         kind = "application/apply-patch+yaml"
         return _unhurried(lambda: self._call("PATCH", self._path, query, content, kind))
 
-    def hand_back(self, manager: str, back: Mapping[Path, Iterable[tuple[str, str]]]) -> None:
+    def hand_back(self, manager: str, back: Mapping[Path, Iterable[Owner]]) -> None:
         """Make former owners own the paths of `back` again. No value changes."""
 
         def once() -> None:
             obj = self.get()
             if obj is None or not back:
                 return
-            managed = handed_back(obj["metadata"].get("managedFields") or [], manager, back)
+            managed = handed_back(objects_at(obj, "metadata", "managedFields"), manager, back)
             # The version makes sure that nothing changed since it was read.
             version = obj["metadata"]["resourceVersion"]
             patch = {"metadata": {"resourceVersion": version, "managedFields": managed or [{}]}}
@@ -143,13 +181,13 @@ class ServerObject:
             if refused.status != 404:
                 raise
 
-    def items(self, path: str) -> list[dict[str, Any]]:
+    def items(self, path: str) -> list[Json]:
         """The objects that the API server lists at `path`."""
         return self._call("GET", path)["items"]
 
-    def pods(self, obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def pods(self, obj: Mapping[str, Any]) -> list[Json]:
         """The pods of a workload."""
-        labels = (obj["spec"]["selector"] or {}).get("matchLabels") or {}
+        labels = object_at(obj, "spec", "selector", "matchLabels")
         return self._call(
             "GET",
             f"/api/v1/namespaces/{self._props['namespace']}/pods",
@@ -163,7 +201,7 @@ class ServerObject:
         query: list[tuple[str, str]] | None = None,
         content: object = None,
         content_type: str = "application/json",
-    ) -> dict[str, Any]:
+    ) -> Json:
         if content is not None and "json" not in content_type:
             # The client encodes JSON, and sends nothing but bytes as anything else.
             content = json.dumps(content).encode()
@@ -179,7 +217,8 @@ class ServerObject:
             response = self._api.call_api(*request, _request_timeout=self._timeout)
             status, data = response.status, response.read()
         except ApiException as error:
-            status, data = error.status or 0, error.body or b""
+            failure = cast("_Failure", error)
+            status, data = failure.status or 0, failure.body or b""
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(f"the API server does not answer ({_reason(error)})") from None
         answer = _object(data)
@@ -197,18 +236,18 @@ def _unhurried(request: Callable[[], _Answer]) -> _Answer:
         try:
             return request()
         except Refused as refused:
-            if refused.status != 409 or (refused.answer.get("details") or {}).get("causes"):
+            if refused.status != 409 or objects_at(refused.answer, "details", "causes"):
                 raise
         time.sleep(pause)
     return request()
 
 
-def _object(data: bytes | str) -> dict[str, Any]:
+def _object(data: bytes | str) -> Json:
     try:
-        found = json.loads(data or b"{}")
+        found: object = json.loads(data or b"{}")
     except ValueError:
         found = {"message": str(data)[:200]}
-    return found if isinstance(found, dict) else {}
+    return {**found} if is_object(found) else {}
 
 
 def _reason(error: Exception) -> str:

@@ -10,10 +10,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from ..json_object import Json, is_list, is_object, object_at, objects_at
+
 Step = str | tuple[str, str]
 """A key of a map, or (merge key, value) of a list's item."""
 Path = tuple[Step, ...]
 Place = tuple[str, ...]
+Owner = tuple[str, str]
+"""(manager, operation) of one entry of managedFields."""
 
 SECTIONS = (
     "containers",
@@ -48,9 +52,9 @@ def leaves(props: Mapping[str, Any]) -> list[Leaf]:
     """The fields that a patch's properties name, in a stable order."""
     found: list[Leaf] = []
     for section, listed in _LISTS.items():
-        for name, fields in sorted((props.get(section) or {}).items()):
+        for name, fields in sorted(object_at(props, section).items()):
             item: Path = (*_POD, listed, ("name", name))
-            for key, value in sorted((fields.get("env") or {}).items()):
+            for key, value in sorted(object_at(fields, "env").items()):
                 at = (section, name, "env", key)
                 found.append(Leaf(at, (*item, "env", ("name", key), "value"), value))
             if image := fields.get("image"):
@@ -61,15 +65,15 @@ def leaves(props: Mapping[str, Any]) -> list[Leaf]:
         # A map, but an atomic one: the API server knows one owner of it all.
         found.append(Leaf(("node_selector",), (*_POD, "nodeSelector"), dict(selector)))
     annotations: Path = ("spec", "template", "metadata", "annotations")
-    for key, value in sorted((props.get("template_annotations") or {}).items()):
+    for key, value in sorted(object_at(props, "template_annotations").items()):
         found.append(Leaf(("template_annotations", key), (*annotations, key), value))
-    found += _tree(("fields",), (), props.get("fields") or {})
+    found += _tree(("fields",), (), object_at(props, "fields"))
     return found
 
 
 def _tree(at: Place, path: Path, value: Mapping[str, Any]) -> Iterator[Leaf]:
     for key, item in sorted(value.items()):
-        if isinstance(item, Mapping):
+        if is_object(item):
             yield from _tree((*at, key), (*path, key), item)
         else:
             yield Leaf((*at, key), (*path, key), _plain(item))
@@ -79,22 +83,22 @@ def _plain(value: Any) -> Any:
     # Whole numbers arrive as floats: the engine's protocol knows no integers.
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, Mapping):
+    if is_object(value):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [_plain(item) for item in value]
     return value
 
 
 def body(
     identity: Mapping[str, Any], fields: Iterable[Leaf], present: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+) -> Json:
     """The object to send to server-side apply: `identity` and the leaves, nothing else.
 
     Items of lists stand in the order that they have in the object as it is: server-side apply
     takes over the order it is given, and init containers run in theirs.
     """
-    obj: dict[str, Any] = deepcopy(dict(identity))
+    obj: Json = deepcopy(dict(identity))
     for leaf in sorted(fields, key=lambda leaf: _positions(present or {}, leaf.path)):
         here: Any = obj
         for step, after in zip(leaf.path, leaf.path[1:], strict=False):
@@ -105,16 +109,16 @@ def body(
 
 
 def _positions(obj: Mapping[str, Any], path: Path) -> list[int]:
-    found = []
+    found: list[int] = []
     for index, step in enumerate(path):
         if isinstance(step, tuple):
             listed = value_at(obj, path[:index])
-            names = [i.get(step[0]) for i in listed] if isinstance(listed, list) else []
+            names = [i.get(step[0]) for i in listed] if is_list(listed) else []
             found.append(names.index(step[1]) if step[1] in names else len(names))
     return found
 
 
-def _item(listed: list[dict[str, Any]], step: tuple[str, str]) -> dict[str, Any]:
+def _item(listed: list[Json], step: tuple[str, str]) -> Json:
     key, value = step
     for item in listed:
         if item.get(key) == value:
@@ -129,20 +133,21 @@ def value_at(obj: Mapping[str, Any], path: Path) -> Any:
     last: Step = ""
     for step in path:
         if isinstance(step, tuple):
-            here = next((i for i in here or [] if i.get(step[0]) == step[1]), MISSING)
-        elif not isinstance(here, Mapping):
-            return MISSING
-        else:
+            listed: list[Json] = here or []
+            here = next((i for i in listed if i.get(step[0]) == step[1]), MISSING)
+        elif is_object(here):
             here = here.get(step, "" if isinstance(last, tuple) and step == "value" else MISSING)
+        else:
+            return MISSING
         if here is MISSING:
             return MISSING
         last = step
     return here
 
 
-def nested(values: Mapping[Place, Any]) -> dict[str, Any]:
+def nested(values: Mapping[Place, Any]) -> Json:
     """Values by place, in the shape of a patch's properties."""
-    result: dict[str, Any] = {}
+    result: Json = {}
     for at, value in values.items():
         here = result
         for key in at[:-1]:
@@ -151,7 +156,7 @@ def nested(values: Mapping[Place, Any]) -> dict[str, Any]:
     return result
 
 
-def live(props: Mapping[str, Any], obj: Mapping[str, Any]) -> dict[str, Any]:
+def live(props: Mapping[str, Any], obj: Mapping[str, Any]) -> Json:
     """The fields that `props` names, as `obj` has them; what it lacks is left out."""
     found = {leaf.at: value_at(obj, leaf.path) for leaf in leaves(props)}
     return nested({at: value for at, value in found.items() if value is not MISSING})
@@ -177,20 +182,20 @@ def _has(tree: Mapping[str, Any], path: Path) -> bool:
     return True
 
 
-def owners(obj: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
-    """(manager, operation) of everybody who owns a field."""
+def owners(obj: Mapping[str, Any], path: Path) -> list[Owner]:
+    """Everybody who owns a field."""
     return [
         (entry["manager"], entry["operation"])
-        for entry in obj["metadata"].get("managedFields") or []
-        if not entry.get("subresource") and _has(entry.get("fieldsV1") or {}, path)
+        for entry in objects_at(obj, "metadata", "managedFields")
+        if not entry.get("subresource") and _has(object_at(entry, "fieldsV1"), path)
     ]
 
 
 def handed_back(
-    managed: list[dict[str, Any]],
+    managed: list[Json],
     manager: str,
-    back: Mapping[Path, Iterable[tuple[str, str]]],
-) -> list[dict[str, Any]]:
+    back: Mapping[Path, Iterable[Owner]],
+) -> list[Json]:
     """`managedFields` after `manager` has given the paths of `back` to their former owners.
 
     A former owner that manages nothing of the object any more isn't brought back: the field is
@@ -210,7 +215,7 @@ def handed_back(
     return [entry for entry in entries if entry["manager"] != manager or entry["fieldsV1"]]
 
 
-def _remove(tree: dict[str, Any], keys: list[str]) -> None:
+def _remove(tree: Json, keys: list[str]) -> None:
     if keys[0] not in tree:
         return
     if keys[1:]:

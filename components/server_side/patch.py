@@ -47,8 +47,8 @@ class ContainerPatch(TypedDict):
     image: NotRequired[str]
 
 
-class ServerSidePatchArgs(TypedDict):
-    """What to patch where.
+class Patch(TypedDict):
+    """What to patch, in whatever cluster.
 
     `containers` and `init_containers` map the name of an existing container to its fields.
     `tolerations` and `node_selector` are taken whole: the API server knows no parts of them.
@@ -60,7 +60,6 @@ class ServerSidePatchArgs(TypedDict):
     is none; else it is waited for. Two patches of one object need a `field_manager` each.
     """
 
-    kubeconfig: pulumi.Input[str]
     kind: Literal[
         "ConfigMap",
         "DaemonSet",
@@ -75,11 +74,17 @@ class ServerSidePatchArgs(TypedDict):
     init_containers: NotRequired[pulumi.Input[Mapping[str, ContainerPatch]]]
     tolerations: NotRequired[pulumi.Input[Sequence[Mapping[str, str]]]]
     node_selector: NotRequired[pulumi.Input[Mapping[str, str]]]
-    template_annotations: NotRequired[pulumi.Input[Mapping[str, str]]]
+    template_annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
     fields: NotRequired[pulumi.Input[Mapping[str, Any]]]
     field_manager: NotRequired[str]
     create_missing: NotRequired[bool]
     force: NotRequired[bool]
+
+
+class ServerSidePatchArgs(Patch):
+    """What to patch, and where: a cluster by its kubeconfig."""
+
+    kubeconfig: pulumi.Input[str]
 
 
 class _Provider(ResourceProvider):

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .fields import MISSING, Leaf, Path, leaves, nested, owners, value_at
+from ..json_object import Json, is_list, is_object, objects_at
+from .fields import MISSING, Leaf, Owner, Path, Place, leaves, nested, owners, value_at
 
 
 def where(props: Mapping[str, Any]) -> str:
@@ -21,13 +22,13 @@ def mistakes(obj: Mapping[str, Any], wanted: Iterable[Leaf]) -> list[str]:
             continue
         path = leaf.path[: next(i for i, s in enumerate(leaf.path) if isinstance(s, tuple))]
         present = value_at(obj, path)
-        names = [item["name"] for item in (present if isinstance(present, list) else [])]
+        names = [item["name"] for item in present] if is_list(present) else []
         if leaf.at[1] not in names:
             found[
                 f"there is no {leaf.at[1]!r} among its {path[-1]}: {', '.join(names) or 'none'}"
             ] = None
         entry = value_at(obj, leaf.path[:-1])
-        if isinstance(entry, Mapping) and "valueFrom" in entry:
+        if is_object(entry) and "valueFrom" in entry:
             source = next(iter(entry["valueFrom"].items()))
             found[
                 f"{leaf.label} takes its value from a {source[0]} ({_source(source[1])}), "
@@ -44,7 +45,7 @@ def conflict_message(
     props: Mapping[str, Any], obj: Mapping[str, Any], answer: Mapping[str, Any], manager: str
 ) -> str:
     """The API server's field conflict as a sentence: each field, its value, and who holds it."""
-    held = []
+    held: list[str] = []
     for leaf in leaves(props):
         others = sorted({name for name, _ in owners(obj, leaf.path) if name != manager})
         present = value_at(obj, leaf.path)
@@ -54,7 +55,7 @@ def conflict_message(
                 f"wanted is {_shown(leaf.value)}"
             )
     if not held:
-        causes = (answer.get("details") or {}).get("causes") or []
+        causes = objects_at(answer, "details", "causes")
         held = [f"{cause['field']} ({cause['message']})" for cause in causes]
     return (
         f"{where(props)}: somebody else manages what this stack wants to set: "
@@ -63,7 +64,7 @@ def conflict_message(
     )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -71,20 +72,20 @@ def _shown(value: Any) -> str:
 class Before:
     """What fields were before they were ours: values, and who owned them."""
 
-    values: Mapping[tuple[str, ...], Any]
-    former: Mapping[tuple[str, ...], list[tuple[str, str]]]
+    values: Mapping[Place, Any]
+    former: Mapping[Place, list[Owner]]
 
     @classmethod
     def of(cls, outputs: Mapping[str, Any]) -> "Before":
         """From a stored state."""
         values = {leaf.at: leaf.value for leaf in leaves(outputs["previous"])}
-        former = {
+        former: dict[Place, list[Owner]] = {
             tuple(entry["at"]): [(name, operation) for name, operation in entry["managers"]]
-            for entry in outputs.get("previous_owners") or []
+            for entry in objects_at(outputs, "previous_owners")
         }
         return cls(values, former)
 
-    def outputs(self) -> dict[str, Any]:
+    def outputs(self) -> Json:
         """As it is stored."""
         return {
             "previous": nested(self.values),
@@ -103,7 +104,8 @@ def before(
     A field that is ours already keeps what is known of it; one that somebody took away since, or
     that is new to us, is remembered as it stands now.
     """
-    values, former = {}, {}
+    values: dict[Place, Any] = {}
+    former: dict[Place, list[Owner]] = {}
     for leaf in wanted:
         ours = obj is not None and (manager, "Apply") in owners(obj, leaf.path)
         if ours:
@@ -124,7 +126,7 @@ class Restoration:
     """Fields to set back before they are given up, and who gets them."""
 
     fields: list[Leaf]
-    back: dict[Path, list[tuple[str, str]]]
+    back: dict[Path, list[Owner]]
 
 
 def restoration(
@@ -134,7 +136,8 @@ def restoration(
 
     What somebody else owns too stays theirs, with its value; what wasn't there before goes.
     """
-    fields, back = [], {}
+    fields: list[Leaf] = []
+    back: dict[Path, list[Owner]] = {}
     for leaf in dropped:
         held = owners(obj, leaf.path)
         if (manager, "Apply") not in held or any(name != manager for name, _ in held):

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import pulumi
 from pulumi.dynamic import Resource
 
+from ..json_object import object_at, objects_at
 from .api import ROLLOUT_SECONDS, Refused, ServerObject, Unreachable
 from .waiting import Awaited
 
@@ -25,8 +26,8 @@ class RolloutArgs(TypedDict):
 
 def rolled_out(obj: Mapping[str, Any]) -> bool:
     """Whether a DaemonSet or Deployment has its newest pods everywhere, available."""
-    spec, status = obj["spec"], obj.get("status") or {}
-    if (spec.get("updateStrategy") or {}).get("type") == "OnDelete":
+    spec, status = obj["spec"], object_at(obj, "status")
+    if object_at(spec, "updateStrategy").get("type") == "OnDelete":
         # Whoever deletes the pods decides when; there is nothing to wait for.
         return True
     desired = status.get("desiredNumberScheduled", spec.get("replicas", 1))
@@ -41,23 +42,23 @@ def rolled_out(obj: Mapping[str, Any]) -> bool:
 
 def unready(pods: Iterable[Mapping[str, Any]]) -> list[str]:
     """`node (reason)` for each pod that isn't ready."""
-    waiting = []
+    waiting: list[str] = []
     for pod in pods:
-        status = pod.get("status") or {}
-        conditions = {c["type"]: c for c in status.get("conditions") or []}
-        ready = conditions.get("Ready", {})
+        status = object_at(pod, "status")
+        conditions = {c["type"]: c for c in objects_at(status, "conditions")}
+        ready = object_at(conditions, "Ready")
         if ready.get("status") == "True":
             continue
         states = [
             reason
             for c in (
-                *(status.get("initContainerStatuses") or []),
-                *(status.get("containerStatuses") or []),
+                *objects_at(status, "initContainerStatuses"),
+                *objects_at(status, "containerStatuses"),
             )
-            if (reason := ((c.get("state") or {}).get("waiting") or {}).get("reason"))
+            if (reason := object_at(c, "state", "waiting").get("reason"))
         ]
         reason = ", ".join(states) or ready.get("reason") or status.get("phase", "no status")
-        waiting.append(f"{(pod.get('spec') or {}).get('nodeName', 'no node')} ({reason})")
+        waiting.append(f"{object_at(pod, 'spec').get('nodeName', 'no node')} ({reason})")
     return sorted(waiting)
 
 

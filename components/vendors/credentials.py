@@ -7,7 +7,7 @@ after a rotation.
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pulumi
 
@@ -15,7 +15,7 @@ from ..errors import NoCredential
 
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 
-Config = Callable[[str], Any]
+Config = Callable[[str], str | None]
 """Reads the stack's configuration: `config("vultr:apiKey")`, None where it isn't said."""
 
 

@@ -1,5 +1,6 @@
 """The one HTTP session that both vendors' clients use."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -43,7 +44,12 @@ class Session:
         self._session.mount(base_url, HTTPAdapter(max_retries=retry))
 
     def ask(
-        self, method: str, path: str, *, query: dict[str, str] | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> requests.Response:
         """The answer, whatever its status. Raises the vendor's error where there is none."""
         try:

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from ..errors import VultrError
+from ..json_object import Json, object_at, objects_at
 from .session import Session
 
 BASE = "https://api.vultr.com/v2"
@@ -78,7 +79,7 @@ class Wanted:
 
 def unmet(cluster: LiveCluster, wanted: Wanted) -> list[str]:
     """What still keeps `cluster` from being as `wanted`, as sentences; none when it is."""
-    missing = []
+    missing: list[str] = []
     if cluster.version != wanted.version:
         missing.append(f"version {wanted.version} (it is {cluster.version})")
     if cluster.status != "active":
@@ -106,7 +107,7 @@ class VultrApi:
     def __init__(self, key: str) -> None:
         self._session = Session("Vultr", BASE, key, VultrError)
 
-    def clusters(self) -> list[dict[str, Any]]:
+    def clusters(self) -> list[Json]:
         """The account's clusters, as the API gives them."""
         return self._list("/kubernetes/clusters", "vke_clusters")
 
@@ -138,7 +139,7 @@ class VultrApi:
         """Whether the firewall group is there."""
         return self._session.ask("GET", f"/firewalls/{group_id}").status_code != 404
 
-    def firewall_rules(self, group_id: str) -> list[dict[str, Any]]:
+    def firewall_rules(self, group_id: str) -> list[Json]:
         """The rules of a firewall group, as the API gives them."""
         return self._list(f"/firewalls/{group_id}/rules", "firewall_rules")
 
@@ -155,7 +156,7 @@ class VultrApi:
         if not answer.ok and answer.status_code != 404:
             self._checked("DELETE", path, answer)
 
-    def vpcs(self) -> list[dict[str, Any]]:
+    def vpcs(self) -> list[Json]:
         """The account's VPCs, as the API gives them."""
         return self._list("/vpcs", "vpcs")
 
@@ -193,9 +194,9 @@ class VultrApi:
                 )
             time.sleep(min(interval, max(0.0, deadline - time.monotonic()) + 0.1))
 
-    def _with_nodes(self, cluster: dict[str, Any]) -> LiveCluster:
-        pools = cluster.get("node_pools") or []
-        ids = {node["id"] for pool in pools for node in pool.get("nodes") or []}
+    def _with_nodes(self, cluster: Json) -> LiveCluster:
+        pools = objects_at(cluster, "node_pools")
+        ids = {node["id"] for pool in pools for node in objects_at(pool, "nodes")}
         instances = {i["id"]: i for i in self._list("/instances", "instances") if i["id"] in ids}
         return LiveCluster(
             id=cluster["id"],
@@ -208,20 +209,20 @@ class VultrApi:
             nodes=tuple(_nodes(pools, instances)),
         )
 
-    def _list(self, path: str, key: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def _list(self, path: str, key: str) -> list[Json]:
+        found: list[Json] = []
         cursor = ""
         while True:
             page = self._get(path, {"per_page": "500"} | ({"cursor": cursor} if cursor else {}))
-            found += page.get(key) or []
-            cursor = ((page.get("meta") or {}).get("links") or {}).get("next") or ""
+            found += objects_at(page, key)
+            cursor = object_at(page, "meta", "links").get("next") or ""
             if not cursor:
                 return found
 
-    def _get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any]:
+    def _get(self, path: str, query: dict[str, str] | None = None) -> Json:
         return self._checked("GET", path, self._session.ask("GET", path, query=query))
 
-    def _checked(self, method: str, path: str, answer: requests.Response) -> dict[str, Any]:
+    def _checked(self, method: str, path: str, answer: requests.Response) -> Json:
         status = answer.status_code
         if status == 401:
             raise VultrError(
@@ -244,11 +245,9 @@ class VultrApi:
             raise VultrError(f"{said} no JSON: {answer.text[:300]}", status) from None
 
 
-def _nodes(
-    pools: Iterable[dict[str, Any]], instances: Mapping[str, dict[str, Any]]
-) -> Iterable[LiveNode]:
+def _nodes(pools: Iterable[Json], instances: Mapping[str, Json]) -> Iterable[LiveNode]:
     for pool in pools:
-        for node in pool.get("nodes") or []:
+        for node in objects_at(pool, "nodes"):
             instance = instances.get(node["id"], {})
             yield LiveNode(
                 id=node["id"],

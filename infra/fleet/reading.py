@@ -1,13 +1,14 @@
 """The project's files read into an inventory, with every mistake that they make."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from components.json_object import Json, is_list, is_object, object_at
 from infra.errors import SettingsError
 from infra.fleet.collisions import collisions
 from infra.fleet.inventory import CA_FILE, EdgeStack, Inventory, RegionStack, Stack
@@ -19,6 +20,17 @@ from infra.settings.mistakes import problems
 from infra.settings.region import Region
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class _Common(TypedDict):
+    """What a stack is of whatever kind: the fields of `Stack`."""
+
+    name: str
+    file: str
+    fleet: FleetValues
+    config: Json
+    secrets: frozenset[str]
+
 
 _FLEET_KEYS = {field.alias for field in FleetValues.model_fields.values()}
 
@@ -55,7 +67,7 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
     return inventory
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         document = yaml.load(path.read_text("utf-8"), CoreLoader)  # noqa: S506 (it is a safe one)
     except FileNotFoundError:
@@ -64,28 +76,29 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path.name}: not valid YAML: {error}"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path.name}: can't be read: {error}"]) from None
-    if not isinstance(document or {}, dict):
+    found: object = document or {}
+    if not is_object(found):
         raise SettingsError([f"{path.name}: must be a mapping"])
-    return document or {}
+    return found
 
 
-def _project_values(project: dict[str, Any]) -> dict[str, Any]:
+def _project_values(project: Mapping[str, Any]) -> Json:
     """Values that Pulumi.yaml gives to every stack, by key without namespace."""
-    values = {}
-    for key, entry in (project.get("config") or {}).items():
+    values: Json = {}
+    for key, entry in object_at(project, "config").items():
         namespace, _, short = key.rpartition(":")
         if namespace not in ("", project.get("name")):
             continue
-        if not isinstance(entry, dict):
+        if not is_object(entry):
             values[short] = entry
         elif "value" in entry or "default" in entry:
             values[short] = entry.get("value", entry.get("default"))
     return values
 
 
-def _named(defaults: dict[str, Any]) -> set[str]:
-    named = defaults.get("stacks") or []
-    return {str(stack) for stack in named} if isinstance(named, list) else set()
+def _named(defaults: Mapping[str, Any]) -> set[str]:
+    named = defaults.get("stacks")
+    return {str(stack) for stack in named} if is_list(named) else set()
 
 
 def _stack_files(
@@ -119,12 +132,12 @@ def _tracked(project_dir: Path) -> set[str] | None:
 
 
 def _read_stack(
-    path: Path, project: str, defaults: dict[str, Any]
+    path: Path, project: str, defaults: Mapping[str, Any]
 ) -> tuple[Stack | None, list[str]]:
-    config = _read_yaml(path).get("config") or {}
-    if not isinstance(config, dict):
+    config: object = _read_yaml(path).get("config") or {}
+    if not is_object(config):
         return None, [f"{path.name}: config: must be a mapping"]
-    own = {
+    own: Json = {
         key.removeprefix(f"{project}:"): value
         for key, value in config.items()
         if isinstance(key, str) and key.startswith(f"{project}:")
@@ -141,7 +154,7 @@ def _read_stack(
         f"{path.name}: {project}:{key}: stands there for everybody to read; make another one and "
         f"`pulumi config set --secret {key}`"
         for key, value in secrets.items()
-        if not isinstance(value, dict) or set(value) != {"secure"}
+        if not is_object(value) or set(value) != {"secure"}
     ]
     if "edge" in rest:
         settings, more = _parse(path, project, Edge, rest.pop("edge") or {}, "edge")
@@ -156,7 +169,7 @@ def _read_stack(
     if wrong or not fleet or not settings:
         return None, wrong
     name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    common: Any = {
+    common: _Common = {
         "name": name,
         "file": path.name,
         "fleet": fleet,
@@ -170,7 +183,7 @@ def _read_stack(
 
 
 def _parse(
-    path: Path, project: str, model: type[M], value: Any, below: str = ""
+    path: Path, project: str, model: type[M], value: object, below: str = ""
 ) -> tuple[M | None, list[str]]:
     try:
         return model.model_validate(value), []

@@ -9,12 +9,14 @@ import yaml
 class CoreLoader(yaml.SafeLoader):
     """PyYAML's safe loader, with `true` and `false` as the only booleans."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
+    # typeshed takes the class's own table for one of each loader.
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
-CoreLoader.add_implicit_resolver(
+# typeshed says no types of its parameters.
+CoreLoader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
     "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )

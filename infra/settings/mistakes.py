@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -47,7 +47,7 @@ def _sentence(finding: ErrorDetails) -> str:
     return rule.format(**context) if rule else finding["msg"]
 
 
-def _scalar(value: Any) -> bool:
+def _scalar(value: object) -> bool:
     return isinstance(value, str | int | float | bool)
 
 
@@ -60,7 +60,7 @@ def _key(path: tuple[int | str, ...]) -> str:
 
 def _known(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The keys that the mapping at `path` below `model` may have."""
-    current: Any = model
+    current = model
     for part in path:
         if isinstance(part, int):
             continue
@@ -69,14 +69,14 @@ def _known(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     return sorted(field.alias or name for name, field in current.model_fields.items())
 
 
-def _model_in(annotation: Any) -> type[BaseModel]:
+def _model_in(annotation: object) -> type[BaseModel]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(m for arg in annotation.__args__ if (m := _model_or_none(arg)))
+    return next(m for arg in get_args(annotation) if (m := _model_or_none(arg)))
 
 
-def _model_or_none(annotation: Any) -> type[BaseModel] | None:
+def _model_or_none(annotation: object) -> type[BaseModel] | None:
     try:
         return _model_in(annotation)
-    except (AttributeError, StopIteration):
+    except StopIteration:
         return None

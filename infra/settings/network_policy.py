@@ -13,11 +13,12 @@ from components.dataplane.network_baseline import (
     kubernetes_policies,
 )
 from components.dataplane.policy import TIER
+from components.json_object import is_list
 from infra.settings.section import Section
 
 
 def _namespaces(value: object) -> object:
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    if is_list(value) and value and all(isinstance(item, str) for item in value):
         try:
             return checked(value)
         except PolicyMistake as mistake:

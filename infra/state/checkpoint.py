@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 
+from components.json_object import object_at
+
+_Answer = TypeVar("_Answer")
 _PAUSES = (0.1, 0.2, 0.4, 0.8)
 """Seconds between attempts at reading the state."""
 
@@ -41,11 +44,11 @@ def read_state() -> StackState:
             ).value
         )
     )
-    found = (answer or {}).get("outputs") or {}
-    return StackState({urn: entry.get("outputs") or {} for urn, entry in found.items()})
+    found = object_at(answer, "outputs")
+    return StackState({urn: object_at(entry, "outputs") for urn, entry in found.items()})
 
 
-def _whole(ask: Callable[[], Any]) -> Any:
+def _whole(ask: Callable[[], _Answer]) -> _Answer:
     """The answer; asked again where the engine, which keeps stacks in files, read a checkpoint
     that it was itself just writing ("failed to load checkpoint: EOF")."""
     for pause in _PAUSES:

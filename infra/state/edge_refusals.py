@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from components.edge.deployment import Share
 from components.edge.worker_filter import PHASE, foreign_rules
+from components.json_object import objects_at
 from infra.fleet.inventory import EdgeStack
 from infra.state.checkpoint import StackState
 from infra.state.resource_types import DEPLOYMENT, RULESET, SCRIPT, WORKER
@@ -32,7 +33,7 @@ def deployed(state: StackState) -> list[Share]:
     return [
         {"version_id": version["versionId"], "percentage": version["percentage"]}
         for outputs in state.of_type(DEPLOYMENT).values()
-        for version in outputs.get("versions") or []
+        for version in objects_at(outputs, "versions")
     ]
 
 

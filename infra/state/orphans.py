@@ -6,7 +6,8 @@ would stand twice (a cluster) or be refused for ever (a DNS record, 81058), so e
 the state lacks is looked up first by what only we would have given it, and imported if it is there.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol, cast
 
 import pulumi
 from pulumi.runtime.proto import resource_pb2
@@ -34,6 +35,14 @@ TAKEN_OVER = frozenset(
 """A script is none: it is put, not made, and putting it again is no error."""
 
 
+class _Monitor(Protocol):
+    """What is used of the engine's stub; gRPC comes without types."""
+
+    RegisterResource: Callable[
+        [resource_pb2.RegisterResourceRequest], resource_pb2.RegisterResourceResponse
+    ]
+
+
 def take_over_orphans(state: StackState, twins: LiveTwins) -> None:
     """Import, from now on, every resource that the state lacks and the vendor has.
 
@@ -41,17 +50,19 @@ def take_over_orphans(state: StackState, twins: LiveTwins) -> None:
     raises is shown with a traceback, and one that still runs when the program fails leaves another
     (pulumi 3.246.0; grpc/grpc#37239).
     """
-    monitor = get_monitor()
+    monitor = cast("_Monitor | None", get_monitor())
     assert monitor
     register = monitor.RegisterResource
 
-    def taking_over(request: resource_pb2.RegisterResourceRequest) -> Any:
+    def taking_over(
+        request: resource_pb2.RegisterResourceRequest,
+    ) -> resource_pb2.RegisterResourceResponse:
         # In a thread of its own: each registration has one, and may block.
         if request.type in TAKEN_OVER and request.name not in state.of_type(request.type):
             request.importId = _orphan(twins, request) or request.importId
         return register(request)
 
-    setattr(monitor, "RegisterResource", taking_over)  # noqa: B010 (its type is the real one's)
+    monitor.RegisterResource = taking_over
 
 
 def _orphan(twins: LiveTwins, request: resource_pb2.RegisterResourceRequest) -> str | None:

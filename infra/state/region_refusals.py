@@ -7,6 +7,7 @@ found by holding the stack file against what the stack's state says was made.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.json_object import object_at, objects_at
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import Cluster, Pool
 from infra.state.checkpoint import StackState
@@ -22,7 +23,7 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     where = f"{stack.file}: edgefleet:cluster"
     yield from _replacements(where, cluster, made)
     yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))
-    yield from _first_pool(where, cluster.pools[0], made.get("nodePools") or {})
+    yield from _first_pool(where, cluster.pools[0], object_at(made, "nodePools"))
     yield from _ufw_left_behind(stack, state)
     further = state.of_type(POOL)
     for index, pool in enumerate(cluster.pools[1:], start=1):
@@ -32,7 +33,7 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
 
 
 def _replacements(where: str, cluster: Cluster, made: Mapping[str, Any]) -> Iterator[str]:
-    nodes = len((made.get("nodePools") or {}).get("nodes") or [])
+    nodes = len(objects_at(made, "nodePools", "nodes"))
     for key, old, new in (
         ("location", made.get("region"), cluster.location),
         ("highAvailability", bool(made.get("haControlplanes")), cluster.high_availability),

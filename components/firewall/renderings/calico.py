@@ -52,7 +52,7 @@ def node_port_policy(rules: Iterable[Rule]) -> dict[str, Any]:
     opened = [ports for rule in rules if rule.routed_to is None for ports in _ranges(rule)]
     shut = without(NODE_PORTS, opened)
     pods = {cidr for rule in rules for cidr in rule.routed_to or () if cidr not in EVERYBODY}
-    denied = []
+    denied: list[dict[str, Any]] = []
     for version in (4, 6):
         destination: dict[str, Any] = {"ports": _ports(shut)}
         if here := sorted(cidr for cidr in pods if ip_network(cidr).version == version):

@@ -7,7 +7,7 @@ pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -35,6 +35,11 @@ from .pod import (
     pod_spec,
 )
 from .trust import FOLDER, content_name, files
+
+if TYPE_CHECKING:
+    # The SDK loads a group of kinds when it is asked for one.
+    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+    from pulumi_kubernetes.rbac.v1 import ClusterRole, Role, RoleRefArgsDict, SubjectArgsDict
 
 NAMESPACE = "nginx-ingress"
 _LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
@@ -98,10 +103,10 @@ class IngressDaemonSet(pulumi.ComponentResource):
             metadata={"name": NAMESPACE, "labels": {**_LABELS, **enforced}},
             opts=child,
         ).metadata["name"]
-        here: Any = {"namespace": namespace, "name": APP, "labels": _LABELS}
+        here: ObjectMetaArgsDict = {"namespace": namespace, "name": APP, "labels": _LABELS}
         account = core.ServiceAccount(f"{name}-account", metadata=here, opts=child)
-        rights = _rights(name, here, args.get("custom_resources", False), child)
-        config_metadata: Any = {**here, "name": CONFIG}
+        rights = _rights(name, here, namespace, args.get("custom_resources", False), child)
+        config_metadata: ObjectMetaArgsDict = {**here, "name": CONFIG}
         config = core.ConfigMap(f"{name}-config", metadata=config_metadata, data=data, opts=child)
         ingress_class = _class(name, args.get("default_class", True), child)
         secret = args.get("default_tls_secret")
@@ -134,10 +139,11 @@ class IngressDaemonSet(pulumi.ComponentResource):
     ) -> None:
         """The DaemonSet, and that of the canary on its nodes."""
 
-        def controller(part: str, app: str, image: str, **placed: Any) -> None:
+        def controller(part: str, app: str, image: str, **placed: Mapping[str, str] | None) -> None:
             labels = {**_LABELS, "app.kubernetes.io/name": app}
+            # As Kubernetes spells it; the SDK's types have other names for the same keys.
             spec: Any = daemon_set_spec(app, labels, pod(image, **placed))
-            metadata: Any = {"namespace": namespace, "name": app, "labels": labels}
+            metadata: ObjectMetaArgsDict = {"namespace": namespace, "name": app, "labels": labels}
             kubernetes.apps.v1.DaemonSet(f"{name}-{part}", metadata=metadata, spec=spec, opts=opts)
 
         selector, canary = args.get("node_selector"), args.get("canary")
@@ -183,18 +189,25 @@ def _arguments(
 
 
 def _rights(
-    name: str, here: Any, custom_resources: bool, opts: pulumi.ResourceOptions
+    name: str,
+    here: "ObjectMetaArgsDict",
+    namespace: pulumi.Output[str],
+    custom_resources: bool,
+    opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """Bindings of the controller's account: to the cluster's objects, and to its own namespace."""
     rbac = kubernetes.rbac.v1
-    subjects: Any = [{"kind": "ServiceAccount", "name": APP, "namespace": here["namespace"]}]
-    cluster_wide: Any = {"name": APP, "labels": _LABELS}
+    subjects: list[SubjectArgsDict] = [
+        {"kind": "ServiceAccount", "name": APP, "namespace": namespace}
+    ]
+    cluster_wide: ObjectMetaArgsDict = {"name": APP, "labels": _LABELS}
+    # As Kubernetes spells them; the SDK's types have other names for the same keys.
     rules: Any = cluster_rules(custom_resources)
     own: Any = own_rules()
 
-    def ref(kind: str, role: Any) -> Any:
+    def ref(kind: str, role: "ClusterRole | Role") -> "RoleRefArgsDict":
         group = "rbac.authorization.k8s.io"
-        return {"apiGroup": group, "kind": kind, "name": role.metadata["name"]}
+        return {"api_group": group, "kind": kind, "name": role.metadata["name"]}
 
     role = rbac.ClusterRole(f"{name}-role", metadata=cluster_wide, rules=rules, opts=opts)
     local = rbac.Role(f"{name}-own-role", metadata=here, rules=own, opts=opts)
@@ -217,10 +230,10 @@ def _rights(
 
 
 def _certificate(
-    name: str, metadata: Any, pair: Certificate, opts: pulumi.ResourceOptions
+    name: str, metadata: "ObjectMetaArgsDict", pair: Certificate, opts: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     """The secret with a certificate, which is there before the pods look for it."""
-    named: Any = {**metadata, "name": CERTIFICATE}
+    named: ObjectMetaArgsDict = {**metadata, "name": CERTIFICATE}
     return kubernetes.core.v1.Secret(
         f"{name}-certificate",
         metadata=named,
@@ -232,7 +245,7 @@ def _certificate(
 
 def _files(
     name: str,
-    metadata: Any,
+    metadata: "ObjectMetaArgsDict",
     trust: EdgeTrust,
     secrets: pulumi.Input[Sequence[str]] | None,
     opts: pulumi.ResourceOptions,
@@ -247,7 +260,7 @@ def _files(
         )
     content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
     digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
-    named: Any = {**metadata, "name": digest}
+    named: ObjectMetaArgsDict = {**metadata, "name": digest}
     return kubernetes.core.v1.Secret(
         f"{name}-files", metadata=named, string_data=content, opts=opts
     ).metadata["name"]

@@ -7,6 +7,8 @@ tests/components/ingress/test_nginx_objects.py, where each difference has its re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+import pulumi
+
 from ..contract import PORTS
 from .options import METRICS_PORT, READINESS_PORT
 
@@ -81,7 +83,7 @@ def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
 
 def pod_spec(
     image: str,
-    flags: Sequence[Any],
+    flags: Sequence[pulumi.Input[str]],
     *,
     shutdown_seconds: int,
     resources: Resources = RESOURCES,
@@ -89,7 +91,7 @@ def pod_spec(
     node_selector: Mapping[str, str] | None = None,
     avoided: Mapping[str, str] | None = None,
     metrics: bool = True,
-    files: tuple[Any, str] | None = None,
+    files: tuple[pulumi.Input[str], str] | None = None,
 ) -> dict[str, Any]:
     """The pod: host network, host ports, nothing it doesn't need.
 
@@ -137,10 +139,10 @@ def pod_spec(
 
 def _controller(
     image: str,
-    flags: Sequence[Any],
+    flags: Sequence[pulumi.Input[str]],
     resources: Resources,
     metrics: bool,
-    files: tuple[Any, str] | None,
+    files: tuple[pulumi.Input[str], str] | None,
 ) -> dict[str, Any]:
     ports = [*zip(("http", "https"), PORTS, strict=True), ("readiness-port", READINESS_PORT)]
     ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
