@@ -160,9 +160,12 @@ class EdgeRouter(pulumi.ComponentResource):
 def _secrets(args: EdgeRouterArgs) -> list[Binding]:
     bindings: list[Binding] = []
     if (secret := args.get("origin_secret")) is not None:
-        header = SECRET_HEADER
-        bindings.append({"name": "ORIGIN_SECRET", "type": "secret_text", "text": secret})
-        bindings.append({"name": "ORIGIN_SECRET_HEADER", "type": "plain_text", "text": header})
+        bindings.extend(
+            [
+                {"name": "ORIGIN_SECRET", "type": "secret_text", "text": secret},
+                {"name": "ORIGIN_SECRET_HEADER", "type": "plain_text", "text": SECRET_HEADER},
+            ]
+        )
     if (token := args.get("status_token")) is not None:
         bindings.append({"name": "STATUS_TOKEN", "type": "secret_text", "text": token})
     return bindings
