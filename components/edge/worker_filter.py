@@ -9,9 +9,8 @@ from typing import Any, TypedDict
 
 import pulumi
 
-from ..vendors import cloudflare_resources as cloudflare
-
 from ..json_object import objects_at
+from ..vendors import cloudflare_resources as cloudflare
 
 PHASE = "http_request_firewall_custom"
 REF = "edgefleet_other_zones_workers"

@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.fleet.inventory import Stack, load
+from infra.fleet.inventory import Stack
+from infra.fleet.reading import load
 from infra.program import _not_from_file
 from tests.projects import copy_project, region, write_stack
 
