@@ -1,8 +1,8 @@
 // Tables and properties of the region table's order, without a runtime.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseConfig } from '../../components/edge/worker/config.js';
-import { candidates } from '../../components/edge/worker/routing.js';
+import { parseConfig } from '../../../../components/edge/worker/config.js';
+import { candidates } from '../../../../components/edge/worker/routing.js';
 
 const US = { name: 'us', host: 'us.example.com', lat: 40.73, lon: -74.17 };
 const EU = { name: 'eu', host: 'eu.example.com', lat: 50.11, lon: 8.68 };
