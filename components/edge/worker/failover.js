@@ -13,16 +13,21 @@ const UNREACHED = new Set([521, 523, 525, 526, 530]);
  * What a status says of the region that was asked. Meanings: Cloudflare's "5xx errors"; 522 can
  * also come after the connection, so that it proves nothing.
  *
+ * An application may relay such a status after it has done its work. What the region's ingress
+ * named was answered; and only what Cloudflare made itself proves that no origin had the request.
+ *
  * @param {number} status
+ * @param {boolean} named whether the answer carries the region's own name
+ * @param {boolean} made whether Cloudflare made the answer
+ * @param {Kind} kind
  * @returns {Verdict}
  */
-export function verdictOf(status) {
+export function verdictOf(status, named, made, kind) {
   if (status < 502) return 'answered';
-  if (UNREACHED.has(status)) return 'unreached';
-  if (status === 522) return 'lost';
-  if (status >= 520 && status <= 529) return 'broken';
   if (status <= 504) return 'unavailable';
-  return 'answered';
+  if (status < 520 || status > 530 || named) return 'answered';
+  if (UNREACHED.has(status)) return made || kind !== 'once' ? 'unreached' : 'broken';
+  return status === 522 ? 'lost' : 'broken';
 }
 
 /** @type {(method: string, hasBody: boolean) => Kind} */

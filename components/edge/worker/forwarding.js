@@ -1,4 +1,4 @@
-/** @import {Env, Outcome} from './types.js' */
+/** @import {Env, Outcome, Region} from './types.js' */
 
 const REGION = 'x-edge-region';
 const ATTEMPTS = 'x-edge-attempts';
@@ -60,6 +60,17 @@ export async function replayableBody(request) {
   return length <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
 }
 
+/** @type {(response: Response, region: Region) => boolean} */
+export const isNamed = (response, region) => response.headers.get(REGION) === region.name;
+
+/**
+ * Whether Cloudflare made this error page: only then it has the header (Cloudflare's docs, "Error
+ * diagnostic headers").
+ *
+ * @param {Response} response
+ */
+export const isCloudflares = (response) => response.headers.has('cf-error-type');
+
 /**
  * The region's answer as it is, saying which region gave it.
  *
@@ -68,7 +79,7 @@ export async function replayableBody(request) {
  */
 export function labelled({ region, response }, attempts) {
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && response.headers.get(REGION) === region.name) return response;
+  if (attempts === 1 && isNamed(response, region)) return response;
   let answer;
   try {
     answer = new Response(response.body, response);

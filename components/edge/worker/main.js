@@ -1,7 +1,7 @@
 /** @import {Config, Env, Outcome, Place, Region} from './types.js' */
 import { parseConfig } from './config.js';
 import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
-import { labelled, originHeaders, replayableBody, withoutEmptyBody } from './forwarding.js';
+import { isCloudflares, isNamed, labelled, originHeaders, replayableBody, withoutEmptyBody } from './forwarding.js';
 import { log } from './log.js';
 import { pages } from './pages.js';
 import { checkSilence, readRecord, runProbes } from './probe.js';
@@ -115,11 +115,15 @@ async function route(request, hasBody, env, ctx, config, health) {
     if (body) init.body = body;
     try {
       const response = await fetch(request, init);
-      const verdict = verdictOf(response.status);
+      const { status } = response;
+      const verdict =
+        status < 502
+          ? 'answered'
+          : verdictOf(status, isNamed(response, region), isCloudflares(response), kind);
       if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
       else if (verdict !== 'broken') health.markUp(region.name);
       if (verdict !== 'answered')
-        log('failed', { region: region.name, verdict, status: response.status, method });
+        log('failed', { region: region.name, verdict, status, method });
       return { region, verdict, response };
     } catch (error) {
       if (error instanceof TypeError) throw error;

@@ -50,9 +50,10 @@ export interface Place {
  * How an attempt at a region ended.
  *
  * - `answered`: the region's own answer, whatever its status.
- * - `unreached`: no origin had the request (521, 523, 525, 526, 530).
+ * - `unreached`: no origin had the request (521, 523, 525, 526, 530, made by Cloudflare).
  * - `lost`: the connection failed; an origin may have had the request (522, a thrown error).
- * - `broken`: connected, but this URL got no proper answer (520, 524, other 52x).
+ * - `broken`: connected, but this URL got no proper answer (520, 524, other 52x; of a request that
+ *   must not run twice also those above where nobody says that Cloudflare made them).
  * - `unavailable`: the region's ingress said 502, 503 or 504.
  */
 export type Verdict = 'answered' | 'unreached' | 'lost' | 'broken' | 'unavailable';

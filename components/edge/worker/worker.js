@@ -425,16 +425,21 @@ const UNREACHED = new Set([521, 523, 525, 526, 530]);
  * What a status says of the region that was asked. Meanings: Cloudflare's "5xx errors"; 522 can
  * also come after the connection, so that it proves nothing.
  *
+ * An application may relay such a status after it has done its work. What the region's ingress
+ * named was answered; and only what Cloudflare made itself proves that no origin had the request.
+ *
  * @param {number} status
+ * @param {boolean} named whether the answer carries the region's own name
+ * @param {boolean} made whether Cloudflare made the answer
+ * @param {Kind} kind
  * @returns {Verdict}
  */
-function verdictOf(status) {
+function verdictOf(status, named, made, kind) {
   if (status < 502) return 'answered';
-  if (UNREACHED.has(status)) return 'unreached';
-  if (status === 522) return 'lost';
-  if (status >= 520 && status <= 529) return 'broken';
   if (status <= 504) return 'unavailable';
-  return 'answered';
+  if (status < 520 || status > 530 || named) return 'answered';
+  if (UNREACHED.has(status)) return made || kind !== 'once' ? 'unreached' : 'broken';
+  return status === 522 ? 'lost' : 'broken';
 }
 
 /** @type {(method: string, hasBody: boolean) => Kind} */
@@ -639,6 +644,17 @@ async function replayableBody(request) {
   return length <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
 }
 
+/** @type {(response: Response, region: Region) => boolean} */
+const isNamed = (response, region) => response.headers.get(REGION) === region.name;
+
+/**
+ * Whether Cloudflare made this error page: only then it has the header (Cloudflare's docs, "Error
+ * diagnostic headers").
+ *
+ * @param {Response} response
+ */
+const isCloudflares = (response) => response.headers.has('cf-error-type');
+
 /**
  * The region's answer as it is, saying which region gave it.
  *
@@ -647,7 +663,7 @@ async function replayableBody(request) {
  */
 function labelled({ region, response }, attempts) {
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && response.headers.get(REGION) === region.name) return response;
+  if (attempts === 1 && isNamed(response, region)) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
@@ -973,11 +989,15 @@ async function route(request, hasBody, env, ctx, config, health) {
     if (body) init.body = body;
     try {
       const response = await fetch(request, init);
-      const verdict = verdictOf(response.status);
+      const { status } = response;
+      const verdict =
+        status < 502
+          ? 'answered'
+          : verdictOf(status, isNamed(response, region), isCloudflares(response), kind);
       if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
       else if (verdict !== 'broken') health.markUp(region.name);
       if (verdict !== 'answered')
-        log('failed', { region: region.name, verdict, status: response.status, method });
+        log('failed', { region: region.name, verdict, status, method });
       return { region, verdict, response };
     } catch (error) {
       if (error instanceof TypeError) throw error;

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -31,11 +31,14 @@ class Seen:
 class Fault:
     """What an origin does instead of answering, for one URL or all, for so many requests or all."""
 
-    kind: str  # "hang", "reset" before the headers, "reset-body" after them, "status", "slow"
+    # "hang", "reset" before the headers, "reset-body" after them, "slow"; "status": Cloudflare's
+    # own page for 52x and 530, the ingress's for others; "relay": the application's answer
+    kind: str
     status: int = 0
     seconds: float = 0.0
     path: str | None = None
     times: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class OriginLoop:
@@ -124,9 +127,14 @@ class Origin:
         fault = self.fault
         if fault and fault.path in (None, request.path) and fault.times != 0:
             fault.times = None if fault.times is None else fault.times - 1
-            if fault.kind == "status":
+            if fault.kind in ("status", "relay"):
                 await request.read()
-                return web.Response(status=fault.status, text=f"{fault.status} of {self.name}")
+                made = fault.kind == "status" and 520 <= fault.status <= 530
+                # cloudflare-docs, "Cloudflare error diagnostic headers"
+                marks = {"cf-error-type": "52x", "cf-error-origin": "edge"} if made else {}
+                text = f"{fault.status} of {self.name}"
+                headers = {**marks, **fault.headers}
+                return web.Response(status=fault.status, text=text, headers=headers)
             try:
                 await asyncio.sleep(3600 if fault.kind == "hang" else fault.seconds)
             except asyncio.CancelledError:

@@ -3,7 +3,10 @@
 export default {
   async fetch(request, env) {
     const host = request.cf?.resolveOverride ?? new URL(request.url).hostname;
-    if (!(host in env)) return new Response('error code: 1016', { status: 530 });
+    if (!(host in env)) {
+      const headers = { 'cf-error-type': '1016', 'cf-error-origin': 'edge' };
+      return new Response('error code: 1016', { status: 530, headers });
+    }
     const headers = new Headers(request.headers);
     const visitor = headers.get('x-real-ip');
     headers.delete('x-real-ip');

@@ -156,6 +156,34 @@ def test_what_no_origin_had_moves_on(
     assert [seen.size for seen in origins["eu"].seen] == [len(body)]
 
 
+@pytest.mark.parametrize("status", [521, 523, 525, 526, 530])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "unnamed"])
+def test_a_relayed_status_was_answered(
+    start_edge: Start, origins: Regions, status: int, method: str, named: bool
+) -> None:
+    """The application did its work, asked somebody behind Cloudflare, and relays his error."""
+    edge = start_edge()
+    for name, origin in origins.items():
+        origin.fail("relay", status=status, headers={"x-edge-region": name} if named else {})
+    response = edge.request("/order", DENVER, method=method, data=b"one")
+    assert (response.status_code, response.text) == (status, f"{status} of us")
+    assert [origin.count(method) for origin in origins.values()] == [1, 0, 0]
+    # The region is not down.
+    origins["us"].fault = None
+    assert region_of(edge.request("/", DENVER, method="POST", data=b"x")) == "us"
+
+
+def test_a_named_answer_is_the_regions(start_edge: Start, origins: Regions) -> None:
+    edge = start_edge()
+    origins["us"].fail("relay", status=522, headers={"x-edge-region": "us"})
+    assert edge.request("/", DENVER).text == "522 of us"
+    assert not origins["eu"].seen
+    # The name of another region proves nothing.
+    origins["us"].fail("relay", status=522, headers={"x-edge-region": "eu"})
+    assert region_of(edge.request("/", DENVER)) == "eu"
+
+
 def test_large_body_cannot_move_on(start_edge: Start, origins: Regions) -> None:
     edge = start_edge()
     origins["us"].fail("status", status=521)
