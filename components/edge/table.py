@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ..errors import OptionsError
 
@@ -35,12 +35,17 @@ class RegionRow(TypedDict):
 
 
 class WorkerOptions(TypedDict):
-    """What the Worker is told besides its regions; what isn't given is the Worker's default."""
+    """What the Worker is told besides its regions; what isn't given is the Worker's default.
+
+    `hosts` and `outlier_detection` are in the Worker's own words: the head of worker/worker.js.
+    """
 
     health_path: str
     hedge_after_ms: NotRequired[int]
     retry_on_5xx: NotRequired[bool]
     down_ms: NotRequired[int]
+    hosts: NotRequired[dict[str, dict[str, Any]]]
+    outlier_detection: NotRequired[dict[str, Any]]
 
 
 _NAMES = {
@@ -48,6 +53,8 @@ _NAMES = {
     "hedge_after_ms": "hedgeAfterMs",
     "retry_on_5xx": "retryOn5xx",
     "down_ms": "downMs",
+    "hosts": "hosts",
+    "outlier_detection": "outlierDetection",
 }
 
 
@@ -62,7 +69,9 @@ def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
         twice = [value for value, n in Counter(row[key] for row in regions).items() if n > 1]
         if twice:
             raise EdgeMistake(f"two regions have the {key} {', '.join(twice)}: it must differ")
-    settings = {_NAMES[key]: value for key, value in options.items()}
+    # Sections are left out where they say nothing: a variable of a Worker holds 5 KB.
+    settings = {_NAMES[key]: value for key, value in options.items() if value != {}}
+    _check_hosts(regions, options.get("hosts", {}))
     text = json.dumps({"regions": list(regions), **settings}, sort_keys=True, separators=(",", ":"))
     if (size := len(text.encode())) > CONFIG_BYTES:
         raise EdgeMistake(
@@ -71,6 +80,23 @@ def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
             "or fewer countries"
         )
     return text
+
+
+def _check_hosts(regions: Sequence[RegionRow], hosts: dict[str, dict[str, Any]]) -> None:
+    drained = {row["name"]: row["drain"] for row in regions}
+    for host, said in hosts.items():
+        serving = said.get("regions", list(drained))
+        for name in serving:
+            if name not in drained:
+                raise EdgeMistake(
+                    f"hosts.{host}.regions: {name!r}: no region has this name; known are "
+                    f"{', '.join(sorted(drained))}"
+                )
+        if all(drained[name] for name in serving):
+            raise EdgeMistake(
+                f"hosts.{host}.regions: {', '.join(serving)}: all of them drain, and nobody would "
+                "serve the host. Name another region"
+            )
 
 
 def fallback_region(regions: Sequence[RegionRow]) -> RegionRow | None:

@@ -56,11 +56,43 @@ class Deployment(Section):
     percentage: int = Field(ge=0, le=100)
 
 
+_Path = Annotated[str, matching(r"/[^\s#]*", "must be a path that begins with /")]
+
+
+class Host(Section):
+    """What one of the site's hosts has of its own.
+
+    `health_path` is its application's: a region whose application says that it isn't well gets none
+    of this host's visitors. `regions` are those that serve the host; without it all do.
+    """
+
+    health_path: _Path | None = None
+    hedge_after_ms: int | None = Field(default=None, ge=0, le=18000)
+    retry_on_5xx: bool | None = Field(default=None, alias="retryOn5xx")
+    regions: list[str] | None = Field(default=None, min_length=1)
+
+
+class OutlierDetection(Section):
+    """When a region is ejected for a host because its application is dead, in Envoy's words.
+
+    So many gateway failures (502, 503, 504) in a row, or such a percentage of at least so many
+    requests within ten seconds. At most `max_ejection_percent` of a host's regions are ejected, for
+    `base_ejection_ms`, and longer each time.
+    """
+
+    consecutive_gateway_failure: int = Field(default=5, ge=1, le=1000)
+    failure_percentage_threshold: int = Field(default=50, ge=0, le=100)
+    failure_percentage_request_volume: int = Field(default=20, ge=1, le=1000000)
+    max_ejection_percent: int = Field(default=50, ge=0, le=100)
+    base_ejection_ms: int = Field(default=30000, ge=1, le=600000)
+
+
 class Edge(Section):
     """The edge stack. `script` is the Worker's name in the account.
 
     `hedge_after_ms`: how long a region may be silent before the next is asked as well, 0: never.
     `retry_on_5xx`: 502, 503 and 504 of a region's ingress move on to the next region.
+    `health_path`: asked under the regions' own names; without it the ingress's own.
     `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
     `block_foreign_workers`: a WAF rule keeps other zones' Workers from the regions' host names.
     """
@@ -73,7 +105,10 @@ class Edge(Section):
         ),
     ] = "edgefleet"
     hedge_after_ms: int = Field(default=3000, ge=0, le=18000)
-    retry_on_5xx: bool = Field(default=False, alias="retryOn5xx")
+    retry_on_5xx: bool = Field(default=True, alias="retryOn5xx")
+    health_path: _Path | None = None
+    hosts: dict[str, Host] = Field(default={})
+    outlier_detection: OutlierDetection = OutlierDetection()
     down_ms: int = Field(default=10000, ge=1, le=600000)
     probes: bool = True
     deployment: Deployment | None = None

@@ -103,7 +103,7 @@ def deploy(stack: EdgeStack, inventory: Inventory, secret: ReadSecret, state: St
                 "zone_id": fleet.zone_id,
                 "zone": fleet.domain,
                 "hosts": [region["host"] for region in regions],
-                "health_path": HEALTH_PATH,
+                "health_path": stack.settings.health_path or HEALTH_PATH,
             },
         )
     router = _router(stack, regions, origin_secret, status_token(stack, secret), state)
@@ -135,6 +135,15 @@ def _router(
     state: StackState,
 ) -> EdgeRouter:
     edge, gradual = stack.settings, stack.settings.deployment
+    unknown = sorted(set(edge.hosts) - set(stack.fleet.hosts))
+    if unknown:
+        raise SettingsError(
+            [
+                f"{stack.file}: edgefleet:edge.hosts.{host}: is none of the site's hosts "
+                f"(edgefleet:hosts): {', '.join(stack.fleet.hosts)}"
+                for host in unknown
+            ]
+        )
     if gradual and gradual.percentage < 100:
         pulumi.log.info(
             f"{edge.script}: {gradual.percentage} % of the requests go to the newest version of "
@@ -150,10 +159,17 @@ def _router(
                 "hosts": stack.fleet.hosts,
                 "regions": regions,
                 "options": {
-                    "health_path": HEALTH_PATH,
+                    "health_path": edge.health_path or HEALTH_PATH,
                     "hedge_after_ms": edge.hedge_after_ms,
                     "retry_on_5xx": edge.retry_on_5xx,
                     "down_ms": edge.down_ms,
+                    "hosts": {
+                        host: said.model_dump(by_alias=True, exclude_none=True)
+                        for host, said in sorted(edge.hosts.items())
+                    },
+                    "outlier_detection": edge.outlier_detection.model_dump(
+                        by_alias=True, exclude_defaults=True
+                    ),
                 },
                 "origin_secret": origin_secret,
                 "status_token": token,

@@ -1,4 +1,4 @@
-/** @import {Config, Region} from './types.js' */
+/** @import {Config, OutlierDetection, Region, Site} from './types.js' */
 
 const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 
@@ -7,9 +7,18 @@ const MAX_REGIONS = 20;
 
 const DEFAULTS = {
   hedgeAfterMs: 3000,
-  retryOn5xx: false,
+  retryOn5xx: true,
   healthPath: '/healthz',
   downMs: 10_000,
+};
+
+/** @type {OutlierDetection} */
+const OUTLIERS = {
+  consecutiveGatewayFailure: 5,
+  failurePercentageThreshold: 50,
+  failurePercentageRequestVolume: 20,
+  maxEjectionPercent: 50,
+  baseEjectionMs: 30_000,
 };
 
 /**
@@ -42,18 +51,23 @@ export function parseConfig(raw) {
   }
 
   const check = checker(table, 'CONFIG', problems);
+  /** @type {Site} */
+  const site = { regions, ...hostOptions(check, DEFAULTS) };
+  /** @type {[string, Record<string, unknown>][]} */
+  const hosts = Object.entries(check('hosts', {}, isRecord, 'an object of hosts'));
   return {
     problems,
     config: {
       regions,
       strict: regions.some((region) => region.strict),
-      hedgeAfterMs: check(
-        'hedgeAfterMs',
-        DEFAULTS.hedgeAfterMs,
-        isWithin(0, 18_000),
-        'milliseconds from 0 (never) to 18000',
+      site,
+      hosts: new Map(
+        hosts.map(([host, raw]) => [host, parseHost(raw, `CONFIG.hosts.${host}`, site, problems)]),
       ),
-      retryOn5xx: check('retryOn5xx', DEFAULTS.retryOn5xx, isBoolean, 'true or false'),
+      outlierDetection: parseOutliers(
+        check('outlierDetection', {}, isRecord, 'an object'),
+        problems,
+      ),
       healthPath: check('healthPath', DEFAULTS.healthPath, isPath, 'a path that begins with /'),
       downMs: check(
         'downMs',
@@ -63,6 +77,59 @@ export function parseConfig(raw) {
       ),
     },
   };
+}
+
+/** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
+
+/** @type {(check: Check, defaults: {hedgeAfterMs: number, retryOn5xx: boolean}) => Omit<Site, 'regions'>} */
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
+  hedgeAfterMs: check(
+    'hedgeAfterMs',
+    hedgeAfterMs,
+    isWithin(0, 18_000),
+    'milliseconds from 0 (never) to 18000',
+  ),
+  retryOn5xx: check('retryOn5xx', retryOn5xx, isBoolean, 'true or false'),
+});
+
+/**
+ * What one of the site's hosts has of its own.
+ *
+ * @type {(raw: unknown, where: string, site: Site, problems: string[]) => Site}
+ */
+function parseHost(raw, where, site, problems) {
+  if (!isRecord(raw)) problems.push(`${where} must be an object, got ${show(raw)}`);
+  const check = checker(isRecord(raw) ? raw : {}, where, problems);
+  const names = site.regions.map((region) => region.name);
+  /** @param {unknown} value */
+  const isRegion = (value) => names.includes(/** @type {string} */ (value));
+  /** @type {string[]} */
+  const serving = check('regions', names, isListOf(isRegion), `a list out of ${names.join(' ')}`);
+  return {
+    ...hostOptions(check, site),
+    regions: site.regions.filter((region) => serving.includes(region.name)),
+    healthPath: check(
+      'healthPath',
+      undefined,
+      (value) => value === undefined || isPath(value),
+      'a path that begins with /',
+    ),
+  };
+}
+
+/** @type {(raw: Record<string, unknown>, problems: string[]) => OutlierDetection} */
+function parseOutliers(raw, problems) {
+  const check = checker(raw, 'CONFIG.outlierDetection', problems);
+  const percent = isWithin(0, 100);
+  const keys = /** @type {const} */ ([
+    ['consecutiveGatewayFailure', isWithin(1, 1000), 'a number from 1 to 1000'],
+    ['failurePercentageThreshold', percent, 'percent from 0 to 100'],
+    ['failurePercentageRequestVolume', isWithin(1, 1e6), 'a number from 1 to 1000000'],
+    ['maxEjectionPercent', percent, 'percent from 0 to 100'],
+    ['baseEjectionMs', isWithin(1, 600_000), 'milliseconds from 1 to 600000'],
+  ]);
+  const entries = keys.map(([key, valid, wanted]) => [key, check(key, OUTLIERS[key], valid, wanted)]);
+  return Object.fromEntries(entries);
 }
 
 /**
@@ -101,7 +168,7 @@ function parseRegion(raw, where, problems) {
  * @param {Record<string, unknown>} table
  * @param {string} where
  * @param {string[]} problems
- * @returns {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any}
+ * @returns {Check}
  */
 function checker(table, where, problems) {
   return (key, fallback, valid, wanted) => {

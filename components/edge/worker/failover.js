@@ -6,6 +6,7 @@ export const MAX_OPEN = 4;
 // Regions may die one after another under a request, each back before the next goes: if all failed
 // within this time, they are asked once more.
 const AGAIN_WITHIN_MS = 3000;
+const AGAIN_AFTER_MS = 250;
 
 const UNREACHED = new Set([521, 523, 525, 526, 530]);
 
@@ -48,16 +49,19 @@ export function movesOn(verdict, kind, retryOn5xx) {
 /**
  * @typedef {object} Rules
  * @property {number} hedgeAfterMs 0: never
- * @property {(verdict: Verdict) => boolean} mayMoveOn
- * @property {(region: Region) => void} onSilence told of each region that is hedged
+ * @property {boolean} again whether all may be asked once more
+ * @property {(verdict: Verdict, others: Region[]) => boolean} mayMoveOn
+ * @property {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
+ *   mayHedge asked after each half of `hedgeAfterMs` that a region is silent, with their number: may
+ *   another be asked beside it? Never after the first.
  */
 
 /**
  * Asks regions in turn until one answers.
  *
  * A failure from which the request may move on starts the next region at once. With
- * `hedgeAfterMs`, the next is started beside the ones that are still silent after that time; the
- * first answer wins, and the others are cancelled.
+ * `hedgeAfterMs`, the next is started beside the ones that are still silent after that time, where
+ * `mayHedge` says so; the first answer wins, and the others are cancelled.
  *
  * @param {Region[]} regions best first, at least one
  * @param {(region: Region, signal?: AbortSignal) => Promise<Outcome>} ask rejects only for what is
@@ -69,61 +73,78 @@ export function movesOn(verdict, kind, retryOn5xx) {
 export async function askInTurn(regions, ask, rules) {
   // Without a signal, which costs a request some percent: should the first lose, it is closed when
   // it answers, or else with the visitor's request.
+  const startedAt = Date.now();
   const pending = ask(regions[0]);
-  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs : 0, pending);
+  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs / 2 : 0, pending);
   // Nearly every request ends here.
-  if (outcome && !rules.mayMoveOn(outcome.verdict)) return { outcome, attempts: 1 };
-  return askOthers(regions, ask, rules, pending, outcome);
+  if (outcome && !rules.mayMoveOn(outcome.verdict, regions.slice(1))) {
+    return { outcome, attempts: 1 };
+  }
+  return askOthers(regions, ask, rules, { region: regions[0], startedAt, pending }, outcome);
 }
 
 /**
- * @typedef {{controller?: AbortController, pending: Promise<Outcome>}} Attempt
+ * @typedef {{region: Region, startedAt: number, pending: Promise<Outcome>,
+ *   controller?: AbortController}} Attempt
  * @param {Region[]} regions
  * @param {(region: Region, signal: AbortSignal) => Promise<Outcome>} ask
  * @param {Rules} rules
- * @param {Promise<Outcome>} first the attempt at the first region
+ * @param {Attempt} first the attempt at the first region
  * @param {Outcome | undefined} outcome its failure; undefined if it is silent
  */
 async function askOthers(regions, ask, rules, first, outcome) {
-  const { hedgeAfterMs, mayMoveOn, onSilence } = rules;
-  const startedAt = Date.now();
+  const { hedgeAfterMs, mayMoveOn, mayHedge } = rules;
   /** @type {Map<Region, Attempt>} */
-  const open = new Map([[regions[0], { pending: first }]]);
+  const open = new Map([[first.region, first]]);
   /** @type {Outcome | undefined} */
   let failure;
   let attempts = 1;
+  let latest = first;
+  let waits = 0;
 
   const start = () => {
     const region = regions[attempts % regions.length];
     const controller = new AbortController();
-    open.set(region, { controller, pending: ask(region, controller.signal) });
+    const startedAt = Date.now();
+    latest = { region, startedAt, controller, pending: ask(region, controller.signal) };
+    open.set(region, latest);
     attempts += 1;
+    waits = 0;
   };
 
   for (;;) {
     if (outcome) {
       open.delete(outcome.region);
-      if (!mayMoveOn(outcome.verdict)) {
+      if (!mayMoveOn(outcome.verdict, regions.slice(attempts))) {
         cancel(open);
         if (failure) discard(failure);
         return { outcome, attempts };
       }
       failure = laterOf(failure, outcome);
       const again =
+        rules.again &&
         (failure.verdict === 'lost' || failure.verdict === 'unreached') &&
         attempts < 2 * regions.length &&
-        Date.now() - startedAt < AGAIN_WITHIN_MS;
-      if (attempts < regions.length || (open.size === 0 && again)) start();
-      else if (open.size === 0) return { outcome: failure, attempts };
+        Date.now() - first.startedAt < AGAIN_WITHIN_MS;
+      if (attempts < regions.length) start();
+      else if (open.size === 0 && again) {
+        // Not all visitors of an outage in the same moment.
+        if (attempts === regions.length) await pause(Math.random() * AGAIN_AFTER_MS);
+        start();
+      } else if (open.size === 0) return { outcome: failure, attempts };
     } else {
-      onSilence(regions[attempts - 1]);
-      start();
+      waits += 1;
+      const others = regions.slice(attempts);
+      if (mayHedge(latest.region, latest.startedAt, waits, others)) start();
     }
     const hedges = attempts < regions.length && open.size < MAX_OPEN;
     const pendings = Array.from(open.values(), ({ pending }) => pending);
-    outcome = await within(hedges ? hedgeAfterMs : 0, Promise.race(pendings));
+    outcome = await within(hedges ? hedgeAfterMs / 2 : 0, Promise.race(pendings));
   }
 }
+
+/** @type {(ms: number) => Promise<void>} */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * What is awaited, or undefined if it isn't there within so many milliseconds; 0: no limit.

@@ -9,10 +9,13 @@ const MODULES = [
   'config',
   'routing',
   'region_health',
+  'outliers',
+  'sites',
   'failover',
   'forwarding',
   'pages',
   'probe',
+  'proxy',
   'status',
   'main',
 ];

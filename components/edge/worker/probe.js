@@ -1,4 +1,5 @@
 /** @import {Config, Env, HealthRecord, Probe, Region} from './types.js' */
+/** @import {Outliers} from './outliers.js' */
 /** @import {RegionHealth} from './region_health.js' */
 import { MAX_OPEN } from './failover.js';
 import { addOriginSecret } from './forwarding.js';
@@ -17,12 +18,24 @@ const PROBE_TIMEOUT_MS = 5000;
  * @param {number} [timeoutMs]
  * @returns {Promise<Probe>} up if the status is 2xx or 3xx
  */
-export async function probe(region, config, env, timeoutMs = PROBE_TIMEOUT_MS) {
+export function probe(region, config, env, timeoutMs = PROBE_TIMEOUT_MS) {
+  return ask(`https://${region.host}${config.healthPath}`, env, timeoutMs);
+}
+
+/**
+ * @param {string} url
+ * @param {Env} env
+ * @param {number} timeoutMs
+ * @param {RequestInitCfProperties} [cf]
+ * @returns {Promise<Probe>}
+ */
+async function ask(url, env, timeoutMs, cf) {
   const headers = new Headers({ 'user-agent': 'edgefleet-probe', 'cache-control': 'no-cache' });
   addOriginSecret(headers, env);
   const startedAt = Date.now();
   try {
-    const response = await fetch(`https://${region.host}${config.healthPath}`, {
+    const response = await fetch(url, {
+      cf,
       headers,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
@@ -55,12 +68,32 @@ export async function probeAll(config, env) {
  * Tells a dead region from a slow URL, which look alike to a request that waits: a region whose
  * health path is silent as well is down.
  *
- * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth, timeoutMs: number) =>
+ *   Promise<void>}
  */
-export async function checkSilence(region, config, env, health) {
-  const result = await probe(region, config, env, Math.max(config.hedgeAfterMs, 1000));
+export async function checkSilence(region, config, env, health, timeoutMs) {
+  const result = await probe(region, config, env, timeoutMs);
   log('silence_checked', { region: region.name, ...result });
-  if (!result.up) health.markDown(region.name, Date.now());
+  if (result.up) health.seen(region.name, Date.now());
+  else health.markDown(region.name, Date.now());
+}
+
+/**
+ * Asks the application's health path in a region, under the site's host. Only where a visitor's
+ * request is being answered: elsewhere resolveOverride has no zone to work in. What fails is asked
+ * a second time.
+ *
+ * @type {(region: Region, host: string, path: string, env: Env, outliers: Outliers) =>
+ *   Promise<void>}
+ */
+export async function checkApplication(region, host, path, env, outliers) {
+  const url = `https://${host}${path}`;
+  const cf = { resolveOverride: region.host };
+  let result = await ask(url, env, PROBE_TIMEOUT_MS, cf);
+  if (!result.up) result = await ask(url, env, PROBE_TIMEOUT_MS, cf);
+  if (!result.up) log('application_checked', { region: region.name, host, ...result });
+  if (result.up) outliers.readmit(region.name, Date.now());
+  else outliers.eject(region.name, Date.now(), 'health path');
 }
 
 /**

@@ -13,6 +13,8 @@ export class RegionHealth {
   #downUntil = new Map();
   /** @type {Map<string, number>} region → ms since the epoch since which probes fail */
   #probedDown = new Map();
+  /** @type {Map<string, number>} region → ms since the epoch of its last sign of life */
+  #seenAt = new Map();
   /** @type {Map<string, number>} region → ms since the epoch at which its silence was looked into */
   #checkedAt = new Map();
   #refreshedAt = -Infinity;
@@ -88,15 +90,38 @@ export class RegionHealth {
     return true;
   }
 
+  /** An answer of the region itself, to whom it may be. @type {(name: string, now: number) => void} */
+  seen(name, now) {
+    this.#seenAt.set(name, now);
+  }
+
   /**
-   * Whether a region's silence is to be looked into; says so once per `downMs`.
+   * Whether a region's silence is to be looked into, as one of its requests waits; says so once per
+   * `everyMs`.
    *
-   * @type {(name: string, now: number) => boolean}
+   * @type {(name: string, now: number, silentMs: number, everyMs: number) => boolean}
    */
-  checkDue(name, now) {
-    if (now - (this.#checkedAt.get(name) ?? -Infinity) < this.#downMs) return false;
+  checkDue(name, now, silentMs, everyMs) {
+    if (now - (this.#seenAt.get(name) ?? -Infinity) <= silentMs) return false;
+    if (now - (this.#checkedAt.get(name) ?? -Infinity) < everyMs) return false;
     this.#checkedAt.set(name, now);
     return true;
+  }
+
+  /**
+   * Whether the region gives no sign of life, although its health path was asked so long ago.
+   *
+   * @type {(name: string, now: number, askedMs: number) => boolean}
+   */
+  isSilent(name, now, askedMs) {
+    const checkedAt = this.#checkedAt.get(name);
+    if (checkedAt === undefined || now - checkedAt < askedMs) return false;
+    return checkedAt > (this.#seenAt.get(name) ?? -Infinity);
+  }
+
+  /** @type {(name: string, now: number) => boolean} */
+  isDown(name, now) {
+    return (this.#downUntil.get(name) ?? 0) > now || this.#probedDown.has(name);
   }
 
   /** @type {(name: string, now: number) => string} for the status page */

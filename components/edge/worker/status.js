@@ -1,5 +1,5 @@
-/** @import {Config, Env} from './types.js' */
-/** @import {RegionHealth} from './region_health.js' */
+/** @import {Env} from './types.js' */
+/** @import {Edge} from './main.js' */
 import { probeAll, readRecord } from './probe.js';
 
 export const STATUS_PATH = '/.edge/status';
@@ -9,10 +9,9 @@ export const STATUS_PATH = '/.edge/status';
  *
  * @param {Request} request
  * @param {Env & {STATUS_TOKEN: string}} env
- * @param {Config} config
- * @param {RegionHealth} health
+ * @param {Edge} edge
  */
-export async function statusPage(request, env, config, health) {
+export async function statusPage(request, env, { config, health, sites }) {
   const headers = { 'cache-control': 'no-store' };
   if (!(await isAuthorized(request, env.STATUS_TOKEN))) {
     return new Response('Send the header "Authorization: Bearer <STATUS_TOKEN>".\n', {
@@ -29,11 +28,14 @@ export async function statusPage(request, env, config, health) {
     {
       colo: request.cf?.colo ?? null,
       time: new Date(now).toISOString(),
-      hedgeAfterMs: config.hedgeAfterMs,
-      retryOn5xx: config.retryOn5xx,
+      hedgeAfterMs: config.site.hedgeAfterMs,
+      retryOn5xx: config.site.retryOn5xx,
       regions: config.regions.map((region) => ({
         ...region,
         isolate: health.describe(region.name, now),
+        applications: Object.fromEntries(
+          sites.all().map(({ host, outliers }) => [host, outliers.describe(region.name, now)]),
+        ),
         probe: probes.get(region),
       })),
       recorded,

@@ -16,14 +16,37 @@ export interface Region {
   strict: boolean;
 }
 
+/** What the table says of one of the site's hosts. */
+export interface Site {
+  /** Those that serve it, in the order of the table. */
+  regions: Region[];
+  /** Milliseconds; 0 means never. */
+  hedgeAfterMs: number;
+  retryOn5xx: boolean;
+  /** The application's; without it only its answers tell how it is. */
+  healthPath?: string;
+}
+
+/** Envoy's names; percentages from 0 to 100. */
+export interface OutlierDetection {
+  consecutiveGatewayFailure: number;
+  failurePercentageThreshold: number;
+  /** Requests within ten seconds below which no percentage counts. */
+  failurePercentageRequestVolume: number;
+  maxEjectionPercent: number;
+  baseEjectionMs: number;
+}
+
 export interface Config {
   /** In the order of the table. */
   regions: Region[];
   /** Whether any region is strict. */
   strict: boolean;
-  /** Milliseconds; 0 means never. */
-  hedgeAfterMs: number;
-  retryOn5xx: boolean;
+  /** What holds for hosts that `hosts` doesn't name. */
+  site: Site;
+  hosts: Map<string, Site>;
+  outlierDetection: OutlierDetection;
+  /** The ingress's own, under the region's host name. */
   healthPath: string;
   /** Milliseconds. */
   downMs: number;

@@ -16,8 +16,12 @@
  *       strict      true: its visitors go nowhere else; default false
  *     hedgeAfterMs  how long a region may be silent before the next is asked as well; default
  *                   3000, 0: never
- *     retryOn5xx    true: 502, 503, 504 move on, too; default false
- *     healthPath    asked by the cron probe; default /healthz
+ *     retryOn5xx    502, 503, 504 move on, too; default true
+ *     healthPath    asked under the regions' own names; default /healthz
+ *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx, regions (names;
+ *                   default all), healthPath (the application's; default none)
+ *     outlierDetection  consecutiveGatewayFailure 5, failurePercentageThreshold 50,
+ *                   failurePercentageRequestVolume 20, maxEjectionPercent 50, baseEjectionMs 30000
  *     downMs        how long a failure holds a region back; default 10000, up to half more by jitter
  *   HEALTH (KV namespace; without it isolates know only what their own requests met)
  *   STATUS_TOKEN (secret; without it /.edge/status is a path like any other)
@@ -44,9 +48,18 @@ const MAX_REGIONS = 20;
 
 const DEFAULTS = {
   hedgeAfterMs: 3000,
-  retryOn5xx: false,
+  retryOn5xx: true,
   healthPath: '/healthz',
   downMs: 10_000,
+};
+
+/** @type {OutlierDetection} */
+const OUTLIERS = {
+  consecutiveGatewayFailure: 5,
+  failurePercentageThreshold: 50,
+  failurePercentageRequestVolume: 20,
+  maxEjectionPercent: 50,
+  baseEjectionMs: 30_000,
 };
 
 /**
@@ -79,18 +92,23 @@ function parseConfig(raw) {
   }
 
   const check = checker(table, 'CONFIG', problems);
+  /** @type {Site} */
+  const site = { regions, ...hostOptions(check, DEFAULTS) };
+  /** @type {[string, Record<string, unknown>][]} */
+  const hosts = Object.entries(check('hosts', {}, isRecord, 'an object of hosts'));
   return {
     problems,
     config: {
       regions,
       strict: regions.some((region) => region.strict),
-      hedgeAfterMs: check(
-        'hedgeAfterMs',
-        DEFAULTS.hedgeAfterMs,
-        isWithin(0, 18_000),
-        'milliseconds from 0 (never) to 18000',
+      site,
+      hosts: new Map(
+        hosts.map(([host, raw]) => [host, parseHost(raw, `CONFIG.hosts.${host}`, site, problems)]),
       ),
-      retryOn5xx: check('retryOn5xx', DEFAULTS.retryOn5xx, isBoolean, 'true or false'),
+      outlierDetection: parseOutliers(
+        check('outlierDetection', {}, isRecord, 'an object'),
+        problems,
+      ),
       healthPath: check('healthPath', DEFAULTS.healthPath, isPath, 'a path that begins with /'),
       downMs: check(
         'downMs',
@@ -100,6 +118,59 @@ function parseConfig(raw) {
       ),
     },
   };
+}
+
+/** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
+
+/** @type {(check: Check, defaults: {hedgeAfterMs: number, retryOn5xx: boolean}) => Omit<Site, 'regions'>} */
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
+  hedgeAfterMs: check(
+    'hedgeAfterMs',
+    hedgeAfterMs,
+    isWithin(0, 18_000),
+    'milliseconds from 0 (never) to 18000',
+  ),
+  retryOn5xx: check('retryOn5xx', retryOn5xx, isBoolean, 'true or false'),
+});
+
+/**
+ * What one of the site's hosts has of its own.
+ *
+ * @type {(raw: unknown, where: string, site: Site, problems: string[]) => Site}
+ */
+function parseHost(raw, where, site, problems) {
+  if (!isRecord(raw)) problems.push(`${where} must be an object, got ${show(raw)}`);
+  const check = checker(isRecord(raw) ? raw : {}, where, problems);
+  const names = site.regions.map((region) => region.name);
+  /** @param {unknown} value */
+  const isRegion = (value) => names.includes(/** @type {string} */ (value));
+  /** @type {string[]} */
+  const serving = check('regions', names, isListOf(isRegion), `a list out of ${names.join(' ')}`);
+  return {
+    ...hostOptions(check, site),
+    regions: site.regions.filter((region) => serving.includes(region.name)),
+    healthPath: check(
+      'healthPath',
+      undefined,
+      (value) => value === undefined || isPath(value),
+      'a path that begins with /',
+    ),
+  };
+}
+
+/** @type {(raw: Record<string, unknown>, problems: string[]) => OutlierDetection} */
+function parseOutliers(raw, problems) {
+  const check = checker(raw, 'CONFIG.outlierDetection', problems);
+  const percent = isWithin(0, 100);
+  const keys = /** @type {const} */ ([
+    ['consecutiveGatewayFailure', isWithin(1, 1000), 'a number from 1 to 1000'],
+    ['failurePercentageThreshold', percent, 'percent from 0 to 100'],
+    ['failurePercentageRequestVolume', isWithin(1, 1e6), 'a number from 1 to 1000000'],
+    ['maxEjectionPercent', percent, 'percent from 0 to 100'],
+    ['baseEjectionMs', isWithin(1, 600_000), 'milliseconds from 1 to 600000'],
+  ]);
+  const entries = keys.map(([key, valid, wanted]) => [key, check(key, OUTLIERS[key], valid, wanted)]);
+  return Object.fromEntries(entries);
 }
 
 /**
@@ -138,7 +209,7 @@ function parseRegion(raw, where, problems) {
  * @param {Record<string, unknown>} table
  * @param {string} where
  * @param {string[]} problems
- * @returns {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any}
+ * @returns {Check}
  */
 function checker(table, where, problems) {
   return (key, fallback, valid, wanted) => {
@@ -316,6 +387,8 @@ class RegionHealth {
   #downUntil = new Map();
   /** @type {Map<string, number>} region → ms since the epoch since which probes fail */
   #probedDown = new Map();
+  /** @type {Map<string, number>} region → ms since the epoch of its last sign of life */
+  #seenAt = new Map();
   /** @type {Map<string, number>} region → ms since the epoch at which its silence was looked into */
   #checkedAt = new Map();
   #refreshedAt = -Infinity;
@@ -391,15 +464,38 @@ class RegionHealth {
     return true;
   }
 
+  /** An answer of the region itself, to whom it may be. @type {(name: string, now: number) => void} */
+  seen(name, now) {
+    this.#seenAt.set(name, now);
+  }
+
   /**
-   * Whether a region's silence is to be looked into; says so once per `downMs`.
+   * Whether a region's silence is to be looked into, as one of its requests waits; says so once per
+   * `everyMs`.
    *
-   * @type {(name: string, now: number) => boolean}
+   * @type {(name: string, now: number, silentMs: number, everyMs: number) => boolean}
    */
-  checkDue(name, now) {
-    if (now - (this.#checkedAt.get(name) ?? -Infinity) < this.#downMs) return false;
+  checkDue(name, now, silentMs, everyMs) {
+    if (now - (this.#seenAt.get(name) ?? -Infinity) <= silentMs) return false;
+    if (now - (this.#checkedAt.get(name) ?? -Infinity) < everyMs) return false;
     this.#checkedAt.set(name, now);
     return true;
+  }
+
+  /**
+   * Whether the region gives no sign of life, although its health path was asked so long ago.
+   *
+   * @type {(name: string, now: number, askedMs: number) => boolean}
+   */
+  isSilent(name, now, askedMs) {
+    const checkedAt = this.#checkedAt.get(name);
+    if (checkedAt === undefined || now - checkedAt < askedMs) return false;
+    return checkedAt > (this.#seenAt.get(name) ?? -Infinity);
+  }
+
+  /** @type {(name: string, now: number) => boolean} */
+  isDown(name, now) {
+    return (this.#downUntil.get(name) ?? 0) > now || this.#probedDown.has(name);
   }
 
   /** @type {(name: string, now: number) => string} for the status page */
@@ -407,6 +503,292 @@ class RegionHealth {
     const until = this.#downUntil.get(name);
     if (until === undefined) return 'up';
     return until > now ? `down for ${Math.ceil((until - now) / 1000)} s` : 'half-open';
+  }
+}
+
+// ---- outliers.js ----
+
+// Envoy's outlier detection, by its own words:
+// envoyproxy.io/docs/envoy/latest/api-v3/config/cluster/v3/outlier_detection.proto
+const INTERVAL_MS = 10_000;
+const MAX_EJECTION_MS = 300_000;
+const SLOW_START_MS = 30_000;
+const MIN_SHARE = 0.1;
+
+// gRPC's throttle of retries and hedges (grpc/proposal, A6): a failure costs a token, an answer
+// gives back a part of one, and nothing is sent twice below half of them.
+const TOKENS = 10;
+const TOKEN_RATIO = 0.1;
+
+// An active check that finds the application up or down holds for so long.
+const CHECK_EVERY_MS = 60_000;
+
+/** What is known of a region's application. Times are ms since the epoch. */
+class Backend {
+  tokens = TOKENS;
+  /** Gateway failures since the last answer. */
+  consecutive = 0;
+  /** Requests that got no answer in time while nobody else got one either, and since when. */
+  overdue = 0;
+  silentSince = Infinity;
+  answeredAt = -Infinity;
+  windowAt = -Infinity;
+  total = 0;
+  failures = 0;
+  /** 0: not ejected. Once it has passed, the application is to be tried. */
+  ejectedUntil = 0;
+  ejections = 0;
+  triedAt = Infinity;
+  returnedAt = -Infinity;
+  checkedAt = -Infinity;
+}
+
+/**
+ * The regions' applications behind one of the site's hosts, as this isolate's requests found them.
+ *
+ * An application may be dead behind an ingress that lives: then the region is ejected for this
+ * host, and comes back by slow start.
+ */
+class Outliers {
+  /** @type {Map<string, Backend>} */
+  #backends = new Map();
+  /** @type {Set<string>} those that are ejected, or in slow start */
+  #marked = new Set();
+  #rules;
+  #allowed;
+  #told;
+
+  /**
+   * @param {OutlierDetection} rules
+   * @param {number} regions how many serve this host
+   * @param {(region: string, cause: string, ms: number) => void} told of each ejection
+   */
+  constructor(rules, regions, told) {
+    this.#rules = rules;
+    this.#allowed =
+      regions < 2 ? 0 : Math.max(1, Math.floor((regions * rules.maxEjectionPercent) / 100));
+    this.#told = told;
+  }
+
+  /** @param {string} name */
+  #of(name) {
+    let backend = this.#backends.get(name);
+    if (!backend) this.#backends.set(name, (backend = new Backend()));
+    return backend;
+  }
+
+  /** @type {(name: string, startedAt: number, now: number, quick: boolean) => void} */
+  answered(name, startedAt, now, quick) {
+    const backend = this.#of(name);
+    backend.consecutive = backend.overdue = 0;
+    backend.silentSince = Infinity;
+    backend.answeredAt = now;
+    if (quick && backend.tokens < TOKENS) {
+      backend.tokens = Math.min(TOKENS, backend.tokens + TOKEN_RATIO);
+    }
+    count(backend, now, 0);
+    // One that was asked before the ejection proves nothing.
+    if (backend.ejectedUntil > 0 && startedAt >= backend.triedAt) this.readmit(name, now);
+  }
+
+  /** A 502, 503 or 504 of the region's ingress. @type {(name: string, now: number) => void} */
+  failed(name, now) {
+    const backend = this.#of(name);
+    const { consecutiveGatewayFailure, failurePercentageThreshold, failurePercentageRequestVolume } =
+      this.#rules;
+    backend.consecutive += 1;
+    backend.overdue = 0;
+    backend.silentSince = Infinity;
+    backend.answeredAt = now;
+    backend.tokens = Math.max(0, backend.tokens - 1);
+    count(backend, now, 1);
+    if (backend.triedAt < Infinity) this.eject(name, now, 'failed again');
+    else if (backend.consecutive >= consecutiveGatewayFailure) {
+      this.eject(name, now, 'gateway failures in a row');
+    } else if (
+      backend.total >= failurePercentageRequestVolume &&
+      backend.failures * 100 >= backend.total * failurePercentageThreshold
+    ) {
+      this.eject(name, now, 'share of gateway failures');
+    }
+  }
+
+  /**
+   * A request has waited for `hedgeMs`, or half of that more each time this is called again.
+   *
+   * @type {(name: string, startedAt: number, now: number, hedgeMs: number, first: boolean) => void}
+   */
+  overdue(name, startedAt, now, hedgeMs, first) {
+    const backend = this.#of(name);
+    if (first) backend.tokens = Math.max(0, backend.tokens - 1);
+    if (backend.answeredAt >= startedAt) return;
+    if (first) backend.overdue += 1;
+    backend.silentSince = Math.min(backend.silentSince, startedAt);
+    // Longer than the first may take: where all answers are slow, they come after a while.
+    if (
+      backend.overdue >= this.#rules.consecutiveGatewayFailure &&
+      now - backend.silentSince >= 2 * hedgeMs
+    ) {
+      this.eject(name, now, 'no answers');
+    }
+  }
+
+  /** Whether the region may be asked beside another, or after it. @param {string} name */
+  hasTokens(name) {
+    return this.#of(name).tokens > TOKENS / 2;
+  }
+
+  /** @type {(name: string, tokens: number) => void} taken (negative), or given back */
+  pay(name, tokens) {
+    const backend = this.#of(name);
+    backend.tokens = Math.min(TOKENS, backend.tokens + tokens);
+  }
+
+  /** @type {(name: string, now: number, cause: string) => void} */
+  eject(name, now, cause) {
+    const backend = this.#of(name);
+    const again = backend.triedAt < Infinity;
+    if (backend.ejectedUntil > 0 && !again) return;
+    const others = [...this.#backends.values()].filter(
+      (other) => other !== backend && other.ejectedUntil > 0,
+    );
+    if (others.length >= this.#allowed) return;
+    const { baseEjectionMs } = this.#rules;
+    backend.ejections = now - backend.returnedAt < MAX_EJECTION_MS || again ? backend.ejections + 1 : 1;
+    const ms = Math.min(baseEjectionMs * backend.ejections, Math.max(MAX_EJECTION_MS, baseEjectionMs));
+    backend.ejectedUntil = now + ms;
+    backend.triedAt = Infinity;
+    this.#marked.add(name);
+    this.#told(name, cause, ms);
+  }
+
+  /** @type {(name: string, now: number) => void} */
+  readmit(name, now) {
+    const backend = this.#of(name);
+    if (backend.ejectedUntil === 0) return;
+    Object.assign(backend, { ejectedUntil: 0, triedAt: Infinity, returnedAt: now, tokens: TOKENS });
+    Object.assign(backend, { consecutive: 0, overdue: 0, silentSince: Infinity, windowAt: -Infinity });
+  }
+
+  /** @param {string} name */
+  isEjected(name) {
+    return this.#marked.has(name) && this.#of(name).ejectedUntil > 0;
+  }
+
+  /**
+   * Puts ejected regions last. When an ejection is over, one request tries the application while
+   * the others keep away; then its share grows from a tenth to all within half a minute.
+   *
+   * @param {Region[]} regions best first
+   * @param {number} now
+   * @param {boolean} mayTry whether this request may be the one that tries
+   * @param {() => number} [random] from 0 to 1
+   */
+  order(regions, now, mayTry, random = Math.random) {
+    if (this.#marked.size === 0) return regions;
+    /** @type {Region[]} */
+    const well = [];
+    /** @type {Region[]} */
+    const held = [];
+    for (const region of regions) {
+      const tries = mayTry && well.length === 0;
+      (this.#isHeld(region.name, now, tries, random) ? held : well).push(region);
+    }
+    return [...well, ...held];
+  }
+
+  /** @type {(name: string, now: number, tries: boolean, random: () => number) => boolean} */
+  #isHeld(name, now, tries, random) {
+    if (!this.#marked.has(name)) return false;
+    const backend = this.#of(name);
+    if (backend.ejectedUntil > 0) {
+      if (backend.ejectedUntil > now || !tries) return true;
+      backend.ejectedUntil = now + this.#rules.baseEjectionMs;
+      backend.triedAt = now;
+      return false;
+    }
+    const share = (now - backend.returnedAt) / SLOW_START_MS;
+    if (share >= 1) this.#marked.delete(name);
+    return random() >= Math.max(MIN_SHARE, share);
+  }
+
+  /**
+   * Whether the application's health path is to be asked; says so once per interval, and once
+   * when an ejection is over.
+   *
+   * @type {(name: string, now: number) => boolean}
+   */
+  checkDue(name, now) {
+    const backend = this.#of(name);
+    const over = backend.ejectedUntil > 0 && backend.ejectedUntil <= now;
+    if (now - backend.checkedAt < CHECK_EVERY_MS && !over) return false;
+    backend.checkedAt = now;
+    // Meanwhile nobody tries it.
+    if (over) backend.ejectedUntil = now + this.#rules.baseEjectionMs;
+    return true;
+  }
+
+  /** @type {(name: string, now: number) => string} for the status page */
+  describe(name, now) {
+    const backend = this.#of(name);
+    if (backend.ejectedUntil > now) {
+      return `ejected for ${Math.ceil((backend.ejectedUntil - now) / 1000)} s`;
+    }
+    if (backend.ejectedUntil > 0) return 'to be tried';
+    return now - backend.returnedAt < SLOW_START_MS ? 'slow start' : 'well';
+  }
+}
+
+/** @type {(backend: Backend, now: number, failures: number) => void} */
+function count(backend, now, failures) {
+  if (now - backend.windowAt > INTERVAL_MS) {
+    Object.assign(backend, { windowAt: now, total: 0, failures: 0 });
+  }
+  backend.total += 1;
+  backend.failures += failures;
+}
+
+// ---- sites.js ----
+
+// Cloudflare sends only the hosts that have a route; elsewhere anybody may name any.
+const MAX_SITES = 100;
+
+/**
+ * One of the site's hosts: what the table says of it, and what its requests found out.
+ *
+ * @typedef {Site & {host: string, outliers: Outliers}} KnownSite
+ */
+
+class Sites {
+  /** @type {Map<string, KnownSite>} */
+  #sites = new Map();
+  #config;
+
+  /** @param {Config} config */
+  constructor(config) {
+    this.#config = config;
+  }
+
+  /** @type {(host: string) => KnownSite} */
+  of(host) {
+    return this.#sites.get(host) ?? this.#make(host);
+  }
+
+  /** @type {() => KnownSite[]} */
+  all() {
+    return [...this.#sites.values()];
+  }
+
+  /** @type {(host: string) => KnownSite} */
+  #make(host) {
+    const site = this.#config.hosts.get(host) ?? this.#config.site;
+    const serving = site.regions.filter((region) => !region.drain).length;
+    const outliers = new Outliers(this.#config.outlierDetection, serving, (region, cause, ms) =>
+      log('ejected', { region, host, cause, ms }),
+    );
+    const known = { ...site, host, outliers };
+    if (this.#sites.size < MAX_SITES) this.#sites.set(host, known);
+    return known;
   }
 }
 
@@ -418,6 +800,7 @@ const MAX_OPEN = 4;
 // Regions may die one after another under a request, each back before the next goes: if all failed
 // within this time, they are asked once more.
 const AGAIN_WITHIN_MS = 3000;
+const AGAIN_AFTER_MS = 250;
 
 const UNREACHED = new Set([521, 523, 525, 526, 530]);
 
@@ -460,16 +843,19 @@ function movesOn(verdict, kind, retryOn5xx) {
 /**
  * @typedef {object} Rules
  * @property {number} hedgeAfterMs 0: never
- * @property {(verdict: Verdict) => boolean} mayMoveOn
- * @property {(region: Region) => void} onSilence told of each region that is hedged
+ * @property {boolean} again whether all may be asked once more
+ * @property {(verdict: Verdict, others: Region[]) => boolean} mayMoveOn
+ * @property {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
+ *   mayHedge asked after each half of `hedgeAfterMs` that a region is silent, with their number: may
+ *   another be asked beside it? Never after the first.
  */
 
 /**
  * Asks regions in turn until one answers.
  *
  * A failure from which the request may move on starts the next region at once. With
- * `hedgeAfterMs`, the next is started beside the ones that are still silent after that time; the
- * first answer wins, and the others are cancelled.
+ * `hedgeAfterMs`, the next is started beside the ones that are still silent after that time, where
+ * `mayHedge` says so; the first answer wins, and the others are cancelled.
  *
  * @param {Region[]} regions best first, at least one
  * @param {(region: Region, signal?: AbortSignal) => Promise<Outcome>} ask rejects only for what is
@@ -481,61 +867,78 @@ function movesOn(verdict, kind, retryOn5xx) {
 async function askInTurn(regions, ask, rules) {
   // Without a signal, which costs a request some percent: should the first lose, it is closed when
   // it answers, or else with the visitor's request.
+  const startedAt = Date.now();
   const pending = ask(regions[0]);
-  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs : 0, pending);
+  const outcome = await within(regions.length > 1 ? rules.hedgeAfterMs / 2 : 0, pending);
   // Nearly every request ends here.
-  if (outcome && !rules.mayMoveOn(outcome.verdict)) return { outcome, attempts: 1 };
-  return askOthers(regions, ask, rules, pending, outcome);
+  if (outcome && !rules.mayMoveOn(outcome.verdict, regions.slice(1))) {
+    return { outcome, attempts: 1 };
+  }
+  return askOthers(regions, ask, rules, { region: regions[0], startedAt, pending }, outcome);
 }
 
 /**
- * @typedef {{controller?: AbortController, pending: Promise<Outcome>}} Attempt
+ * @typedef {{region: Region, startedAt: number, pending: Promise<Outcome>,
+ *   controller?: AbortController}} Attempt
  * @param {Region[]} regions
  * @param {(region: Region, signal: AbortSignal) => Promise<Outcome>} ask
  * @param {Rules} rules
- * @param {Promise<Outcome>} first the attempt at the first region
+ * @param {Attempt} first the attempt at the first region
  * @param {Outcome | undefined} outcome its failure; undefined if it is silent
  */
 async function askOthers(regions, ask, rules, first, outcome) {
-  const { hedgeAfterMs, mayMoveOn, onSilence } = rules;
-  const startedAt = Date.now();
+  const { hedgeAfterMs, mayMoveOn, mayHedge } = rules;
   /** @type {Map<Region, Attempt>} */
-  const open = new Map([[regions[0], { pending: first }]]);
+  const open = new Map([[first.region, first]]);
   /** @type {Outcome | undefined} */
   let failure;
   let attempts = 1;
+  let latest = first;
+  let waits = 0;
 
   const start = () => {
     const region = regions[attempts % regions.length];
     const controller = new AbortController();
-    open.set(region, { controller, pending: ask(region, controller.signal) });
+    const startedAt = Date.now();
+    latest = { region, startedAt, controller, pending: ask(region, controller.signal) };
+    open.set(region, latest);
     attempts += 1;
+    waits = 0;
   };
 
   for (;;) {
     if (outcome) {
       open.delete(outcome.region);
-      if (!mayMoveOn(outcome.verdict)) {
+      if (!mayMoveOn(outcome.verdict, regions.slice(attempts))) {
         cancel(open);
         if (failure) discard(failure);
         return { outcome, attempts };
       }
       failure = laterOf(failure, outcome);
       const again =
+        rules.again &&
         (failure.verdict === 'lost' || failure.verdict === 'unreached') &&
         attempts < 2 * regions.length &&
-        Date.now() - startedAt < AGAIN_WITHIN_MS;
-      if (attempts < regions.length || (open.size === 0 && again)) start();
-      else if (open.size === 0) return { outcome: failure, attempts };
+        Date.now() - first.startedAt < AGAIN_WITHIN_MS;
+      if (attempts < regions.length) start();
+      else if (open.size === 0 && again) {
+        // Not all visitors of an outage in the same moment.
+        if (attempts === regions.length) await pause(Math.random() * AGAIN_AFTER_MS);
+        start();
+      } else if (open.size === 0) return { outcome: failure, attempts };
     } else {
-      onSilence(regions[attempts - 1]);
-      start();
+      waits += 1;
+      const others = regions.slice(attempts);
+      if (mayHedge(latest.region, latest.startedAt, waits, others)) start();
     }
     const hedges = attempts < regions.length && open.size < MAX_OPEN;
     const pendings = Array.from(open.values(), ({ pending }) => pending);
-    outcome = await within(hedges ? hedgeAfterMs : 0, Promise.race(pendings));
+    outcome = await within(hedges ? hedgeAfterMs / 2 : 0, Promise.race(pendings));
   }
 }
+
+/** @type {(ms: number) => Promise<void>} */
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * What is awaited, or undefined if it isn't there within so many milliseconds; 0: no limit.
@@ -725,12 +1128,24 @@ const PROBE_TIMEOUT_MS = 5000;
  * @param {number} [timeoutMs]
  * @returns {Promise<Probe>} up if the status is 2xx or 3xx
  */
-async function probe(region, config, env, timeoutMs = PROBE_TIMEOUT_MS) {
+function probe(region, config, env, timeoutMs = PROBE_TIMEOUT_MS) {
+  return ask(`https://${region.host}${config.healthPath}`, env, timeoutMs);
+}
+
+/**
+ * @param {string} url
+ * @param {Env} env
+ * @param {number} timeoutMs
+ * @param {RequestInitCfProperties} [cf]
+ * @returns {Promise<Probe>}
+ */
+async function ask(url, env, timeoutMs, cf) {
   const headers = new Headers({ 'user-agent': 'edgefleet-probe', 'cache-control': 'no-cache' });
   addOriginSecret(headers, env);
   const startedAt = Date.now();
   try {
-    const response = await fetch(`https://${region.host}${config.healthPath}`, {
+    const response = await fetch(url, {
+      cf,
       headers,
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
@@ -763,12 +1178,32 @@ async function probeAll(config, env) {
  * Tells a dead region from a slow URL, which look alike to a request that waits: a region whose
  * health path is silent as well is down.
  *
- * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth, timeoutMs: number) =>
+ *   Promise<void>}
  */
-async function checkSilence(region, config, env, health) {
-  const result = await probe(region, config, env, Math.max(config.hedgeAfterMs, 1000));
+async function checkSilence(region, config, env, health, timeoutMs) {
+  const result = await probe(region, config, env, timeoutMs);
   log('silence_checked', { region: region.name, ...result });
-  if (!result.up) health.markDown(region.name, Date.now());
+  if (result.up) health.seen(region.name, Date.now());
+  else health.markDown(region.name, Date.now());
+}
+
+/**
+ * Asks the application's health path in a region, under the site's host. Only where a visitor's
+ * request is being answered: elsewhere resolveOverride has no zone to work in. What fails is asked
+ * a second time.
+ *
+ * @type {(region: Region, host: string, path: string, env: Env, outliers: Outliers) =>
+ *   Promise<void>}
+ */
+async function checkApplication(region, host, path, env, outliers) {
+  const url = `https://${host}${path}`;
+  const cf = { resolveOverride: region.host };
+  let result = await ask(url, env, PROBE_TIMEOUT_MS, cf);
+  if (!result.up) result = await ask(url, env, PROBE_TIMEOUT_MS, cf);
+  if (!result.up) log('application_checked', { region: region.name, host, ...result });
+  if (result.up) outliers.readmit(region.name, Date.now());
+  else outliers.eject(region.name, Date.now(), 'health path');
 }
 
 /**
@@ -828,6 +1263,205 @@ async function readRecord(namespace) {
   return (await namespace.get(KEY, { type: 'json' })) ?? {};
 }
 
+// ---- proxy.js ----
+
+/**
+ * Hands a visitor's request on to the regions, and the answer to him.
+ *
+ * @param {Request} request
+ * @param {boolean} hasBody
+ * @param {Env} env
+ * @param {ExecutionContext} ctx
+ * @param {Edge} edge
+ */
+async function proxy(request, hasBody, env, ctx, edge) {
+  const { method, headers } = request;
+  const kind = kindOf(method, hasBody);
+  const visitor = headers.get('cf-connecting-ip');
+  const site = edge.sites.of(headers.get('host') ?? '');
+  const place = /** @type {Place | undefined} */ (request.cf);
+  const eligible = candidates(site.regions, place, visitor ?? '');
+  const now = Date.now();
+  checkApplications(eligible.regions, site, env, ctx, now);
+  const safe = kind === 'safe';
+  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const regions = edge.health.order(well, now, safe);
+  if (regions.length === 0) {
+    log('no_region', { strict: eligible.strict });
+    return pages.allDown(eligible.strict);
+  }
+  const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
+  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
+  const canRepeat = !hasBody || attempts.body !== undefined;
+  attempts.headers = originHeaders(headers, visitor, env);
+
+  const { outcome, attempts: count } = await askInTurn(
+    regions,
+    (region, signal) => attempts.ask(region, signal),
+    {
+      hedgeAfterMs: safe ? site.hedgeAfterMs : 0,
+      // Of an outage that is known one pass is enough.
+      again: !edge.health.isDown(regions[0].name, now),
+      mayMoveOn: (verdict, others) =>
+        canRepeat && movesOn(verdict, kind, site.retryOn5xx && attempts.mayRepeat(others)),
+      mayHedge: (region, startedAt, waits, others) =>
+        attempts.mayHedge(region, startedAt, waits, others),
+    },
+  );
+  return answer(outcome, count, kind === 'once', eligible.strict);
+}
+
+/** @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, now: number) => void} */
+function checkApplications(regions, { host, healthPath, outliers }, env, ctx, now) {
+  if (!healthPath) return;
+  regions.forEach((region, i) => {
+    if ((i === 0 || outliers.isEjected(region.name)) && outliers.checkDue(region.name, now)) {
+      ctx.waitUntil(checkApplication(region, host, healthPath, env, outliers));
+    }
+  });
+}
+
+/** The attempts of one request at its regions, and what they teach this isolate. */
+class Attempts {
+  /** @type {ArrayBuffer | undefined} */
+  body;
+  /** @type {Headers | undefined} */
+  headers;
+  /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
+  #rescues;
+  #request;
+  #hasBody;
+  #kind;
+  #site;
+  #env;
+  #ctx;
+  #edge;
+
+  /**
+   * @param {Request} request
+   * @param {boolean} hasBody
+   * @param {Kind} kind
+   * @param {KnownSite} site
+   * @param {Env} env
+   * @param {ExecutionContext} ctx
+   * @param {Edge} edge
+   */
+  constructor(request, hasBody, kind, site, env, ctx, edge) {
+    this.#request = request;
+    this.#hasBody = hasBody;
+    this.#kind = kind;
+    this.#site = site;
+    this.#env = env;
+    this.#ctx = ctx;
+    this.#edge = edge;
+  }
+
+  /** @type {(region: Region, signal?: AbortSignal) => Promise<Outcome>} */
+  async ask(region, signal) {
+    /** @type {RequestInit<RequestInitCfProperties>} */
+    const init = { cf: { resolveOverride: region.host } };
+    if (this.headers) init.headers = this.headers;
+    if (signal) init.signal = signal;
+    if (this.body) init.body = this.body;
+    const startedAt = Date.now();
+    try {
+      const response = await fetch(this.#request, init);
+      return this.#learn(region, response, startedAt);
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      if (!signal?.aborted) {
+        const { method } = this.#request;
+        log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        // With a body it may be the visitor's own connection that broke.
+        if (!this.#hasBody) this.#edge.health.markDown(region.name, Date.now());
+      }
+      return { region, verdict: 'lost', error };
+    }
+  }
+
+  /** @type {(region: Region, response: Response, startedAt: number) => Outcome} */
+  #learn(region, response, startedAt) {
+    const { status } = response;
+    const { health } = this.#edge;
+    const { outliers, hedgeAfterMs } = this.#site;
+    const { name } = region;
+    const now = Date.now();
+    const verdict =
+      status < 502
+        ? 'answered'
+        : verdictOf(status, isNamed(response, region), isCloudflares(response), this.#kind);
+    if (verdict === 'answered' || verdict === 'unavailable') {
+      health.markUp(name);
+      health.seen(name, now);
+    }
+    if (verdict === 'answered') {
+      const quick = hedgeAfterMs === 0 || now - startedAt < hedgeAfterMs;
+      if (quick && this.#rescues?.has(name)) outliers.pay(name, 1);
+      outliers.answered(name, startedAt, now, quick);
+      return { region, verdict, response };
+    }
+    if (verdict === 'unavailable') outliers.failed(name, now);
+    else if (verdict !== 'broken') health.markDown(name, now);
+    log('failed', { region: name, verdict, status, method: this.#request.method });
+    return { region, verdict, response };
+  }
+
+  /** Whether any of these may be asked for what another's ingress refused. @param {Region[]} others */
+  mayRepeat(others) {
+    return others.some(({ name }) => this.#site.outliers.hasTokens(name));
+  }
+
+  /**
+   * Whether the next region may be asked beside one that is silent.
+   *
+   * A dead region's visitors all move on. A region that lives and is slow, or everybody is, would
+   * only be made slower: there tokens limit it, those of the region that is slow and those of the
+   * one that is to be asked.
+   *
+   * @type {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
+   */
+  mayHedge(region, startedAt, waits, others) {
+    const { health, config } = this.#edge;
+    const { outliers, hedgeAfterMs } = this.#site;
+    const { name } = region;
+    const now = Date.now();
+    const timeoutMs = Math.max(hedgeAfterMs, 1000);
+    if (health.checkDue(name, now, hedgeAfterMs / 4, timeoutMs)) {
+      this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
+    }
+    if (waits < 2) return false;
+    outliers.overdue(name, startedAt, now, hedgeAfterMs, waits === 2);
+    if (health.isDown(name, now) || health.isSilent(name, now, 0.4 * hedgeAfterMs)) return true;
+    const [next] = others;
+    if (health.isDown(next.name, now) || !outliers.hasTokens(next.name)) return false;
+    if (outliers.isEjected(name)) {
+      this.#rescues = (this.#rescues ?? new Set()).add(next.name);
+      outliers.pay(next.name, -1);
+      return true;
+    }
+    // Each would be a subscription of its own, in every region.
+    if (this.#request.headers.get('accept')?.includes('text/event-stream')) return false;
+    return outliers.hasTokens(name);
+  }
+}
+
+/**
+ * What the visitor gets of the last attempt.
+ *
+ * @param {Outcome} outcome
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {boolean} strict
+ */
+function answer({ region, verdict, response, error }, attempts, once, strict) {
+  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
+  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
+  response?.body?.cancel().catch(() => {});
+  if (!unreachable) return pages.unclear();
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(strict);
+}
+
 // ---- status.js ----
 
 const STATUS_PATH = '/.edge/status';
@@ -837,10 +1471,9 @@ const STATUS_PATH = '/.edge/status';
  *
  * @param {Request} request
  * @param {Env & {STATUS_TOKEN: string}} env
- * @param {Config} config
- * @param {RegionHealth} health
+ * @param {Edge} edge
  */
-async function statusPage(request, env, config, health) {
+async function statusPage(request, env, { config, health, sites }) {
   const headers = { 'cache-control': 'no-store' };
   if (!(await isAuthorized(request, env.STATUS_TOKEN))) {
     return new Response('Send the header "Authorization: Bearer <STATUS_TOKEN>".\n', {
@@ -857,11 +1490,14 @@ async function statusPage(request, env, config, health) {
     {
       colo: request.cf?.colo ?? null,
       time: new Date(now).toISOString(),
-      hedgeAfterMs: config.hedgeAfterMs,
-      retryOn5xx: config.retryOn5xx,
+      hedgeAfterMs: config.site.hedgeAfterMs,
+      retryOn5xx: config.site.retryOn5xx,
       regions: config.regions.map((region) => ({
         ...region,
         isolate: health.describe(region.name, now),
+        applications: Object.fromEntries(
+          sites.all().map(({ host, outliers }) => [host, outliers.describe(region.name, now)]),
+        ),
         probe: probes.get(region),
       })),
       recorded,
@@ -883,7 +1519,7 @@ async function isAuthorized(request, token) {
 
 // ---- main.js ----
 
-/** @typedef {{config: Config, problems: string[], health: RegionHealth}} Edge */
+/** @typedef {{config: Config, problems: string[], health: RegionHealth, sites: Sites}} Edge */
 
 /** @type {Edge | undefined} one for each isolate */
 let edge;
@@ -895,7 +1531,7 @@ let edge;
 function edgeOf(env) {
   if (!edge) {
     const { config, problems } = parseConfig(env.CONFIG);
-    edge = { config, problems, health: new RegionHealth(config.downMs) };
+    edge = { config, problems, health: new RegionHealth(config.downMs), sites: new Sites(config) };
   }
   return edge;
 }
@@ -905,7 +1541,8 @@ const handler = {
   async fetch(visitors, env, ctx) {
     const request = withoutEmptyBody(visitors);
     const hasBody = request.body !== null;
-    const { config, problems, health } = edgeOf(env);
+    const known = edgeOf(env);
+    const { config, problems, health } = known;
     if (problems.length > 0) {
       log('misconfigured', { problems });
       return pages.misconfigured();
@@ -925,11 +1562,10 @@ const handler = {
         return await statusPage(
           request,
           { ...env, STATUS_TOKEN: env.STATUS_TOKEN },
-          config,
-          health,
+          known,
         );
       }
-      return await route(request, hasBody, env, ctx, config, health);
+      return await proxy(request, hasBody, env, ctx, known);
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
@@ -954,87 +1590,4 @@ async function refresh(namespace, health) {
     log('health_not_read', { error: String(error) });
     health.adopt({});
   }
-}
-
-/**
- * @param {Request} request
- * @param {boolean} hasBody
- * @param {Env} env
- * @param {ExecutionContext} ctx
- * @param {Config} config
- * @param {RegionHealth} health
- */
-async function route(request, hasBody, env, ctx, config, health) {
-  const { method, headers: visitors } = request;
-  const kind = kindOf(method, hasBody);
-  const visitor = visitors.get('cf-connecting-ip');
-  const place = /** @type {Place | undefined} */ (request.cf);
-  const eligible = candidates(config.regions, place, visitor ?? '');
-  const regions = health.order(eligible.regions, Date.now(), kind === 'safe');
-  if (regions.length === 0) {
-    log('no_region', { strict: eligible.strict });
-    return pages.allDown(eligible.strict);
-  }
-
-  const headers = originHeaders(visitors, visitor, env);
-  const body = hasBody && regions.length > 1 ? await replayableBody(request) : undefined;
-  const canRepeat = !hasBody || body !== undefined;
-
-  /** @type {(region: Region, signal?: AbortSignal) => Promise<Outcome>} */
-  const ask = async (region, signal) => {
-    /** @type {RequestInit<RequestInitCfProperties>} */
-    const init = { cf: { resolveOverride: region.host } };
-    if (headers) init.headers = headers;
-    if (signal) init.signal = signal;
-    if (body) init.body = body;
-    try {
-      const response = await fetch(request, init);
-      const { status } = response;
-      const verdict =
-        status < 502
-          ? 'answered'
-          : verdictOf(status, isNamed(response, region), isCloudflares(response), kind);
-      if (verdict === 'unreached' || verdict === 'lost') health.markDown(region.name, Date.now());
-      else if (verdict !== 'broken') health.markUp(region.name);
-      if (verdict !== 'answered')
-        log('failed', { region: region.name, verdict, status, method });
-      return { region, verdict, response };
-    } catch (error) {
-      if (error instanceof TypeError) throw error;
-      if (!signal?.aborted) {
-        log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
-        // With a body it may be the visitor's own connection that broke.
-        if (!hasBody) health.markDown(region.name, Date.now());
-      }
-      return { region, verdict: 'lost', error };
-    }
-  };
-
-  const { outcome, attempts } = await askInTurn(regions, ask, {
-    hedgeAfterMs: kind === 'safe' ? config.hedgeAfterMs : 0,
-    mayMoveOn: (verdict) => canRepeat && movesOn(verdict, kind, config.retryOn5xx),
-    onSilence: (region) => {
-      if (health.checkDue(region.name, Date.now())) {
-        ctx.waitUntil(checkSilence(region, config, env, health));
-      }
-    },
-  });
-  return answer(outcome, attempts, kind === 'once', eligible.strict);
-}
-
-/**
- * What the visitor gets of the last attempt.
- *
- * @param {Outcome} outcome
- * @param {number} attempts
- * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {boolean} strict
- */
-function answer({ region, verdict, response, error }, attempts, once, strict) {
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
-  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
-  response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear();
-  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(strict);
 }

@@ -49,15 +49,69 @@ def refused(project: Path) -> list[str]:
 
 def test_the_workers_options(project: Path):
     found = config(project)
-    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (3000, False, 10000)
-    edge(project, hedgeAfterMs=0, retryOn5xx=True, downMs=60000)
+    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (3000, True, 10000)
+    edge(project, hedgeAfterMs=0, retryOn5xx=False, downMs=60000)
     found = config(project)
-    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (0, True, 60000)
+    assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (0, False, 60000)
+
+
+def test_what_a_host_has_of_its_own(project: Path):
+    assert not {"hosts", "outlierDetection"} & set(config(project)), "5 KB are little"
+    host = {"healthPath": "/ready", "regions": ["eu", "us"], "hedgeAfterMs": 0, "retryOn5xx": False}
+    edge(
+        project,
+        hosts={"api.example.com": host},
+        outlierDetection={"maxEjectionPercent": 67},
+        healthPath="/up",
+    )
+    found = config(project)
+    assert found["hosts"] == {"api.example.com": host}
+    assert found["outlierDetection"] == {"maxEjectionPercent": 67}
+    assert found["healthPath"] == "/up"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "sentence"),
+    [
+        (
+            {"shop.example.com": {}},
+            "edge.hosts.shop.example.com: is none of the site's hosts (edgefleet:hosts): "
+            "example.com, api.example.com",
+        ),
+        (
+            {"api.example.com": {"regions": ["eu", "mars"]}},
+            "edge: hosts.api.example.com.regions: 'mars': no region has this name; known are apac, "
+            "eu, us",
+        ),
+        (
+            {"api.example.com": {"regions": ["us"]}},
+            "edge: hosts.api.example.com.regions: us: all of them drain, and nobody would serve "
+            "the host. Name another region",
+        ),
+        (
+            {"api.example.com": {"healthPath": "ready"}},
+            "edge.hosts.api.example.com.healthPath: 'ready': must be a path that begins with /",
+        ),
+        (
+            {"api.example.com": {"regions": []}},
+            "edge.hosts.api.example.com.regions: must have at least 1 entry",
+        ),
+    ],
+    ids=["host", "region", "drained", "path", "none"],
+)
+def test_a_mistake_in_a_hosts_options(project: Path, hosts: dict[str, Any], sentence: str):
+    us(project, drain=True)
+    edge(project, hosts=hosts)
+    assert refused(project) == [f"Pulumi.edge.yaml: edgefleet:{sentence}"]
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (
+            {"outlierDetection": {"maxEjectionPercent": 101}},
+            "outlierDetection.maxEjectionPercent: 101: must be at most 100",
+        ),
         ({"hedgeAfterMs": 20000}, "hedgeAfterMs: 20000: must be at most 18000"),
         ({"downMs": 0}, "downMs: 0: must be at least 1"),
         ({"deployment": {"percentage": 101}}, "deployment.percentage: 101: must be at most 100"),

@@ -142,6 +142,9 @@ for (const [what, raw, problem] of [
   ['continent', { regions: [{ ...US, continents: ['XX'] }] }, 'CONFIG.regions[0].continents must be a list out of AF AN AS EU NA OC SA, got ["XX"]'],
   ['twice', { regions: [US, { ...EU, name: 'us' }] }, 'CONFIG.regions has name "us" more than once'],
   ['timer', { regions: [US], hedgeAfterMs: 19000 }, 'CONFIG.hedgeAfterMs must be milliseconds from 0 (never) to 18000, got 19000'],
+  ['host’s region', { regions: [US], hosts: { 'a.example': { regions: ['eu'] } } }, 'CONFIG.hosts.a.example.regions must be a list out of us, got ["eu"]'],
+  ['host’s path', { regions: [US], hosts: { 'a.example': { healthPath: 1 } } }, 'CONFIG.hosts.a.example.healthPath must be a path that begins with /, got 1'],
+  ['ejection', { regions: [US], outlierDetection: { maxEjectionPercent: 101 } }, 'CONFIG.outlierDetection.maxEjectionPercent must be percent from 0 to 100, got 101'],
   ['path', { regions: [US], healthPath: 'healthz' }, 'CONFIG.healthPath must be a path that begins with /, got "healthz"'],
 ]) {
   test(`malformed: ${what}`, () => assert.ok(parseConfig(raw).problems.includes(problem), parseConfig(raw).problems.join('\n')));

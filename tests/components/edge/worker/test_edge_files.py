@@ -38,8 +38,9 @@ def test_types() -> None:
     run(str(tsc), "--noEmit", "-p", "components/edge/worker")
 
 
-def test_routing_and_configuration_tables() -> None:
-    run("node", "--test", str(HERE / "routing.test.mjs"))
+@pytest.mark.parametrize("tables", ["routing", "outliers"])
+def test_tables_without_a_runtime(tables: str) -> None:
+    run("node", "--test", str(HERE / f"{tables}.test.mjs"))
 
 
 def test_no_runtime_dependency() -> None:

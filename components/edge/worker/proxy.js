@@ -1,0 +1,206 @@
+/** @import {Env, Kind, Outcome, Place, Region} from './types.js' */
+/** @import {Edge} from './main.js' */
+/** @import {KnownSite} from './sites.js' */
+import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
+import { isCloudflares, isNamed, labelled, originHeaders, replayableBody } from './forwarding.js';
+import { log } from './log.js';
+import { pages } from './pages.js';
+import { checkApplication, checkSilence } from './probe.js';
+import { candidates } from './routing.js';
+
+/**
+ * Hands a visitor's request on to the regions, and the answer to him.
+ *
+ * @param {Request} request
+ * @param {boolean} hasBody
+ * @param {Env} env
+ * @param {ExecutionContext} ctx
+ * @param {Edge} edge
+ */
+export async function proxy(request, hasBody, env, ctx, edge) {
+  const { method, headers } = request;
+  const kind = kindOf(method, hasBody);
+  const visitor = headers.get('cf-connecting-ip');
+  const site = edge.sites.of(headers.get('host') ?? '');
+  const place = /** @type {Place | undefined} */ (request.cf);
+  const eligible = candidates(site.regions, place, visitor ?? '');
+  const now = Date.now();
+  checkApplications(eligible.regions, site, env, ctx, now);
+  const safe = kind === 'safe';
+  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const regions = edge.health.order(well, now, safe);
+  if (regions.length === 0) {
+    log('no_region', { strict: eligible.strict });
+    return pages.allDown(eligible.strict);
+  }
+  const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
+  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
+  const canRepeat = !hasBody || attempts.body !== undefined;
+  attempts.headers = originHeaders(headers, visitor, env);
+
+  const { outcome, attempts: count } = await askInTurn(
+    regions,
+    (region, signal) => attempts.ask(region, signal),
+    {
+      hedgeAfterMs: safe ? site.hedgeAfterMs : 0,
+      // Of an outage that is known one pass is enough.
+      again: !edge.health.isDown(regions[0].name, now),
+      mayMoveOn: (verdict, others) =>
+        canRepeat && movesOn(verdict, kind, site.retryOn5xx && attempts.mayRepeat(others)),
+      mayHedge: (region, startedAt, waits, others) =>
+        attempts.mayHedge(region, startedAt, waits, others),
+    },
+  );
+  return answer(outcome, count, kind === 'once', eligible.strict);
+}
+
+/** @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, now: number) => void} */
+function checkApplications(regions, { host, healthPath, outliers }, env, ctx, now) {
+  if (!healthPath) return;
+  regions.forEach((region, i) => {
+    if ((i === 0 || outliers.isEjected(region.name)) && outliers.checkDue(region.name, now)) {
+      ctx.waitUntil(checkApplication(region, host, healthPath, env, outliers));
+    }
+  });
+}
+
+/** The attempts of one request at its regions, and what they teach this isolate. */
+class Attempts {
+  /** @type {ArrayBuffer | undefined} */
+  body;
+  /** @type {Headers | undefined} */
+  headers;
+  /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
+  #rescues;
+  #request;
+  #hasBody;
+  #kind;
+  #site;
+  #env;
+  #ctx;
+  #edge;
+
+  /**
+   * @param {Request} request
+   * @param {boolean} hasBody
+   * @param {Kind} kind
+   * @param {KnownSite} site
+   * @param {Env} env
+   * @param {ExecutionContext} ctx
+   * @param {Edge} edge
+   */
+  constructor(request, hasBody, kind, site, env, ctx, edge) {
+    this.#request = request;
+    this.#hasBody = hasBody;
+    this.#kind = kind;
+    this.#site = site;
+    this.#env = env;
+    this.#ctx = ctx;
+    this.#edge = edge;
+  }
+
+  /** @type {(region: Region, signal?: AbortSignal) => Promise<Outcome>} */
+  async ask(region, signal) {
+    /** @type {RequestInit<RequestInitCfProperties>} */
+    const init = { cf: { resolveOverride: region.host } };
+    if (this.headers) init.headers = this.headers;
+    if (signal) init.signal = signal;
+    if (this.body) init.body = this.body;
+    const startedAt = Date.now();
+    try {
+      const response = await fetch(this.#request, init);
+      return this.#learn(region, response, startedAt);
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      if (!signal?.aborted) {
+        const { method } = this.#request;
+        log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        // With a body it may be the visitor's own connection that broke.
+        if (!this.#hasBody) this.#edge.health.markDown(region.name, Date.now());
+      }
+      return { region, verdict: 'lost', error };
+    }
+  }
+
+  /** @type {(region: Region, response: Response, startedAt: number) => Outcome} */
+  #learn(region, response, startedAt) {
+    const { status } = response;
+    const { health } = this.#edge;
+    const { outliers, hedgeAfterMs } = this.#site;
+    const { name } = region;
+    const now = Date.now();
+    const verdict =
+      status < 502
+        ? 'answered'
+        : verdictOf(status, isNamed(response, region), isCloudflares(response), this.#kind);
+    if (verdict === 'answered' || verdict === 'unavailable') {
+      health.markUp(name);
+      health.seen(name, now);
+    }
+    if (verdict === 'answered') {
+      const quick = hedgeAfterMs === 0 || now - startedAt < hedgeAfterMs;
+      if (quick && this.#rescues?.has(name)) outliers.pay(name, 1);
+      outliers.answered(name, startedAt, now, quick);
+      return { region, verdict, response };
+    }
+    if (verdict === 'unavailable') outliers.failed(name, now);
+    else if (verdict !== 'broken') health.markDown(name, now);
+    log('failed', { region: name, verdict, status, method: this.#request.method });
+    return { region, verdict, response };
+  }
+
+  /** Whether any of these may be asked for what another's ingress refused. @param {Region[]} others */
+  mayRepeat(others) {
+    return others.some(({ name }) => this.#site.outliers.hasTokens(name));
+  }
+
+  /**
+   * Whether the next region may be asked beside one that is silent.
+   *
+   * A dead region's visitors all move on. A region that lives and is slow, or everybody is, would
+   * only be made slower: there tokens limit it, those of the region that is slow and those of the
+   * one that is to be asked.
+   *
+   * @type {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
+   */
+  mayHedge(region, startedAt, waits, others) {
+    const { health, config } = this.#edge;
+    const { outliers, hedgeAfterMs } = this.#site;
+    const { name } = region;
+    const now = Date.now();
+    const timeoutMs = Math.max(hedgeAfterMs, 1000);
+    if (health.checkDue(name, now, hedgeAfterMs / 4, timeoutMs)) {
+      this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
+    }
+    if (waits < 2) return false;
+    outliers.overdue(name, startedAt, now, hedgeAfterMs, waits === 2);
+    if (health.isDown(name, now) || health.isSilent(name, now, 0.4 * hedgeAfterMs)) return true;
+    const [next] = others;
+    if (health.isDown(next.name, now) || !outliers.hasTokens(next.name)) return false;
+    if (outliers.isEjected(name)) {
+      this.#rescues = (this.#rescues ?? new Set()).add(next.name);
+      outliers.pay(next.name, -1);
+      return true;
+    }
+    // Each would be a subscription of its own, in every region.
+    if (this.#request.headers.get('accept')?.includes('text/event-stream')) return false;
+    return outliers.hasTokens(name);
+  }
+}
+
+/**
+ * What the visitor gets of the last attempt.
+ *
+ * @param {Outcome} outcome
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {boolean} strict
+ */
+function answer({ region, verdict, response, error }, attempts, once, strict) {
+  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
+  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
+  response?.body?.cancel().catch(() => {});
+  if (!unreachable) return pages.unclear();
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(strict);
+}
