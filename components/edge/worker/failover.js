@@ -144,7 +144,7 @@ async function askOthers(regions, ask, rules, first, outcome) {
 }
 
 /** @type {(ms: number) => Promise<void>} */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * What is awaited, or undefined if it isn't there within so many milliseconds; 0: no limit.

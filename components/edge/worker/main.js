@@ -1,5 +1,6 @@
 /** @import {Config, Env} from './types.js' */
 import { parseConfig } from './config.js';
+import { pause } from './failover.js';
 import { withoutEmptyBody } from './forwarding.js';
 import { log } from './log.js';
 import { pages } from './pages.js';
@@ -41,9 +42,7 @@ const handler = {
     const passesThrough = !hasBody && !config.strict;
     if (passesThrough) ctx.passThroughOnException();
     try {
-      if (env.HEALTH && health.refreshDue(Date.now())) {
-        ctx.waitUntil(refresh(env.HEALTH, health));
-      }
+      if (env.HEALTH) await refreshed(env.HEALTH, health, request.method, ctx);
       if (
         env.STATUS_TOKEN &&
         request.url.includes(STATUS_PATH) &&
@@ -66,18 +65,35 @@ const handler = {
   async scheduled(_event, env) {
     const { config, problems, health } = edgeOf(env);
     if (problems.length > 0) log('misconfigured', { problems });
-    else health.adopt(await runProbes(config, env));
+    else health.adopt(await runProbes(config, env), Date.now());
   },
 };
 
 export default handler;
 
+// A request that can't be sent twice waits so long for what others know, in a new isolate.
+const FIRST_READ_MS = 250;
+
+/**
+ * Reads the probes' verdicts where they are due, without letting anybody wait for them.
+ *
+ * @type {(namespace: KVNamespace, health: RegionHealth, method: string, ctx: ExecutionContext) =>
+ *   Promise<void> | void}
+ */
+function refreshed(namespace, health, method, ctx) {
+  const waits = !health.hasRead && method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS';
+  if (!health.refreshDue(Date.now()) && !waits) return;
+  const reading = refresh(namespace, health);
+  ctx.waitUntil(reading);
+  if (waits) return Promise.race([reading, pause(FIRST_READ_MS)]);
+}
+
 /** @type {(namespace: KVNamespace, health: RegionHealth) => Promise<void>} */
 async function refresh(namespace, health) {
   try {
-    health.adopt(await readRecord(namespace));
+    health.adopt(await readRecord(namespace), Date.now());
   } catch (error) {
     log('health_not_read', { error: String(error) });
-    health.adopt({});
+    health.adopt({}, Date.now());
   }
 }

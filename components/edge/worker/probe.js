@@ -8,6 +8,10 @@ import { log } from './log.js';
 const KEY = 'regions';
 const PROBE_TIMEOUT_MS = 5000;
 
+// A verdict that nobody confirms for an hour is ignored. Written each minute, an outage of a day
+// would use up the free plan's 1000 writes.
+const CONFIRM_EVERY_MS = 1_200_000;
+
 /**
  * Asks a region's health path under the region's own name: cron has no route zone, so that
  * resolveOverride doesn't work there.
@@ -79,6 +83,17 @@ export async function checkSilence(region, config, env, health, timeoutMs) {
 }
 
 /**
+ * Checks the cron's verdict from this place.
+ *
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}
+ */
+export async function checkVerdict(region, config, env, health) {
+  const result = await probe(region, config, env);
+  log('verdict_checked', { region: region.name, ...result });
+  health.judge(region.name, result.up);
+}
+
+/**
  * Asks the application's health path in a region, under the site's host. Only where a visitor's
  * request is being answered: elsewhere resolveOverride has no zone to work in. What fails is asked
  * a second time.
@@ -98,7 +113,8 @@ export async function checkApplication(region, host, path, env, outliers) {
 
 /**
  * One run of the cron trigger: probes every region, twice where the first probe fails, logs each
- * result, and writes the record if a region came, went, or changed between up and down.
+ * result, and writes the record if a region came, went, or changed between up and down, and from
+ * time to time while one is down.
  *
  * @param {Config} config
  * @param {Env} env
@@ -119,12 +135,14 @@ export async function runProbes(config, env) {
 
 /** @type {(results: Map<Region, Probe>, before: HealthRecord) => HealthRecord} */
 function recordOf(results, before) {
-  const since = new Date().toISOString();
+  const now = new Date().toISOString();
   return Object.fromEntries(
-    [...results].map(([{ name }, { up, detail }]) => [
-      name,
-      before[name]?.up === up ? before[name] : { up, since, detail },
-    ]),
+    [...results].map(([{ name }, { up, detail }]) => {
+      const known = before[name];
+      if (known?.up !== up) return [name, { up, since: now, detail }];
+      const age = Date.parse(now) - Date.parse(known.confirmed ?? known.since);
+      return [name, up || age < CONFIRM_EVERY_MS ? known : { ...known, confirmed: now }];
+    }),
   );
 }
 

@@ -5,7 +5,7 @@ import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
 import { isCloudflares, isNamed, labelled, originHeaders, replayableBody } from './forwarding.js';
 import { log } from './log.js';
 import { pages } from './pages.js';
-import { checkApplication, checkSilence } from './probe.js';
+import { checkApplication, checkSilence, checkVerdict } from './probe.js';
 import { candidates } from './routing.js';
 
 /**
@@ -25,7 +25,7 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
   const now = Date.now();
-  checkApplications(eligible.regions, site, env, ctx, now);
+  check(eligible.regions, site, env, ctx, edge, now);
   const safe = kind === 'safe';
   const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
@@ -54,11 +54,18 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   return answer(outcome, count, kind === 'once', eligible.strict);
 }
 
-/** @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, now: number) => void} */
-function checkApplications(regions, { host, healthPath, outliers }, env, ctx, now) {
-  if (!healthPath) return;
+/**
+ * Looks, in the background, into what is due.
+ *
+ * @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, edge: Edge,
+ *   now: number) => void}
+ */
+function check(regions, { host, healthPath, outliers }, env, ctx, { config, health }, now) {
   regions.forEach((region, i) => {
-    if ((i === 0 || outliers.isEjected(region.name)) && outliers.checkDue(region.name, now)) {
+    const { name } = region;
+    if (health.verdictDue(name, now)) ctx.waitUntil(checkVerdict(region, config, env, health));
+    if (!healthPath || !(i === 0 || outliers.isEjected(name))) return;
+    if (outliers.checkDue(name, now)) {
       ctx.waitUntil(checkApplication(region, host, healthPath, env, outliers));
     }
   });
@@ -116,7 +123,8 @@ class Attempts {
         const { method } = this.#request;
         log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
         // With a body it may be the visitor's own connection that broke.
-        if (!this.#hasBody) this.#edge.health.markDown(region.name, Date.now());
+        if (this.#hasBody) this.#lookInto(region, -1);
+        else this.#edge.health.markDown(region.name, Date.now());
       }
       return { region, verdict: 'lost', error };
     }
@@ -149,6 +157,18 @@ class Attempts {
     return { region, verdict, response };
   }
 
+  /**
+   * Asks the health path of a region that gave no sign of life for so long.
+   *
+   * @type {(region: Region, silentMs: number) => void}
+   */
+  #lookInto(region, silentMs) {
+    const { health, config } = this.#edge;
+    const timeoutMs = Math.max(this.#site.hedgeAfterMs, 1000);
+    if (!health.checkDue(region.name, Date.now(), silentMs, timeoutMs)) return;
+    this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
+  }
+
   /** Whether any of these may be asked for what another's ingress refused. @param {Region[]} others */
   mayRepeat(others) {
     return others.some(({ name }) => this.#site.outliers.hasTokens(name));
@@ -164,14 +184,11 @@ class Attempts {
    * @type {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
    */
   mayHedge(region, startedAt, waits, others) {
-    const { health, config } = this.#edge;
+    const { health } = this.#edge;
     const { outliers, hedgeAfterMs } = this.#site;
     const { name } = region;
     const now = Date.now();
-    const timeoutMs = Math.max(hedgeAfterMs, 1000);
-    if (health.checkDue(name, now, hedgeAfterMs / 4, timeoutMs)) {
-      this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
-    }
+    this.#lookInto(region, hedgeAfterMs / 4);
     if (waits < 2) return false;
     outliers.overdue(name, startedAt, now, hedgeAfterMs, waits === 2);
     if (health.isDown(name, now) || health.isSilent(name, now, 0.4 * hedgeAfterMs)) return true;

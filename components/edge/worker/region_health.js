@@ -1,23 +1,34 @@
 /** @import {HealthRecord, Region} from './types.js' */
 
-// A probe's verdict is written only when it changes. Should the cron stop, a verdict this old no
-// longer holds a region back, and what requests meet decides again.
+// Should the cron stop, a verdict that nobody confirmed for so long no longer holds a region back,
+// and what requests meet decides again.
 const PROBE_HOLDS_MS = 3_600_000;
 
 // KV keeps a value at least as long on each machine; more reads would bring nothing newer.
 const REFRESH_MS = 60_000;
 
+/**
+ * The cron asks from one place only. So its verdict is checked from here: it is `doubted`, and holds
+ * nothing back, while this isolate's own requests are answered; `believed`; or `overruled` by the
+ * health path's answer.
+ *
+ * @typedef {{since: string, confirmedAt: number, checkedAt: number,
+ *   state: 'doubted' | 'believed' | 'overruled'}} Verdict
+ */
+
 /** What this isolate knows of the regions: what its own requests met, and the probes' verdicts. */
 export class RegionHealth {
   /** @type {Map<string, number>} region → ms since the epoch until which it is held back */
   #downUntil = new Map();
-  /** @type {Map<string, number>} region → ms since the epoch since which probes fail */
-  #probedDown = new Map();
+  /** @type {Map<string, Verdict>} region → what the cron's probe says, where it says down */
+  #verdicts = new Map();
   /** @type {Map<string, number>} region → ms since the epoch of its last sign of life */
   #seenAt = new Map();
   /** @type {Map<string, number>} region → ms since the epoch at which its silence was looked into */
   #checkedAt = new Map();
   #refreshedAt = -Infinity;
+  /** Whether the probes' verdicts were ever read. */
+  hasRead = false;
   #downMs;
 
   /** @param {number} downMs how long a failure holds a region back, before jitter */
@@ -36,7 +47,7 @@ export class RegionHealth {
    * @param {boolean} mayTry whether this request may be the one that is let through
    */
   order(regions, now, mayTry) {
-    if (this.#downUntil.size === 0 && this.#probedDown.size === 0) return regions;
+    if (this.#downUntil.size === 0 && this.#verdicts.size === 0) return regions;
     /** @type {Region[]} */
     const up = [];
     /** @type {Region[]} */
@@ -48,10 +59,15 @@ export class RegionHealth {
     return [...up, ...down];
   }
 
+  /** @type {(name: string, now: number) => boolean} */
+  #isProbedDown(name, now) {
+    const verdict = this.#verdicts.get(name);
+    return verdict?.state === 'believed' && now - verdict.confirmedAt < PROBE_HOLDS_MS;
+  }
+
   /** @type {(name: string, now: number, first: boolean, mayTry: boolean) => boolean} */
   #isHeldBack(name, now, first, mayTry) {
-    const probedDown = this.#probedDown.get(name);
-    if (probedDown !== undefined && now - probedDown < PROBE_HOLDS_MS) return true;
+    if (this.#isProbedDown(name, now)) return true;
     const until = this.#downUntil.get(name);
     if (until === undefined) return false;
     if (until > now) return true;
@@ -71,12 +87,41 @@ export class RegionHealth {
     if (this.#downUntil.size > 0) this.#downUntil.delete(name);
   }
 
-  /** @param {HealthRecord} record */
-  adopt(record) {
-    this.#probedDown.clear();
-    for (const [name, { up, since }] of Object.entries(record)) {
-      if (!up) this.#probedDown.set(name, Date.parse(since));
+  /** @type {(record: HealthRecord, now: number) => void} */
+  adopt(record, now) {
+    this.hasRead = true;
+    const before = this.#verdicts;
+    this.#verdicts = new Map();
+    for (const [name, { up, since, confirmed }] of Object.entries(record)) {
+      if (up) continue;
+      const known = before.get(name);
+      const answers = now - (this.#seenAt.get(name) ?? -Infinity) < this.#downMs;
+      /** @type {Verdict} */
+      const verdict =
+        known?.since === since
+          ? known
+          : { since, confirmedAt: 0, checkedAt: -Infinity, state: answers ? 'doubted' : 'believed' };
+      this.#verdicts.set(name, { ...verdict, confirmedAt: Date.parse(confirmed ?? since) });
     }
+  }
+
+  /**
+   * Whether the cron's verdict on a region is to be checked from here; says so once per `downMs`.
+   *
+   * @type {(name: string, now: number) => boolean}
+   */
+  verdictDue(name, now) {
+    if (this.#verdicts.size === 0) return false;
+    const verdict = this.#verdicts.get(name);
+    if (!verdict || now - verdict.checkedAt < this.#downMs) return false;
+    verdict.checkedAt = now;
+    return true;
+  }
+
+  /** @type {(name: string, up: boolean) => void} what the health path says from here */
+  judge(name, up) {
+    const verdict = this.#verdicts.get(name);
+    if (verdict) verdict.state = up ? 'overruled' : 'believed';
   }
 
   /**
@@ -121,11 +166,13 @@ export class RegionHealth {
 
   /** @type {(name: string, now: number) => boolean} */
   isDown(name, now) {
-    return (this.#downUntil.get(name) ?? 0) > now || this.#probedDown.has(name);
+    return (this.#downUntil.get(name) ?? 0) > now || this.#isProbedDown(name, now);
   }
 
   /** @type {(name: string, now: number) => string} for the status page */
   describe(name, now) {
+    const verdict = this.#verdicts.get(name);
+    if (verdict?.state === 'overruled') return 'up, whatever the cron found';
     const until = this.#downUntil.get(name);
     if (until === undefined) return 'up';
     return until > now ? `down for ${Math.ceil((until - now) / 1000)} s` : 'half-open';

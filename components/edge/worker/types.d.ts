@@ -104,5 +104,14 @@ export interface Probe {
   ms: number;
 }
 
-/** Value of the key `regions` in the namespace HEALTH. */
-export type HealthRecord = Record<string, { up: boolean; since: string; detail: string }>;
+/** Value of the key `regions` in the namespace HEALTH; times as in ISO 8601. */
+export type HealthRecord = Record<
+  string,
+  {
+    up: boolean;
+    since: string;
+    detail: string;
+    /** When a region that is down was last found so, give or take what a write costs. */
+    confirmed?: string;
+  }
+>;

@@ -374,24 +374,35 @@ function percentile(visitor) {
 
 // ---- region_health.js ----
 
-// A probe's verdict is written only when it changes. Should the cron stop, a verdict this old no
-// longer holds a region back, and what requests meet decides again.
+// Should the cron stop, a verdict that nobody confirmed for so long no longer holds a region back,
+// and what requests meet decides again.
 const PROBE_HOLDS_MS = 3_600_000;
 
 // KV keeps a value at least as long on each machine; more reads would bring nothing newer.
 const REFRESH_MS = 60_000;
 
+/**
+ * The cron asks from one place only. So its verdict is checked from here: it is `doubted`, and holds
+ * nothing back, while this isolate's own requests are answered; `believed`; or `overruled` by the
+ * health path's answer.
+ *
+ * @typedef {{since: string, confirmedAt: number, checkedAt: number,
+ *   state: 'doubted' | 'believed' | 'overruled'}} Verdict
+ */
+
 /** What this isolate knows of the regions: what its own requests met, and the probes' verdicts. */
 class RegionHealth {
   /** @type {Map<string, number>} region → ms since the epoch until which it is held back */
   #downUntil = new Map();
-  /** @type {Map<string, number>} region → ms since the epoch since which probes fail */
-  #probedDown = new Map();
+  /** @type {Map<string, Verdict>} region → what the cron's probe says, where it says down */
+  #verdicts = new Map();
   /** @type {Map<string, number>} region → ms since the epoch of its last sign of life */
   #seenAt = new Map();
   /** @type {Map<string, number>} region → ms since the epoch at which its silence was looked into */
   #checkedAt = new Map();
   #refreshedAt = -Infinity;
+  /** Whether the probes' verdicts were ever read. */
+  hasRead = false;
   #downMs;
 
   /** @param {number} downMs how long a failure holds a region back, before jitter */
@@ -410,7 +421,7 @@ class RegionHealth {
    * @param {boolean} mayTry whether this request may be the one that is let through
    */
   order(regions, now, mayTry) {
-    if (this.#downUntil.size === 0 && this.#probedDown.size === 0) return regions;
+    if (this.#downUntil.size === 0 && this.#verdicts.size === 0) return regions;
     /** @type {Region[]} */
     const up = [];
     /** @type {Region[]} */
@@ -422,10 +433,15 @@ class RegionHealth {
     return [...up, ...down];
   }
 
+  /** @type {(name: string, now: number) => boolean} */
+  #isProbedDown(name, now) {
+    const verdict = this.#verdicts.get(name);
+    return verdict?.state === 'believed' && now - verdict.confirmedAt < PROBE_HOLDS_MS;
+  }
+
   /** @type {(name: string, now: number, first: boolean, mayTry: boolean) => boolean} */
   #isHeldBack(name, now, first, mayTry) {
-    const probedDown = this.#probedDown.get(name);
-    if (probedDown !== undefined && now - probedDown < PROBE_HOLDS_MS) return true;
+    if (this.#isProbedDown(name, now)) return true;
     const until = this.#downUntil.get(name);
     if (until === undefined) return false;
     if (until > now) return true;
@@ -445,12 +461,41 @@ class RegionHealth {
     if (this.#downUntil.size > 0) this.#downUntil.delete(name);
   }
 
-  /** @param {HealthRecord} record */
-  adopt(record) {
-    this.#probedDown.clear();
-    for (const [name, { up, since }] of Object.entries(record)) {
-      if (!up) this.#probedDown.set(name, Date.parse(since));
+  /** @type {(record: HealthRecord, now: number) => void} */
+  adopt(record, now) {
+    this.hasRead = true;
+    const before = this.#verdicts;
+    this.#verdicts = new Map();
+    for (const [name, { up, since, confirmed }] of Object.entries(record)) {
+      if (up) continue;
+      const known = before.get(name);
+      const answers = now - (this.#seenAt.get(name) ?? -Infinity) < this.#downMs;
+      /** @type {Verdict} */
+      const verdict =
+        known?.since === since
+          ? known
+          : { since, confirmedAt: 0, checkedAt: -Infinity, state: answers ? 'doubted' : 'believed' };
+      this.#verdicts.set(name, { ...verdict, confirmedAt: Date.parse(confirmed ?? since) });
     }
+  }
+
+  /**
+   * Whether the cron's verdict on a region is to be checked from here; says so once per `downMs`.
+   *
+   * @type {(name: string, now: number) => boolean}
+   */
+  verdictDue(name, now) {
+    if (this.#verdicts.size === 0) return false;
+    const verdict = this.#verdicts.get(name);
+    if (!verdict || now - verdict.checkedAt < this.#downMs) return false;
+    verdict.checkedAt = now;
+    return true;
+  }
+
+  /** @type {(name: string, up: boolean) => void} what the health path says from here */
+  judge(name, up) {
+    const verdict = this.#verdicts.get(name);
+    if (verdict) verdict.state = up ? 'overruled' : 'believed';
   }
 
   /**
@@ -495,11 +540,13 @@ class RegionHealth {
 
   /** @type {(name: string, now: number) => boolean} */
   isDown(name, now) {
-    return (this.#downUntil.get(name) ?? 0) > now || this.#probedDown.has(name);
+    return (this.#downUntil.get(name) ?? 0) > now || this.#isProbedDown(name, now);
   }
 
   /** @type {(name: string, now: number) => string} for the status page */
   describe(name, now) {
+    const verdict = this.#verdicts.get(name);
+    if (verdict?.state === 'overruled') return 'up, whatever the cron found';
     const until = this.#downUntil.get(name);
     if (until === undefined) return 'up';
     return until > now ? `down for ${Math.ceil((until - now) / 1000)} s` : 'half-open';
@@ -1118,6 +1165,10 @@ function page(status, text, headers = {}) {
 const KEY = 'regions';
 const PROBE_TIMEOUT_MS = 5000;
 
+// A verdict that nobody confirms for an hour is ignored. Written each minute, an outage of a day
+// would use up the free plan's 1000 writes.
+const CONFIRM_EVERY_MS = 1_200_000;
+
 /**
  * Asks a region's health path under the region's own name: cron has no route zone, so that
  * resolveOverride doesn't work there.
@@ -1189,6 +1240,17 @@ async function checkSilence(region, config, env, health, timeoutMs) {
 }
 
 /**
+ * Checks the cron's verdict from this place.
+ *
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}
+ */
+async function checkVerdict(region, config, env, health) {
+  const result = await probe(region, config, env);
+  log('verdict_checked', { region: region.name, ...result });
+  health.judge(region.name, result.up);
+}
+
+/**
  * Asks the application's health path in a region, under the site's host. Only where a visitor's
  * request is being answered: elsewhere resolveOverride has no zone to work in. What fails is asked
  * a second time.
@@ -1208,7 +1270,8 @@ async function checkApplication(region, host, path, env, outliers) {
 
 /**
  * One run of the cron trigger: probes every region, twice where the first probe fails, logs each
- * result, and writes the record if a region came, went, or changed between up and down.
+ * result, and writes the record if a region came, went, or changed between up and down, and from
+ * time to time while one is down.
  *
  * @param {Config} config
  * @param {Env} env
@@ -1229,12 +1292,14 @@ async function runProbes(config, env) {
 
 /** @type {(results: Map<Region, Probe>, before: HealthRecord) => HealthRecord} */
 function recordOf(results, before) {
-  const since = new Date().toISOString();
+  const now = new Date().toISOString();
   return Object.fromEntries(
-    [...results].map(([{ name }, { up, detail }]) => [
-      name,
-      before[name]?.up === up ? before[name] : { up, since, detail },
-    ]),
+    [...results].map(([{ name }, { up, detail }]) => {
+      const known = before[name];
+      if (known?.up !== up) return [name, { up, since: now, detail }];
+      const age = Date.parse(now) - Date.parse(known.confirmed ?? known.since);
+      return [name, up || age < CONFIRM_EVERY_MS ? known : { ...known, confirmed: now }];
+    }),
   );
 }
 
@@ -1282,7 +1347,7 @@ async function proxy(request, hasBody, env, ctx, edge) {
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
   const now = Date.now();
-  checkApplications(eligible.regions, site, env, ctx, now);
+  check(eligible.regions, site, env, ctx, edge, now);
   const safe = kind === 'safe';
   const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
@@ -1311,11 +1376,18 @@ async function proxy(request, hasBody, env, ctx, edge) {
   return answer(outcome, count, kind === 'once', eligible.strict);
 }
 
-/** @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, now: number) => void} */
-function checkApplications(regions, { host, healthPath, outliers }, env, ctx, now) {
-  if (!healthPath) return;
+/**
+ * Looks, in the background, into what is due.
+ *
+ * @type {(regions: Region[], site: KnownSite, env: Env, ctx: ExecutionContext, edge: Edge,
+ *   now: number) => void}
+ */
+function check(regions, { host, healthPath, outliers }, env, ctx, { config, health }, now) {
   regions.forEach((region, i) => {
-    if ((i === 0 || outliers.isEjected(region.name)) && outliers.checkDue(region.name, now)) {
+    const { name } = region;
+    if (health.verdictDue(name, now)) ctx.waitUntil(checkVerdict(region, config, env, health));
+    if (!healthPath || !(i === 0 || outliers.isEjected(name))) return;
+    if (outliers.checkDue(name, now)) {
       ctx.waitUntil(checkApplication(region, host, healthPath, env, outliers));
     }
   });
@@ -1373,7 +1445,8 @@ class Attempts {
         const { method } = this.#request;
         log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
         // With a body it may be the visitor's own connection that broke.
-        if (!this.#hasBody) this.#edge.health.markDown(region.name, Date.now());
+        if (this.#hasBody) this.#lookInto(region, -1);
+        else this.#edge.health.markDown(region.name, Date.now());
       }
       return { region, verdict: 'lost', error };
     }
@@ -1406,6 +1479,18 @@ class Attempts {
     return { region, verdict, response };
   }
 
+  /**
+   * Asks the health path of a region that gave no sign of life for so long.
+   *
+   * @type {(region: Region, silentMs: number) => void}
+   */
+  #lookInto(region, silentMs) {
+    const { health, config } = this.#edge;
+    const timeoutMs = Math.max(this.#site.hedgeAfterMs, 1000);
+    if (!health.checkDue(region.name, Date.now(), silentMs, timeoutMs)) return;
+    this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
+  }
+
   /** Whether any of these may be asked for what another's ingress refused. @param {Region[]} others */
   mayRepeat(others) {
     return others.some(({ name }) => this.#site.outliers.hasTokens(name));
@@ -1421,14 +1506,11 @@ class Attempts {
    * @type {(region: Region, startedAt: number, waits: number, others: Region[]) => boolean}
    */
   mayHedge(region, startedAt, waits, others) {
-    const { health, config } = this.#edge;
+    const { health } = this.#edge;
     const { outliers, hedgeAfterMs } = this.#site;
     const { name } = region;
     const now = Date.now();
-    const timeoutMs = Math.max(hedgeAfterMs, 1000);
-    if (health.checkDue(name, now, hedgeAfterMs / 4, timeoutMs)) {
-      this.#ctx.waitUntil(checkSilence(region, config, this.#env, health, timeoutMs));
-    }
+    this.#lookInto(region, hedgeAfterMs / 4);
     if (waits < 2) return false;
     outliers.overdue(name, startedAt, now, hedgeAfterMs, waits === 2);
     if (health.isDown(name, now) || health.isSilent(name, now, 0.4 * hedgeAfterMs)) return true;
@@ -1551,9 +1633,7 @@ const handler = {
     const passesThrough = !hasBody && !config.strict;
     if (passesThrough) ctx.passThroughOnException();
     try {
-      if (env.HEALTH && health.refreshDue(Date.now())) {
-        ctx.waitUntil(refresh(env.HEALTH, health));
-      }
+      if (env.HEALTH) await refreshed(env.HEALTH, health, request.method, ctx);
       if (
         env.STATUS_TOKEN &&
         request.url.includes(STATUS_PATH) &&
@@ -1576,18 +1656,35 @@ const handler = {
   async scheduled(_event, env) {
     const { config, problems, health } = edgeOf(env);
     if (problems.length > 0) log('misconfigured', { problems });
-    else health.adopt(await runProbes(config, env));
+    else health.adopt(await runProbes(config, env), Date.now());
   },
 };
 
 export default handler;
 
+// A request that can't be sent twice waits so long for what others know, in a new isolate.
+const FIRST_READ_MS = 250;
+
+/**
+ * Reads the probes' verdicts where they are due, without letting anybody wait for them.
+ *
+ * @type {(namespace: KVNamespace, health: RegionHealth, method: string, ctx: ExecutionContext) =>
+ *   Promise<void> | void}
+ */
+function refreshed(namespace, health, method, ctx) {
+  const waits = !health.hasRead && method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS';
+  if (!health.refreshDue(Date.now()) && !waits) return;
+  const reading = refresh(namespace, health);
+  ctx.waitUntil(reading);
+  if (waits) return Promise.race([reading, pause(FIRST_READ_MS)]);
+}
+
 /** @type {(namespace: KVNamespace, health: RegionHealth) => Promise<void>} */
 async function refresh(namespace, health) {
   try {
-    health.adopt(await readRecord(namespace));
+    health.adopt(await readRecord(namespace), Date.now());
   } catch (error) {
     log('health_not_read', { error: String(error) });
-    health.adopt({});
+    health.adopt({}, Date.now());
   }
 }

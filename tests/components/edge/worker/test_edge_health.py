@@ -7,10 +7,21 @@ from typing import Any
 import pytest
 
 from tests.components.edge.worker.conftest import Regions
-from tests.components.edge.worker.edge_rig import DENVER, REGIONS, Edge, poll
+from tests.components.edge.worker.edge_rig import DENVER, HERE, REGIONS, Edge, poll
 
 Start = Callable[..., Edge]
 TOKEN = {"authorization": "Bearer t0ken"}
+CLOCK = HERE / "clock.js"
+MINUTE = 60_000
+
+
+def at(edge: Edge, minutes: int) -> None:
+    assert edge.request("/", headers={"x-test-clock": str(minutes * MINUTE)}).text == "set"
+
+
+def regions_of(edge: Edge, count: int, method: str = "GET") -> list[str]:
+    responses = [edge.request("/", DENVER, method=method) for _ in range(count)]
+    return [response.headers["x-edge-region"] for response in responses]
 
 
 def status_of(edge: Edge) -> dict[str, Any]:
@@ -117,6 +128,92 @@ def test_cron_without_kv_only_logs(start_edge: Start, origins: Regions) -> None:
     edge = start_edge()
     edge.fire_cron()
     assert edge.request("/", DENVER).headers["x-edge-region"] == "us"
+
+
+def test_a_long_outage_is_remembered(start_edge: Start, origins: Regions) -> None:
+    origins["us"].fail("status", status=503, path="/healthz")
+    writer = start_edge(kv=True, main=CLOCK)
+    for minutes, writes in [(0, 1), (10, 1), (30, 2), (40, 2), (55, 3)]:
+        at(writer, minutes)
+        writer.fire_cron()
+        assert writer.kv_counts()["PUT"] == writes, f"after {minutes} minutes"
+    reader = start_edge(kv=True, kv_dir=writer.kv_dir, main=CLOCK)
+    at(reader, 110)
+    assert regions_of(reader, 1, "POST") == ["eu"]
+    assert origins["us"].count("POST") == 0
+
+
+def test_a_verdict_that_nobody_confirms_is_forgotten(start_edge: Start, origins: Regions) -> None:
+    origins["us"].fail("status", status=503, path="/healthz")
+    writer = start_edge(kv=True, main=CLOCK)
+    writer.fire_cron()
+    reader = start_edge(kv=True, kv_dir=writer.kv_dir, main=CLOCK)
+    at(reader, 61)
+    assert regions_of(reader, 1, "POST") == ["us"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_new_isolates_first_post_knows_the_verdict(
+    start_edge: Start, origins: Regions, method: str
+) -> None:
+    origins["us"].fail("status", status=503, path="/healthz")
+    writer = start_edge(kv=True)
+    writer.fire_cron()
+    reader = start_edge(kv=True, kv_dir=writer.kv_dir)
+    assert regions_of(reader, 1, method) == ["eu"]
+    assert reader.kv_counts()["GET"] == 1
+
+
+def test_a_first_post_does_not_depend_on_kv(start_edge: Start) -> None:
+    edge = start_edge(kv=True)
+    edge.kv_counts(broken="true")
+    assert regions_of(edge, 1, "POST") == ["us"]
+
+
+def test_posts_alone_find_a_dead_region(start_edge: Start, origins: Regions) -> None:
+    edge = start_edge()
+    origins["us"].die()
+    assert edge.request("/", DENVER, method="POST", data=b"x").status_code == 502
+    poll(lambda: "silence_checked" in edge.log(), "the lost connection was looked into")
+    assert regions_of(edge, 3, "POST") == ["eu"] * 3
+
+
+def test_the_crons_place_does_not_overrule_what_visitors_meet(
+    start_edge: Start, origins: Regions
+) -> None:
+    """Only the cron's two probes failed."""
+    edge = start_edge(kv=True)
+    assert regions_of(edge, 1) == ["us"]
+    origins["us"].fail("status", status=522, path="/healthz", times=2)
+    edge.fire_cron()
+    assert origins["us"].fault
+    assert origins["us"].fault.times == 0
+    assert regions_of(edge, 100) == ["us"] * 100
+
+
+def test_a_new_isolate_checks_the_crons_verdict(start_edge: Start, origins: Regions) -> None:
+    origins["us"].fail("status", status=522, path="/healthz", times=2)
+    edge = start_edge(kv=True)
+    edge.fire_cron()
+    # Nobody waits for the check.
+    assert regions_of(edge, 1) == ["eu"]
+    poll(lambda: "verdict_checked" in edge.log(), "the verdict was checked")
+    assert regions_of(edge, 20) == ["us"] * 20
+    # The same verdict read again changes nothing.
+    assert origins["us"].count("GET", "/healthz") == 3
+
+
+def test_a_verdict_that_holds_from_here_too_is_believed(
+    start_edge: Start, origins: Regions
+) -> None:
+    edge = start_edge(kv=True)
+    assert regions_of(edge, 1) == ["us"]
+    origins["us"].fail("status", status=503, path="/healthz")
+    edge.fire_cron()
+    assert regions_of(edge, 1) == ["us"]
+    poll(lambda: "verdict_checked" in edge.log(), "the verdict was checked")
+    assert regions_of(edge, 5) == ["eu"] * 5
+    assert origins["us"].count("GET", "/healthz") == 3
 
 
 # ---- the operators' page
