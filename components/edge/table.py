@@ -44,6 +44,7 @@ class WorkerOptions(TypedDict):
     hedge_after_ms: NotRequired[int]
     retry_on_5xx: NotRequired[bool]
     down_ms: NotRequired[int]
+    default_regions: NotRequired[list[str]]
     hosts: NotRequired[dict[str, dict[str, Any]]]
     outlier_detection: NotRequired[dict[str, Any]]
 
@@ -53,6 +54,7 @@ _NAMES = {
     "hedge_after_ms": "hedgeAfterMs",
     "retry_on_5xx": "retryOn5xx",
     "down_ms": "downMs",
+    "default_regions": "defaultRegions",
     "hosts": "hosts",
     "outlier_detection": "outlierDetection",
 }
@@ -70,7 +72,8 @@ def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
         if twice:
             raise EdgeMistake(f"two regions have the {key} {', '.join(twice)}: it must differ")
     # Sections are left out where they say nothing: a variable of a Worker holds 5 KB.
-    settings = {_NAMES[key]: value for key, value in options.items() if value != {}}
+    settings = {_NAMES[key]: value for key, value in options.items() if value not in ({}, [])}
+    _check_names("defaultRegions", options.get("default_regions", []), regions)
     _check_hosts(regions, options.get("hosts", {}))
     text = json.dumps({"regions": list(regions), **settings}, sort_keys=True, separators=(",", ":"))
     if (size := len(text.encode())) > CONFIG_BYTES:
@@ -82,16 +85,20 @@ def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
     return text
 
 
+def _check_names(key: str, names: Sequence[str], regions: Sequence[RegionRow]) -> None:
+    known = sorted(row["name"] for row in regions)
+    for name in names:
+        if name not in known:
+            raise EdgeMistake(
+                f"{key}: {name!r}: no region has this name; known are {', '.join(known)}"
+            )
+
+
 def _check_hosts(regions: Sequence[RegionRow], hosts: dict[str, dict[str, Any]]) -> None:
     drained = {row["name"]: row["drain"] for row in regions}
     for host, said in hosts.items():
         serving = said.get("regions", list(drained))
-        for name in serving:
-            if name not in drained:
-                raise EdgeMistake(
-                    f"hosts.{host}.regions: {name!r}: no region has this name; known are "
-                    f"{', '.join(sorted(drained))}"
-                )
+        _check_names(f"hosts.{host}.regions", serving, regions)
         if all(drained[name] for name in serving):
             raise EdgeMistake(
                 f"hosts.{host}.regions: {', '.join(serving)}: all of them drain, and nobody would "

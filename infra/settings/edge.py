@@ -92,6 +92,7 @@ class Edge(Section):
 
     `hedge_after_ms`: how long a region may be silent before the next is asked as well, 0: never.
     `retry_on_5xx`: 502, 503 and 504 of a region's ingress move on to the next region.
+    `default_regions`: the order for visitors of whom no place is known; the others follow.
     `health_path`: asked under the regions' own names; without it the ingress's own.
     `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
     `block_foreign_workers`: a WAF rule keeps other zones' Workers from the regions' host names.
@@ -108,6 +109,7 @@ class Edge(Section):
     retry_on_5xx: bool = Field(default=True, alias="retryOn5xx")
     health_path: _Path | None = None
     hosts: dict[str, Host] = Field(default={})
+    default_regions: list[str] = Field(default=[])
     outlier_detection: OutlierDetection = OutlierDetection()
     down_ms: int = Field(default=10000, ge=1, le=600000)
     probes: bool = True

@@ -163,6 +163,7 @@ def _router(
                     "hedge_after_ms": edge.hedge_after_ms,
                     "retry_on_5xx": edge.retry_on_5xx,
                     "down_ms": edge.down_ms,
+                    "default_regions": edge.default_regions,
                     "hosts": {
                         host: said.model_dump(by_alias=True, exclude_none=True)
                         for host, said in sorted(edge.hosts.items())

@@ -51,8 +51,15 @@ export function parseConfig(raw) {
   }
 
   const check = checker(table, 'CONFIG', problems);
+  const names = regions.map((region) => region.name);
+  /** @param {unknown} value */
+  const isRegion = (value) => names.includes(/** @type {string} */ (value));
+  /** @type {string[]} */
+  const first = check('defaultRegions', [], isListOf(isRegion), `a list out of ${names.join(' ')}`);
+  const rest = regions.filter((region) => !first.includes(region.name));
+  const ordered = [...first.flatMap((name) => regions.filter((r) => r.name === name)), ...rest];
   /** @type {Site} */
-  const site = { regions, ...hostOptions(check, DEFAULTS) };
+  const site = { regions: ordered, ...hostOptions(check, DEFAULTS) };
   /** @type {[string, Record<string, unknown>][]} */
   const hosts = Object.entries(check('hosts', {}, isRecord, 'an object of hosts'));
   return {

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const MODULES = [
   'log',
   'config',
+  'places',
   'routing',
   'region_health',
   'outliers',

@@ -1,4 +1,5 @@
 /** @import {Place, Region} from './types.js' */
+import { isHidden, locate } from './places.js';
 
 const BY_COUNTRY = 0;
 const BY_CONTINENT = 1;
@@ -14,7 +15,8 @@ const RADIANS = Math.PI / 180;
  * by the visitor's address, so that a visitor stays where he is.
  *
  * A visitor who could come first to a strict region gets strict regions only: those he could come
- * first to, and those that name his country or continent in the same way.
+ * first to, and those that name his country or continent in the same way. Not one whose place isn't
+ * known: the table's order alone binds nobody.
  *
  * @param {Region[]} regions the table
  * @param {Place | null | undefined} cf
@@ -22,9 +24,9 @@ const RADIANS = Math.PI / 180;
  * @returns {{regions: Region[], strict: boolean}} without drained regions; may be empty
  */
 export function candidates(regions, cf, visitor) {
-  const ranked = rank(regions, cf);
+  const { ranked, isPlaced } = rank(regions, cf);
   const firsts = takesFirst(ranked);
-  const home = firsts.find(({ region }) => region.strict);
+  const home = isPlaced ? firsts.find(({ region }) => region.strict) : undefined;
   const eligible = home
     ? ranked.filter(
         (r) =>
@@ -40,21 +42,20 @@ export function candidates(regions, cf, visitor) {
  * @typedef {{region: Region, rule: number, distance: number}} Ranked
  * @param {Region[]} regions
  * @param {Place | null | undefined} cf
- * @returns {Ranked[]}
+ * @returns {{ranked: Ranked[], isPlaced: boolean}} whether the visitor's own place is known
  */
 function rank(regions, cf) {
-  // T1 is Tor and XX unknown: the rest of cf says where the exit is, not the visitor.
-  const place = !cf || cf.country === 'T1' || cf.country === 'XX' ? {} : cf;
-  const lat = parseFloat(/** @type {string} */ (place.latitude));
-  const lon = parseFloat(/** @type {string} */ (place.longitude));
-  const located = Number.isFinite(lat) && Number.isFinite(lon);
-  return regions
+  const place = cf ?? {};
+  const at = locate(place);
+  const named = isHidden(place) ? {} : place;
+  const ranked = regions
     .map((region) => ({
       region,
-      rule: rule(region, place),
-      distance: located ? distance(lat, lon, region.lat, region.lon) : 0,
+      rule: rule(region, named),
+      distance: at ? distance(at.lat, at.lon, region.lat, region.lon) : 0,
     }))
     .sort((a, b) => a.rule - b.rule || a.distance - b.distance);
+  return { ranked, isPlaced: at?.isVisitors === true || ranked[0]?.rule < BY_DISTANCE };
 }
 
 /**

@@ -67,6 +67,8 @@ export interface Place {
   continent?: string;
   latitude?: string | number;
   longitude?: string | number;
+  /** Three letters: the data centre that the visitor came to. */
+  colo?: string;
 }
 
 /**

@@ -55,8 +55,20 @@ def test_the_workers_options(project: Path):
     assert (found["hedgeAfterMs"], found["retryOn5xx"], found["downMs"]) == (0, False, 60000)
 
 
+def test_the_order_for_visitors_without_a_place(project: Path):
+    edge(project, defaultRegions=["us", "eu"])
+    assert config(project)["defaultRegions"] == ["us", "eu"]
+    edge(project, defaultRegions=["us", "uk"])
+    assert refused(project) == [
+        "Pulumi.edge.yaml: edgefleet:edge: defaultRegions: 'uk': no region has this name; known "
+        "are apac, eu, us"
+    ]
+
+
 def test_what_a_host_has_of_its_own(project: Path):
-    assert not {"hosts", "outlierDetection"} & set(config(project)), "5 KB are little"
+    assert not {"hosts", "outlierDetection", "defaultRegions"} & set(config(project)), (
+        "5 KB are little"
+    )
     host = {"healthPath": "/ready", "regions": ["eu", "us"], "hedgeAfterMs": 0, "retryOn5xx": False}
     edge(
         project,

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig } from '../../../../components/edge/worker/config.js';
+import { readFileSync } from 'node:fs';
+import { locate } from '../../../../components/edge/worker/places.js';
 import { candidates } from '../../../../components/edge/worker/routing.js';
 
 const US = { name: 'us', host: 'us.example.com', lat: 40.73, lon: -74.17 };
@@ -38,17 +40,25 @@ for (const [what, regions, cf, expected] of [
   ['no cf', plain, undefined, 'us eu apac'],
   ['cf null', plain, null, 'us eu apac'],
   ['empty cf', plain, {}, 'us eu apac'],
-  ['Tor', plain, { ...TOKYO, country: 'T1' }, 'us eu apac'],
-  ['unknown country', plain, { ...TOKYO, country: 'XX' }, 'us eu apac'],
-  ['Tor, explicit continent', table(US, EU, { ...APAC, continents: ['AS'] }), { ...TOKYO, country: 'T1' }, 'us eu apac'],
+  ['Tor, near its exit', plain, { ...TOKYO, country: 'T1' }, 'apac eu us'],
+  ['unknown country', plain, { ...TOKYO, country: 'XX' }, 'apac eu us'],
+  ['Tor, no continent of its own', table(US, EU, { ...APAC, continents: ['EU'] }), { ...MADRID, country: 'T1' }, 'eu us apac'],
+  ['Tor, no coordinates', plain, { country: 'T1', continent: 'T1', colo: 'NRT' }, 'apac eu us'],
+  ['a country alone', plain, { country: 'DE', continent: 'EU' }, 'eu us apac'],
+  ['a country alone, table by the alphabet', table(APAC, EU, US), { country: 'DE' }, 'eu us apac'],
+  ['a continent alone', table(APAC, EU, US), { continent: 'NA' }, 'us eu apac'],
+  ['a country before the continent', plain, { country: 'JP', continent: 'EU' }, 'apac eu us'],
+  ['a country of no table', table(APAC, EU, US), { country: 'ZZ', continent: 'EU' }, 'eu us apac'],
+  ['the data centre alone', table(APAC, EU, US), { colo: 'FRA' }, 'eu us apac'],
+  ['a data centre of no table', table(APAC, EU, US), { colo: 'ZZZ' }, 'apac eu us'],
   ['latitude alone', plain, { latitude: '1' }, 'us eu apac'],
   ['latitude empty', plain, { latitude: '', longitude: '' }, 'us eu apac'],
   ['country before distance', table(US, EU, { ...APAC, countries: ['ES'] }), MADRID, 'apac eu us'],
   ['continent before distance', table({ ...US, continents: ['EU'] }, EU, APAC), MADRID, 'us eu apac'],
   ['country before continent', table({ ...US, continents: ['EU'] }, EU, { ...APAC, countries: ['ES'] }), MADRID, 'apac us eu'],
   ['distance within a country', table({ ...APAC, countries: ['US'] }, { ...US, countries: ['US'] }, EU), DENVER, 'us apac eu'],
-  ['country without coordinates', table(US, EU, { ...APAC, countries: ['JP'] }), { country: 'JP' }, 'apac us eu'],
-  ['continent without country', table(US, EU, { ...APAC, continents: ['AS'] }), { continent: 'AS' }, 'apac us eu'],
+  ['country without coordinates', table(US, EU, { ...APAC, countries: ['JP'] }), { country: 'JP' }, 'apac eu us'],
+  ['continent without country', table(US, EU, { ...APAC, continents: ['AS'] }), { continent: 'AS' }, 'apac eu us'],
   ['drain', table(US, { ...EU, drain: true }, APAC), MADRID, 'us apac'],
   ['all drained', table({ ...US, drain: true }), DENVER, ''],
   ['strict', table(US, { ...EU, strict: true }, APAC), MADRID, 'eu'],
@@ -57,12 +67,33 @@ for (const [what, regions, cf, expected] of [
   ['strict pair by continent', table(US, { ...EU, strict: true, continents: ['EU'] }, { ...APAC, strict: true, continents: ['EU'] }), MADRID, 'eu apac'],
   ['strict, other without a claim', table({ ...US, strict: true }, { ...EU, strict: true, continents: ['EU'] }, APAC), MADRID, 'eu'],
   ['strict by distance alone', table({ ...US, strict: true }, { ...EU, strict: true }, APAC), MADRID, 'eu'],
-  ['strict first in the table, no cf', table({ ...US, strict: true }, EU, APAC), undefined, 'us'],
+  ['strict first in the table, no cf', table({ ...US, strict: true }, EU, APAC), undefined, 'us eu apac'],
+  ['strict by the data centre', table({ ...US, strict: true }, EU, APAC), { colo: 'EWR' }, 'us eu apac'],
+  ['strict, Tor', table({ ...US, strict: true }, EU, APAC), { ...DENVER, country: 'T1' }, 'us eu apac'],
+  ['strict by the country alone', table({ ...US, strict: true }, EU, APAC), { country: 'US' }, 'us'],
+  ['strict by a claimed continent', table(US, { ...EU, strict: true, continents: ['AN'] }, APAC), { continent: 'AN' }, 'eu'],
   ['strict, its canary is not', table(US, { ...EU, name: 'eu-canary', host: 'eu-canary.example.com', weight: 5 }, { ...EU, strict: true }), MADRID, 'eu'],
   ['weight 0 backs up only', table({ ...US, weight: 0 }, EU, APAC), DENVER, 'eu us apac'],
 ]) {
   test(`${what}: ${expected || 'none'}`, () => assert.equal(names(regions, cf), expected));
 }
+
+test('the order of the stack file, where nothing is known', () => {
+  const { config, problems } = parseConfig({ regions: [APAC, EU, US], defaultRegions: ['us', 'eu'] });
+  assert.deepEqual(problems, []);
+  assert.equal(names(config.site.regions, undefined), 'us eu apac');
+  assert.equal(names(config.site.regions, TOKYO), 'apac eu us');
+});
+
+test('every country of ISO 3166-1 lies somewhere', () => {
+  const source = readFileSync(new URL('../../../../infra/settings/countries.py', import.meta.url), 'utf8');
+  const codes = new Set(source.match(/_CODES = """([\sA-Z]+)"""/)[1].trim().split(/\s+/));
+  assert.ok(codes.size > 200, String(codes.size));
+  for (const country of codes) {
+    const at = locate({ country });
+    assert.ok(at && Math.abs(at.lat) <= 90 && Math.abs(at.lon) <= 180, country);
+  }
+});
 
 test('a canary takes its share, and stays the first to back up', () => {
   const regions = table({ ...EU, name: 'canary', host: 'canary.example.com', weight: 5 }, US, EU, APAC);

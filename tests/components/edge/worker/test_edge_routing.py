@@ -29,13 +29,24 @@ def test_nearest_region(edge: Edge, visitor: dict[str, Any], expected: str) -> N
     assert "x-edge-attempts" not in response.headers
 
 
-@pytest.mark.parametrize(
-    "cf",
-    [None, {}, {"country": "JP"}, {**TOKYO, "country": "T1"}, {**TOKYO, "country": "XX"}],
-    ids=["no cf", "empty", "no place", "Tor", "unknown"],
-)
+@pytest.mark.parametrize("cf", [None, {}, {"country": "XX"}], ids=["no cf", "empty", "unknown"])
 def test_order_of_the_table_without_a_place(edge: Edge, cf: dict[str, Any] | None) -> None:
     assert edge.request("/", cf).headers["x-edge-region"] == "us"
+
+
+@pytest.mark.parametrize(
+    ("cf", "expected"),
+    [
+        ({"country": "DE", "continent": "EU"}, "eu"),
+        ({"country": "JP"}, "apac"),
+        ({"continent": "EU"}, "eu"),
+        ({"colo": "SIN"}, "apac"),
+        ({**TOKYO, "country": "T1"}, "apac"),
+    ],
+    ids=["country", "country alone", "continent", "data centre", "Tor"],
+)
+def test_a_place_that_is_known_roughly(edge: Edge, cf: dict[str, Any], expected: str) -> None:
+    assert edge.request("/", cf).headers["x-edge-region"] == expected
 
 
 @pytest.mark.parametrize(
