@@ -43,6 +43,7 @@ class WorkerOptions(TypedDict):
     health_path: str
     hedge_after_ms: NotRequired[int]
     retry_on_5xx: NotRequired[bool]
+    retry_idempotency_key: NotRequired[bool]
     down_ms: NotRequired[int]
     default_regions: NotRequired[list[str]]
     hosts: NotRequired[dict[str, dict[str, Any]]]
@@ -53,6 +54,7 @@ _NAMES = {
     "health_path": "healthPath",
     "hedge_after_ms": "hedgeAfterMs",
     "retry_on_5xx": "retryOn5xx",
+    "retry_idempotency_key": "retryIdempotencyKey",
     "down_ms": "downMs",
     "default_regions": "defaultRegions",
     "hosts": "hosts",

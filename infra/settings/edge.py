@@ -69,6 +69,7 @@ class Host(Section):
     health_path: _Path | None = None
     hedge_after_ms: int | None = Field(default=None, ge=0, le=18000)
     retry_on_5xx: bool | None = Field(default=None, alias="retryOn5xx")
+    retry_idempotency_key: bool | None = None
     regions: list[str] | None = Field(default=None, min_length=1)
 
 
@@ -92,6 +93,7 @@ class Edge(Section):
 
     `hedge_after_ms`: how long a region may be silent before the next is asked as well, 0: never.
     `retry_on_5xx`: 502, 503 and 504 of a region's ingress move on to the next region.
+    `retry_idempotency_key`: what has the header Idempotency-Key may be sent again.
     `default_regions`: the order for visitors of whom no place is known; the others follow.
     `health_path`: asked under the regions' own names; without it the ingress's own.
     `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
@@ -107,6 +109,7 @@ class Edge(Section):
     ] = "edgefleet"
     hedge_after_ms: int = Field(default=3000, ge=0, le=18000)
     retry_on_5xx: bool = Field(default=True, alias="retryOn5xx")
+    retry_idempotency_key: bool = False
     health_path: _Path | None = None
     hosts: dict[str, Host] = Field(default={})
     default_regions: list[str] = Field(default=[])

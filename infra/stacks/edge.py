@@ -162,6 +162,7 @@ def _router(
                     "health_path": edge.health_path or HEALTH_PATH,
                     "hedge_after_ms": edge.hedge_after_ms,
                     "retry_on_5xx": edge.retry_on_5xx,
+                    "retry_idempotency_key": edge.retry_idempotency_key,
                     "down_ms": edge.down_ms,
                     "default_regions": edge.default_regions,
                     "hosts": {

@@ -8,6 +8,7 @@ const MAX_REGIONS = 20;
 const DEFAULTS = {
   hedgeAfterMs: 3000,
   retryOn5xx: true,
+  retryIdempotencyKey: false,
   healthPath: '/healthz',
   downMs: 10_000,
 };
@@ -59,7 +60,7 @@ export function parseConfig(raw) {
   const rest = regions.filter((region) => !first.includes(region.name));
   const ordered = [...first.flatMap((name) => regions.filter((r) => r.name === name)), ...rest];
   /** @type {Site} */
-  const site = { regions: ordered, ...hostOptions(check, DEFAULTS) };
+  const site = { regions: ordered, ...hostOptions(check, { ...DEFAULTS, healthPath: undefined }) };
   /** @type {[string, Record<string, unknown>][]} */
   const hosts = Object.entries(check('hosts', {}, isRecord, 'an object of hosts'));
   return {
@@ -88,8 +89,8 @@ export function parseConfig(raw) {
 
 /** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
 
-/** @type {(check: Check, defaults: {hedgeAfterMs: number, retryOn5xx: boolean}) => Omit<Site, 'regions'>} */
-const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
+/** @type {(check: Check, defaults: Omit<Site, 'regions'>) => Omit<Site, 'regions'>} */
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) => ({
   hedgeAfterMs: check(
     'hedgeAfterMs',
     hedgeAfterMs,
@@ -97,6 +98,12 @@ const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
     'milliseconds from 0 (never) to 18000',
   ),
   retryOn5xx: check('retryOn5xx', retryOn5xx, isBoolean, 'true or false'),
+  retryIdempotencyKey: check(
+    'retryIdempotencyKey',
+    retryIdempotencyKey,
+    isBoolean,
+    'true or false',
+  ),
 });
 
 /**

@@ -31,8 +31,10 @@ export function verdictOf(status, named, made, kind) {
   return status === 522 ? 'lost' : 'broken';
 }
 
-/** @type {(method: string, hasBody: boolean) => Kind} */
-export function kindOf(method, hasBody) {
+/** @type {(method: string, hasBody: boolean, keyed: boolean) => Kind} */
+export function kindOf(method, hasBody, keyed) {
+  // The application itself knows a second one by its key.
+  if (keyed) return 'idempotent';
   if (hasBody) return 'once';
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return 'safe';
   return method === 'PUT' || method === 'DELETE' ? 'idempotent' : 'once';

@@ -19,9 +19,11 @@ import { candidates } from './routing.js';
  */
 export async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
-  const kind = kindOf(method, hasBody);
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  const safeMethod = method === 'GET' || method === 'HEAD';
+  const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
+  const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
   const now = Date.now();
@@ -37,6 +39,7 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
   const canRepeat = !hasBody || attempts.body !== undefined;
   attempts.headers = originHeaders(headers, visitor, env);
+  attempts.strict = eligible.strict;
 
   const { outcome, attempts: count } = await askInTurn(
     regions,
@@ -77,6 +80,8 @@ class Attempts {
   body;
   /** @type {Headers | undefined} */
   headers;
+  /** Whether no other region's answer may be had, nor this one's be given to others. */
+  strict = false;
   /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
   #rescues;
   #request;
@@ -113,6 +118,7 @@ class Attempts {
     if (this.headers) init.headers = this.headers;
     if (signal) init.signal = signal;
     if (this.body) init.body = this.body;
+    if (this.strict) init.cache = 'no-store';
     const startedAt = Date.now();
     try {
       const response = await fetch(this.#request, init);

@@ -102,12 +102,44 @@ function takesFirst(ranked) {
  */
 function weighted(regions, visitor) {
   if (regions.length < 2 || regions[0].weight === 100) return regions;
-  let share = percentile(visitor);
+  // Whoever has no address is no canary.
+  let share = visitor ? percentile(network(visitor)) : heaviest(regions);
   for (const region of regions) {
     if (share < region.weight) return [region, ...regions.filter((other) => other !== region)];
     share -= region.weight;
   }
   return regions;
+}
+
+/**
+ * A number that the region of the most weight takes, of those that share the visitors.
+ *
+ * @param {Region[]} regions
+ */
+function heaviest(regions) {
+  let taken = 0;
+  let found = 0;
+  let most = 0;
+  for (const { weight } of regions) {
+    if (taken >= 100) break;
+    if (weight > most) [found, most] = [taken, weight];
+    taken += weight;
+  }
+  return found;
+}
+
+/**
+ * What of an address stays the same: of IPv6 the first 64 bits, as the rest changes from day to day
+ * (RFC 8981).
+ *
+ * @param {string} address
+ */
+function network(address) {
+  if (!address.includes(':')) return address;
+  const [head, tail] = address.split('::').map((part) => (part ? part.split(':') : []));
+  const zeros = tail ? Array(Math.max(0, 8 - head.length - tail.length)).fill('0') : [];
+  const groups = [...head, ...zeros, ...(tail ?? [])];
+  return groups.slice(0, 4).map((group) => parseInt(group, 16)).join(':');
 }
 
 /**

@@ -23,6 +23,8 @@ export interface Site {
   /** Milliseconds; 0 means never. */
   hedgeAfterMs: number;
   retryOn5xx: boolean;
+  /** Whether a request with the header Idempotency-Key may be sent again. */
+  retryIdempotencyKey: boolean;
   /** The application's; without it only its answers tell how it is. */
   healthPath?: string;
 }

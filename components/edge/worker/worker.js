@@ -19,9 +19,10 @@
  *     hedgeAfterMs  how long a region may be silent before the next is asked as well; default
  *                   3000, 0: never
  *     retryOn5xx    502, 503, 504 move on, too; default true
+ *     retryIdempotencyKey  what has the header Idempotency-Key may be sent again; default false
  *     healthPath    asked under the regions' own names; default /healthz
- *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx, regions (names;
- *                   default all), healthPath (the application's; default none)
+ *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx,
+ *                   retryIdempotencyKey, regions (names; default all), healthPath (the application's; default none)
  *     outlierDetection  consecutiveGatewayFailure 5, failurePercentageThreshold 50,
  *                   failurePercentageRequestVolume 20, maxEjectionPercent 50, baseEjectionMs 30000
  *     downMs        how long a failure holds a region back; default 10000, up to half more by jitter
@@ -51,6 +52,7 @@ const MAX_REGIONS = 20;
 const DEFAULTS = {
   hedgeAfterMs: 3000,
   retryOn5xx: true,
+  retryIdempotencyKey: false,
   healthPath: '/healthz',
   downMs: 10_000,
 };
@@ -102,7 +104,7 @@ function parseConfig(raw) {
   const rest = regions.filter((region) => !first.includes(region.name));
   const ordered = [...first.flatMap((name) => regions.filter((r) => r.name === name)), ...rest];
   /** @type {Site} */
-  const site = { regions: ordered, ...hostOptions(check, DEFAULTS) };
+  const site = { regions: ordered, ...hostOptions(check, { ...DEFAULTS, healthPath: undefined }) };
   /** @type {[string, Record<string, unknown>][]} */
   const hosts = Object.entries(check('hosts', {}, isRecord, 'an object of hosts'));
   return {
@@ -131,8 +133,8 @@ function parseConfig(raw) {
 
 /** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
 
-/** @type {(check: Check, defaults: {hedgeAfterMs: number, retryOn5xx: boolean}) => Omit<Site, 'regions'>} */
-const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
+/** @type {(check: Check, defaults: Omit<Site, 'regions'>) => Omit<Site, 'regions'>} */
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) => ({
   hedgeAfterMs: check(
     'hedgeAfterMs',
     hedgeAfterMs,
@@ -140,6 +142,12 @@ const hostOptions = (check, { hedgeAfterMs, retryOn5xx }) => ({
     'milliseconds from 0 (never) to 18000',
   ),
   retryOn5xx: check('retryOn5xx', retryOn5xx, isBoolean, 'true or false'),
+  retryIdempotencyKey: check(
+    'retryIdempotencyKey',
+    retryIdempotencyKey,
+    isBoolean,
+    'true or false',
+  ),
 });
 
 /**
@@ -444,12 +452,44 @@ function takesFirst(ranked) {
  */
 function weighted(regions, visitor) {
   if (regions.length < 2 || regions[0].weight === 100) return regions;
-  let share = percentile(visitor);
+  // Whoever has no address is no canary.
+  let share = visitor ? percentile(network(visitor)) : heaviest(regions);
   for (const region of regions) {
     if (share < region.weight) return [region, ...regions.filter((other) => other !== region)];
     share -= region.weight;
   }
   return regions;
+}
+
+/**
+ * A number that the region of the most weight takes, of those that share the visitors.
+ *
+ * @param {Region[]} regions
+ */
+function heaviest(regions) {
+  let taken = 0;
+  let found = 0;
+  let most = 0;
+  for (const { weight } of regions) {
+    if (taken >= 100) break;
+    if (weight > most) [found, most] = [taken, weight];
+    taken += weight;
+  }
+  return found;
+}
+
+/**
+ * What of an address stays the same: of IPv6 the first 64 bits, as the rest changes from day to day
+ * (RFC 8981).
+ *
+ * @param {string} address
+ */
+function network(address) {
+  if (!address.includes(':')) return address;
+  const [head, tail] = address.split('::').map((part) => (part ? part.split(':') : []));
+  const zeros = tail ? Array(Math.max(0, 8 - head.length - tail.length)).fill('0') : [];
+  const groups = [...head, ...zeros, ...(tail ?? [])];
+  return groups.slice(0, 4).map((group) => parseInt(group, 16)).join(':');
 }
 
 /**
@@ -968,8 +1008,10 @@ function verdictOf(status, named, made, kind) {
   return status === 522 ? 'lost' : 'broken';
 }
 
-/** @type {(method: string, hasBody: boolean) => Kind} */
-function kindOf(method, hasBody) {
+/** @type {(method: string, hasBody: boolean, keyed: boolean) => Kind} */
+function kindOf(method, hasBody, keyed) {
+  // The application itself knows a second one by its key.
+  if (keyed) return 'idempotent';
   if (hasBody) return 'once';
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return 'safe';
   return method === 'PUT' || method === 'DELETE' ? 'idempotent' : 'once';
@@ -1437,9 +1479,11 @@ async function readRecord(namespace) {
  */
 async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
-  const kind = kindOf(method, hasBody);
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  const safeMethod = method === 'GET' || method === 'HEAD';
+  const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
+  const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
   const now = Date.now();
@@ -1455,6 +1499,7 @@ async function proxy(request, hasBody, env, ctx, edge) {
   if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
   const canRepeat = !hasBody || attempts.body !== undefined;
   attempts.headers = originHeaders(headers, visitor, env);
+  attempts.strict = eligible.strict;
 
   const { outcome, attempts: count } = await askInTurn(
     regions,
@@ -1495,6 +1540,8 @@ class Attempts {
   body;
   /** @type {Headers | undefined} */
   headers;
+  /** Whether no other region's answer may be had, nor this one's be given to others. */
+  strict = false;
   /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
   #rescues;
   #request;
@@ -1531,6 +1578,7 @@ class Attempts {
     if (this.headers) init.headers = this.headers;
     if (signal) init.signal = signal;
     if (this.body) init.body = this.body;
+    if (this.strict) init.cache = 'no-store';
     const startedAt = Date.now();
     try {
       const response = await fetch(this.#request, init);

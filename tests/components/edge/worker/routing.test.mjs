@@ -110,6 +110,27 @@ test('weights of regions in one place are their shares', () => {
   assert.ok(Math.abs(shareOf('eu-2', regions, MADRID) - 30) < 4);
 });
 
+test('a network of IPv6 stays together', () => {
+  const regions = table({ ...EU, weight: 50 }, { ...EU, name: 'eu-2', host: 'eu-2.example.com', weight: 50 });
+  const first = (visitor) => names(regions, MADRID, visitor).split(' ')[0];
+  const found = new Set();
+  for (let i = 0; i < 64; i += 1) {
+    const net = `2001:db8:0:${i.toString(16)}`;
+    const homes = new Set(['::1', ':1:2:3:4', ':ffff:0:0:9'].map((host) => first(net + host)));
+    homes.add(first(`2001:0db8:0000:${i.toString(16).padStart(4, '0')}::7`));
+    assert.equal(homes.size, 1, net);
+    found.add([...homes][0]);
+  }
+  assert.equal(found.size, 2);
+  assert.equal(first('::1'), first('0:0:0:0:0:0:0:2'));
+});
+
+test('a visitor without an address is no canary', () => {
+  const canary = { ...EU, name: 'canary', host: 'canary.example.com', weight: 40 };
+  assert.equal(names(table(canary, EU, US), MADRID, ''), 'eu canary us');
+  assert.equal(names(table({ ...EU, weight: 70 }, { ...canary, weight: 30 }, US), MADRID, ''), 'eu canary us');
+});
+
 test('a visitor stays where he is', () => {
   const regions = table({ ...EU, weight: 50 }, { ...EU, name: 'eu-2', host: 'eu-2.example.com', weight: 50 });
   for (const visitor of visitors.slice(0, 100)) {

@@ -129,6 +129,23 @@ def test_lost_connection_is_not_repeated(
     assert [origins[name].count(method) for name in ("us", "eu", "apac")] == [1, 0, 0]
 
 
+def test_an_idempotency_key_may_be_repeated_where_asked_for(
+    start_edge: Start, origins: Regions
+) -> None:
+    origins["us"].fail("reset")
+    key = {"idempotency-key": '"8e03978e"'}
+
+    def order(edge: Edge, headers: dict[str, str]) -> requests.Response:
+        return edge.request("/order", DENVER, method="POST", data=b"one", headers=headers)
+
+    assert order(start_edge(), key).status_code == 502
+    edge = start_edge(retryIdempotencyKey=True)
+    assert order(edge, {}).status_code == 502
+    assert not origins["eu"].seen
+    assert region_of(order(edge, key)) == "eu"
+    assert [seen.size for seen in origins["eu"].seen] == [3]
+
+
 def test_put_with_a_body_is_not_repeated(start_edge: Start, origins: Regions) -> None:
     edge = start_edge()
     origins["us"].fail("reset")

@@ -96,6 +96,17 @@ def test_strict_region_down_gives_its_own_answer(
     assert not origins["apac"].seen
 
 
+def test_a_strict_regions_visitor_has_no_cache(
+    start_edge: Callable[..., Edge], origins: Regions
+) -> None:
+    """no-store shows at the origin, as no-cache."""
+    edge = start_edge([US, {**EU, "strict": True}, APAC])
+    assert edge.request("/", MADRID).headers["x-edge-region"] == "eu"
+    assert edge.request("/", DENVER).headers["x-edge-region"] == "us"
+    assert origins["eu"].seen[0].headers.get("cache-control") == "no-cache"
+    assert "cache-control" not in origins["us"].seen[0].headers
+
+
 def test_strict_region_still_takes_others_in(
     start_edge: Callable[..., Edge], origins: Regions
 ) -> None:
