@@ -26,7 +26,8 @@ def config(trust: EdgeTrust) -> dict[str, str]:
     """Keys of NGINX Ingress Controller's ConfigMap; none where nothing is asked for.
 
     `http-snippets` stand in the http block, so they cover every TLS server, those of Ingresses
-    and the default one; `server-snippets` in each Ingress's server.
+    and the default one; `server-snippets` in each Ingress's server, `location-snippets` in each of
+    its locations.
     """
     if not trust.asks:
         return {}
@@ -41,6 +42,9 @@ def config(trust: EdgeTrust) -> dict[str, str]:
             + (" edge-header=$edgefleet_edge" if trust.header != "off" else "")
         ),
     }
+    if trust.header != "off":
+        # What proves the edge to the ingress is none of the application's business.
+        keys["location-snippets"] = f'proxy_set_header {SECRET_HEADER} "";'
     if refusals := list(_refusals(trust)):
         keys["server-snippets"] = "\n".join(refusals)
     return keys

@@ -8,7 +8,7 @@ from components.ingress.nginx.trust import FOLDER, content_name
 from components.ingress.nginx.trust import config as trust_config
 from components.ingress.nginx.trust import files as trust_files
 from components.ingress.origin_tls import renewal_days
-from components.ingress.trust import EdgeTrust, origin_secrets
+from components.ingress.trust import EdgeTrust, Step, origin_secrets
 
 NEW, OLD = "n" * 40, "o" * 40
 
@@ -52,6 +52,14 @@ def test_a_header_without_values_is_refused():
     }
     with pytest.raises(IngressMistake, match=r"trust\.header: 'observe': needs origin_secrets"):
         IngressDaemonSet("ingress", args)
+
+
+@pytest.mark.parametrize("step", ["observe", "require"])
+def test_the_application_does_not_see_the_secret(step: Step):
+    """An empty value: nginx sends no such header."""
+    config = trust_config(EdgeTrust(header=step))
+    assert config["location-snippets"] == 'proxy_set_header X-Edgefleet-Origin "";'
+    assert "location-snippets" not in trust_config(EdgeTrust("require", "PEM"))
 
 
 def test_a_log_format_fits_the_controllers_quotes():
