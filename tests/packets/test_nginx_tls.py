@@ -159,6 +159,7 @@ def configuration(
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     log_format = keys.get("log-format", "$remote_addr")
+    header = SECRET_HEADER.lower().replace("-", "_")
     return (
         "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}\n"
         f"http {{ log_format main '{log_format}'; access_log access.log main;\n"
@@ -168,7 +169,11 @@ def configuration(
         "server { listen 80; listen [::]:80; listen 443 ssl; listen [::]:443 ssl;\n"
         "ssl_certificate server.pem; ssl_certificate_key server.pem;\n"
         f"{keys.get('server-snippets', '')}\n"
-        "location / { return 200 $remote_addr; } } }\n"
+        # Through the application: what it sees of the edge's header, then its answer.
+        f"location / {{ {keys.get('location-snippets', '')}\n"
+        f"proxy_set_header X-Seen $remote_addr; proxy_pass http://unix:{folder}/app.sock; }} }}\n"
+        f"server {{ listen unix:{folder}/app.sock; access_log off;\n"
+        f"location / {{ return 200 $http_x_seen$http_{header}; }} }} }}\n"
     )
 
 
