@@ -87,11 +87,16 @@ class IngressDaemonSet(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
+        # Before anything is registered.
         tuning, trust = args.get("tuning", {}), args.get("trust", EdgeTrust())
+        if trust.header != "off" and args.get("origin_secrets") is None:
+            raise IngressMistake(
+                f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
+            )
         data = nginx_config(
             args["trusted_proxies"], tuning, args.get("config"), args.get("region"), trust
         )
+        super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
         core = kubernetes.core.v1
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
@@ -254,10 +259,6 @@ def _files(
     the pods: nginx reads files when it starts. The name itself tells nothing."""
     if not trust.asks:
         return None
-    if trust.header != "off" and secrets is None:
-        raise IngressMistake(
-            f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
-        )
     content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
     digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
     named: ObjectMetaArgsDict = {**metadata, "name": digest}
