@@ -99,14 +99,16 @@ class FirewallGroup:
 def settle(
     group: FirewallGroup,
     wanted: Mapping[str, VultrRule],
-    owned: Mapping[str, str],
+    made: Mapping[str, VultrRule],
+    ids_made: Mapping[str, str],
     limit: int = VULTR_RULE_LIMIT,
 ) -> dict[str, str]:
-    """Give the group the rules `wanted`, and take away what of `owned` (ids by name) isn't.
+    """Give the group the rules `wanted`, and take away what of those `made` before isn't.
 
     Opens before it closes, as far as the group has room. Whatever step dies, the next run carries
-    on: what was added is found by its match, what is left over by its id. The result is the id of
-    every wanted rule by name.
+    on: what was added is found by its match, what is left over by its id, if the rule of that id is
+    still the one that was made: Vultr numbers a group's rules, and another may have the number
+    by now. The result is the id of every wanted rule by name.
 
     Raises VultrError; before anything is sent where the group couldn't hold the rules.
     """
@@ -114,7 +116,11 @@ def settle(
     ids = {match_of(rule): rule_id for rule_id, rule in live.items()}
     matches = {match_of(rule) for rule in wanted.values()}
     missing = [rule for rule in wanted.values() if match_of(rule) not in ids]
-    stale = [i for i in owned.values() if i in live and match_of(live[i]) not in matches]
+    stale = [
+        rule_id
+        for name, rule_id in ids_made.items()
+        if _still_ours(live.get(rule_id), made.get(name)) and match_of(live[rule_id]) not in matches
+    ]
     if (count := len(live) + len(missing) - len(stale)) > limit:
         others = len(live) - len(stale) - (len(wanted) - len(missing))
         raise VultrError(
@@ -132,6 +138,10 @@ def settle(
     return {name: ids[match_of(rule)] for name, rule in wanted.items()}
 
 
+def _still_ours(live: Mapping[str, Any] | None, made: Mapping[str, Any] | None) -> bool:
+    return live is not None and made is not None and match_of(live) == match_of(made)
+
+
 class _Provider(ResourceProvider):
     """Pickled by reference to this module, so a state outlives changes of the code."""
 
@@ -146,11 +156,11 @@ class _Provider(ResourceProvider):
         return FirewallGroup(VultrApi(vultr_key(self._config)), props["group_id"])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        ids = settle(self._group(props), props["rules"], {})
+        ids = settle(self._group(props), props["rules"], {}, {})
         return CreateResult(props["group_id"], {**props, "ids": ids})
 
     def update(self, _id: str, olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
-        ids = settle(self._group(props), props["rules"], olds["ids"])
+        ids = settle(self._group(props), props["rules"], olds["rules"], olds["ids"])
         return UpdateResult({**props, "ids": ids})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
@@ -178,7 +188,7 @@ class _Provider(ResourceProvider):
         group = self._group(props)
         live = group.rules() if group.exists() else {}
         for name, rule_id in props["ids"].items():
-            if rule_id in live and match_of(live[rule_id]) == match_of(props["rules"][name]):
+            if _still_ours(live.get(rule_id), props["rules"].get(name)):
                 group.remove(rule_id)
 
 

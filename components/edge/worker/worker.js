@@ -292,7 +292,8 @@ const COUNTRY_PLACES =
 
 const CONTINENT_PLACES = 'AF5,20 AN-78,0 AS25,95 EU49,12 NA39,-92 OC-33,148 SA-18,-55';
 
-// Cloudflare's larger data centres, by the codes of their airports (cloudflarestatus.com).
+// Cloudflare's larger data centres, by the codes of their airports, in whole degrees. Both tables are
+// written down from what is generally known, not read from a list.
 const COLO_PLACES =
   'ACC6,0 ADL-35,139 AKL-37,175 ALA43,77 AMM32,36 AMS52,5 ARN60,18 ATH38,24 ATL34,-84 BAH26,51 BCN41,2 ' +
   'BEG45,20 BEY34,35 BKK14,101 BLR13,78 BNE-27,153 BOG5,-74 BOM19,73 BOS42,-71 BRU51,4 BUD47,19 ' +

@@ -180,30 +180,30 @@ def writes(client: Any) -> list[str]:
 
 
 def test_rules_come_and_go_and_opening_precedes_closing(group: Group, client: Any):
-    ids = settle(group, {"a": A, "b": B}, {})
+    ids = settle(group, {"a": A, "b": B}, {}, {})
     assert live(group) == {A["subnet"], B["subnet"]}
     client.delete("/_sandbox/requests")
-    kept = settle(group, {"b": B, "c": C}, ids)
+    kept = settle(group, {"b": B, "c": C}, {"a": A, "b": B}, ids)
     assert live(group) == {B["subnet"], C["subnet"]}
     assert kept["b"] == ids["b"]
     assert writes(client) == ["POST", "DELETE"]
     client.delete("/_sandbox/requests")
-    assert settle(group, {"b": B, "c": C}, kept) == kept
+    assert settle(group, {"b": B, "c": C}, {"b": B, "c": C}, kept) == kept
     assert writes(client) == []
 
 
 def test_a_rule_whose_answer_was_lost_is_taken_over(group: Group, client: Any):
     fault = {"match": {"method": "POST", "path_regex": "rules$"}, "action": "lose_answer"}
     client.post("/_sandbox/faults", json={**fault, "times": 1})
-    ids = settle(group, {"a": A}, {})
+    ids = settle(group, {"a": A}, {}, {})
     assert list(group.rules()) == [ids["a"]]
     # Lost for good: the run died before it could look. The next one finds the rule.
-    assert settle(group, {"a": A}, {}) == ids
+    assert settle(group, {"a": A}, {}, {}) == ids
     assert len(group.rules()) == 1
 
 
 def test_numbers_from_the_engine_are_floats(group: Group):
-    settle(group, {"a": ssh("198.51.0.0/24", subnet_size=24.0)}, {})
+    settle(group, {"a": ssh("198.51.0.0/24", subnet_size=24.0)}, {}, {})
     (rule,) = group.rules().values()
     assert rule["subnet_size"] == 24
     assert match_of(rule) == match_of(A)
@@ -218,27 +218,37 @@ def test_a_rule_for_cloudflare_is_not_taken_for_one_for_everybody(group: Group, 
 
 def test_what_cannot_fit_is_refused_before_anything_is_sent(group: Group, client: Any):
     others = {str(i): ssh(f"203.0.{i}.0/24") for i in range(VULTR_RULE_LIMIT - 1)}
-    settle(group, others, {})
+    settle(group, others, {}, {})
     client.delete("/_sandbox/requests")
     with pytest.raises(VultrError, match=r"51 rules where it holds 50: 2 .* and 49 that others"):
-        settle(group, {"a": A, "b": B}, {})
+        settle(group, {"a": A, "b": B}, {}, {})
     assert writes(client) == []
-    assert settle(group, {"a": A}, {})
+    assert settle(group, {"a": A}, {}, {})
 
 
 def test_in_a_full_group_one_closes_before_the_next_opens(group: Group):
     first = {str(i): ssh(f"203.0.{i}.0/24") for i in range(VULTR_RULE_LIMIT)}
-    ids = settle(group, first, {})
-    settle(group, {**{k: v for k, v in first.items() if k != "0"}, "a": A}, ids)
+    ids = settle(group, first, {}, {})
+    settle(group, {**{k: v for k, v in first.items() if k != "0"}, "a": A}, first, ids)
     assert A["subnet"] in live(group)
     assert len(group.rules()) == VULTR_RULE_LIMIT
+
+
+def test_a_rule_of_somebody_elses_that_has_our_number_stays(group: Group):
+    ids = settle(group, {"a": A, "b": B}, {}, {})
+    # Ours was removed by hand, and its number is now that of another rule.
+    made = {"a": ssh("203.0.113.0/24"), "b": B}
+    settle(group, {"b": B}, made, ids)
+    assert ids["a"] in group.rules()
+    settle(group, {"b": B}, {"a": A, "b": B}, ids)
+    assert ids["a"] not in group.rules()
 
 
 def test_a_refusal_names_the_rule_and_not_the_key(group: Group, client: Any):
     fault = {"match": {"method": "POST"}, "action": "status", "status": 500, "body": {"error": "x"}}
     client.post("/_sandbox/faults", json=fault)
     with pytest.raises(VultrError, match=r"tcp port 22 from 198\.51\.0\.0/24 .* 500") as caught:
-        settle(group, {"a": A}, {})
+        settle(group, {"a": A}, {}, {})
     assert API_KEY not in str(caught.value)
 
 
@@ -337,8 +347,8 @@ def test_whatever_stood_there_the_group_ends_with_what_is_wanted_and_what_others
     group = Memory()
     for rule in rules(others - before).values():
         group.add(rule)
-    ids = settle(group, rules(before), {}, limit=99)
-    settle(group, rules(after), ids, limit=99)
+    ids = settle(group, rules(before), {}, {}, limit=99)
+    settle(group, rules(after), rules(before), ids, limit=99)
     assert {r["subnet"] for r in held.values()} == {
         r["subnet"] for r in rules((others - before) | after).values()
     }
