@@ -42,7 +42,7 @@ def previews(fleet: Fleet, folder: Path) -> list[dict[str, Any]]:
             break
     median = {stack: statistics.median(took) for stack, took in seconds.items()}
     return [
-        entry("preview of us beside the flat program (at most 1.15)", median["us"], median[FLAT]),
+        entry("preview of us beside the flat program (at most 0.6)", median["us"], median[FLAT]),
         entry("preview of us beside an empty program", median["us"], median["empty"]),
         entry("preview of the flat program beside an empty one", median[FLAT], median["empty"]),
         entry("preview of edge beside an empty program", median["edge"], median["empty"]),

@@ -1,6 +1,7 @@
 """The fleet as its files say: its stacks, by kind, and what they are to each other."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from infra.settings.edge import Edge, Routing
@@ -63,13 +64,14 @@ class Inventory:
     warnings: tuple[str, ...]
     origin_ca: str | None = None
 
-    @property
+    # Each stack asks for them, some of each other stack: sorted once.
+    @cached_property
     def region_stacks(self) -> list[RegionStack]:
         """In the order of their names."""
         found = [stack for _, stack in sorted(self.stacks.items())]
         return [stack for stack in found if isinstance(stack, RegionStack)]
 
-    @property
+    @cached_property
     def edge_stacks(self) -> list[EdgeStack]:
         """In the order of their names."""
         found = [stack for _, stack in sorted(self.stacks.items())]
