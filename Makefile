@@ -19,7 +19,7 @@ demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came
 WORKERS ?= 2
 export THOROUGH
 
-test: $(if $(FAST),setup,check packages) ## Run every test; with FAST=1 what takes a minute
+test: $(if $(FAST),setup,check packages) ## Run every test; with FAST=1 what takes a minute and a half
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow")
 
