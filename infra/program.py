@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pulumi
 
-from components.cluster.vke import ClusterReader
+from components.cluster.vke import ClusterReader, vultr_of_this_stack
 from components.errors import CloudflareError, NoCredential
 from components.firewall import cloudflare_ranges
 from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access, stack_config, vultr_key
-from components.vendors.vultr import VultrApi
+from components.vendors.credentials import cloudflare_access, stack_config
 from infra.errors import SettingsError
 from infra.fleet.drains import drain_warnings
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack, Stack
@@ -43,8 +42,8 @@ def _deploy(inventory: Inventory, stack: Stack) -> None:
     state = read_state()
     if refused := list(_refusals(stack, state)):
         raise SettingsError(refused)
-    take_over_orphans(state, LiveTwins(_vultr, _cloudflare))
-    register(inventory, stack, _vultr, pulumi.Config().require_secret, state)
+    take_over_orphans(state, LiveTwins(vultr_of_this_stack, _cloudflare))
+    register(inventory, stack, vultr_of_this_stack, pulumi.Config().require_secret, state)
 
 
 def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
@@ -55,13 +54,6 @@ def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
             yield from edge_refusals(stack, state, _cloudflare)
         except CloudflareError as error:
             yield f"{stack.file}: edgefleet:edge.blockForeignWorkers: {error}"
-
-
-def _vultr() -> VultrApi:
-    try:
-        return VultrApi(vultr_key(stack_config))
-    except NoCredential as error:
-        raise pulumi.RunError(str(error)) from None
 
 
 def _cloudflare() -> CloudflareApi:

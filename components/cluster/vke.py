@@ -107,7 +107,7 @@ class VkeCluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("edgefleet:index:VkeCluster", name, None, opts)
         self._args = args
-        self._vultr = args.get("vultr") or _vultr()
+        self._vultr = args.get("vultr") or vultr_of_this_stack()
         child = pulumi.ResourceOptions(parent=self)
         first, *further = args["pools"]
         cluster = vultr.Kubernetes(
@@ -212,7 +212,8 @@ class VkeCluster(pulumi.ComponentResource):
             raise pulumi.RunError(str(error)) from None
 
 
-def _vultr() -> VultrApi:
+def vultr_of_this_stack() -> VultrApi:
+    """Vultr, with the key that this stack's provider has. Raises RunError where there is none."""
     try:
         return VultrApi(vultr_key(stack_config))
     except NoCredential as error:

@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
 )
 
 from ..errors import CloudflareError
 from ..vendors.cloudflare import CloudflareApi
-from ..vendors.credentials import Config, cloudflare_access
+from ..vendors.credentials import cloudflare_access
+from ..vendors.provider import VendorProvider
 
 
 class Setting(NamedTuple):
@@ -60,16 +59,7 @@ class ZoneMemory(Resource, module="index", name="ZoneMemory"):
         super().__init__(_Provider(), name, props, opts)
 
 
-class _Provider(ResourceProvider):
-    """Pickled by reference to this module, so a state outlives changes of the code."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._config: Config = lambda _: None
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._config = req.config.get
-
+class _Provider(VendorProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         found = self._ask(props, "GET")[props["field"]]
         return CreateResult(f"{props['zone_id']}/{props['path']}", {**props, "found": found})
@@ -89,7 +79,7 @@ class _Provider(ResourceProvider):
     def _ask(
         self, props: Mapping[str, Any], method: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        cloudflare = CloudflareApi(cloudflare_access(self._config))
+        cloudflare = CloudflareApi(cloudflare_access(self.config))
         try:
             return cloudflare.of_zone(method, props["zone_id"], props["path"], body)
         except CloudflareError as error:

@@ -15,17 +15,16 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
-    ConfigureRequest,
     CreateResult,
     DiffResult,
     ReadResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
 
 from ..errors import VultrError
-from ..vendors.credentials import Config, vultr_key
+from ..vendors.credentials import vultr_key
+from ..vendors.provider import VendorProvider
 from ..vendors.vultr import VultrApi
 from .renderings.vultr import VULTR_RULE_LIMIT, VultrRule
 
@@ -142,18 +141,9 @@ def _still_ours(live: Mapping[str, Any] | None, made: Mapping[str, Any] | None) 
     return live is not None and made is not None and match_of(live) == match_of(made)
 
 
-class _Provider(ResourceProvider):
-    """Pickled by reference to this module, so a state outlives changes of the code."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._config: Config = lambda _: None
-
-    def configure(self, req: ConfigureRequest) -> None:
-        self._config = req.config.get
-
+class _Provider(VendorProvider):
     def _group(self, props: Mapping[str, Any]) -> FirewallGroup:
-        return FirewallGroup(VultrApi(vultr_key(self._config)), props["group_id"])
+        return FirewallGroup(VultrApi(vultr_key(self.config)), props["group_id"])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         ids = settle(self._group(props), props["rules"], {}, {})

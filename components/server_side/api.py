@@ -34,8 +34,6 @@ _RESOURCES = {
     ),
 }
 _Answer = TypeVar("_Answer")
-KINDS = tuple(_RESOURCES)
-"""Kinds that can be patched."""
 
 
 class Refused(Exception):
