@@ -58,7 +58,7 @@ def variables(directory: Path, running: Running, path: str) -> dict[str, str]:
     return {
         "PATH": with_pulumi_first(path, running.pulumi),
         "PULUMI_HOME": str(directory / "pulumi"),
-        "PULUMI_BACKEND_URL": f"file://{quote(str(backend(directory)))}",
+        "PULUMI_BACKEND_URL": file_backend(backend(directory)),
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -120,6 +120,12 @@ def without(path: str, directory: Path) -> str:
 def backend(directory: Path) -> Path:
     """Folder of Pulumi's file backend."""
     return directory / "state"
+
+
+def file_backend(folder: Path) -> str:
+    """URL of a file backend that a killed engine leaves readable (docs/limits.md): without
+    ``metadata=skip`` a second file is kept beside every state, and written in place."""
+    return f"file://{quote(str(folder))}?metadata=skip"
 
 
 def ca_bundle(directory: Path) -> Path:

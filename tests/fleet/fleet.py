@@ -19,7 +19,7 @@ from kubernetes.client import Configuration
 from kubernetes.config import new_client_from_config_dict
 
 from sandbox import lifecycle
-from sandbox.engine.environment import backend, inside
+from sandbox.engine.environment import inside
 from tests.faults import unmet
 from tests.projects import ROOT, copy_project, git
 
@@ -106,14 +106,6 @@ class Fleet:
             output, _ = process.communicate(timeout=COMMAND_SECONDS)
             ended.append(Ran(process.returncode, output))
         return ended
-
-    def mend_checkpoint(self, stack: str) -> None:
-        """What a person does after an engine was killed while it wrote the stack's state: its
-        backend of files leaves an empty one, and the one before it beside that
-        (docs/facts/real-providers.md, Run against these programs 4; docs/limits.md)."""
-        for state in backend(self.directory).glob(f"**/stacks/**/{stack}.json"):
-            if not state.read_bytes().strip():
-                state.write_bytes(state.with_name(f"{state.name}.bak").read_bytes())
 
     def preview(self, stack: str, *options: str) -> Ran:
         return self.pulumi(stack, "preview", "--diff", *options)

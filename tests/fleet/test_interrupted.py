@@ -44,7 +44,6 @@ def test_the_engine_is_killed_at_one_step_after_another(nothing_up: Fleet):
     ):
         process = fleet.command(STACK, "up", "--yes", "--skip-preview")
         kill_when(process, step)
-        fleet.mend_checkpoint(STACK)
         fleet.pulumi(STACK, "cancel", "--yes").require()
     fleet.up(STACK)[0].require()
     ends_as_undisturbed(fleet)

@@ -26,7 +26,7 @@ def test_values(tmp_path: Path) -> None:
 
 def test_a_backend_in_a_folder_with_a_space(tmp_path: Path) -> None:
     values = variables(tmp_path / "my files", RUNNING, "")
-    assert values["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/my%20files/state"
+    assert values["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/my%20files/state?metadata=skip"
 
 
 def test_exports_survive_a_shell() -> None:
