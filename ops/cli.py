@@ -1,50 +1,58 @@
 """`fleet`: the command line."""
 
 import gc
-from pathlib import Path
+import sys
+from importlib import import_module
+from typing import NamedTuple
 
 import typer
 
-from infra.errors import SettingsError
-from ops import add, listing
-from ops.ca import app as ca
-from ops.command import failed
-from ops.demo import DemoError, run
-from ops.images.cli import app as images
-from ops.importing import cli as importing
-from ops.ranges.cli import app as ranges
-from ops.render import cli as rendering
-from sandbox.cli import app as sandbox
-from sandbox.lifecycle import SandboxError
 
-_PROJECT = Path(__file__).resolve().parents[1]
+class _Place(NamedTuple):
+    """Where a command is; the name in the module is that of a function or of a Typer app."""
 
-app = typer.Typer(
-    name="fleet",
-    help="Runs a fleet of Kubernetes clusters on Vultr behind Cloudflare.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode=None,
-)
-app.command("list", short_help="Every cluster: where, what it runs, drained.")(listing.listing)
-app.command("render", short_help="Every resource, or what a change changes.")(rendering.command)
-app.command("cost", short_help="What the nodes cost a month.")(listing.cost)
-app.command("add", short_help="Write a new cluster's stack file.")(add.command)
-app.command("import", short_help="Take over what was made by hand.")(importing.command)
-app.add_typer(ca, name="ca")
-app.add_typer(images, name="images")
-app.add_typer(ranges, name="ranges", short_help="Cloudflare's addresses, as pinned.")
-app.add_typer(sandbox, name="sandbox", short_help="A cloud on your laptop.")
+    module: str
+    name: str
+    help: str
 
 
-@app.command()
-def demo() -> None:
-    """Bring the whole fleet up on the sandbox, and show what came up."""
-    try:
-        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True)))
-    except (DemoError, SandboxError, SettingsError) as error:
-        raise failed(error) from None
+_COMMANDS = {
+    "list": _Place("ops.listing", "listing", "Every cluster: where, what it runs, drained."),
+    "render": _Place("ops.render.cli", "command", "Every resource, or what a change changes."),
+    "cost": _Place("ops.listing", "cost", "What the nodes cost a month."),
+    "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
+    "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
+    "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),
+    "ca": _Place("ops.ca", "app", "The CA whose client certificate Cloudflare shows to origins."),
+    "images": _Place("ops.images.cli", "app", "Container images by digest."),
+    "ranges": _Place("ops.ranges.cli", "app", "Cloudflare's addresses, as pinned."),
+    "sandbox": _Place("sandbox.cli", "app", "A cloud on your laptop."),
+}
+
+
+def application(called: str | None = None) -> typer.Typer:
+    """The command line. With `called`, the other commands are only listed: what they need, like the
+    sandbox or a vendor's SDK, isn't loaded."""
+    app = typer.Typer(
+        name="fleet",
+        help="Runs a fleet of Kubernetes clusters on Vultr behind Cloudflare.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+    for name, place in _COMMANDS.items():
+        wanted = called in (name, None)
+        found = getattr(import_module(place.module), place.name) if wanted else _listed
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, short_help=place.help)
+        else:
+            app.command(name, short_help=place.help)(found)
+    return app
+
+
+def _listed() -> None:
+    """Stands in the list of commands for one that isn't called."""
 
 
 def main() -> None:
@@ -52,4 +60,4 @@ def main() -> None:
     # Loading the providers' SDKs makes a million objects that stay. Looking for garbage among them
     # took a third of `fleet render`, and a stack leaves but a megabyte of it.
     gc.disable()
-    app()
+    application(next(iter(sys.argv[1:]), ""))()

@@ -10,13 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
-from ops.command import CommandError
+from ops.command import CommandError, failed
 from sandbox import lifecycle
 from sandbox.engine.environment import inside
 
 Say = Callable[[str], None]
+
+
+_PROJECT = Path(__file__).resolve().parents[1]
+
+
+def command() -> None:
+    """Bring the whole fleet up on the sandbox, and show what came up."""
+    try:
+        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True)))
+    except (DemoError, lifecycle.SandboxError, SettingsError) as error:
+        raise failed(error) from None
 
 
 class DemoError(CommandError):

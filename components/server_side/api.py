@@ -7,11 +7,6 @@ from typing import Any, Protocol, TypeVar, cast
 
 import urllib3
 import yaml
-from kubernetes.client import ApiException
-
-# It leaves its parameters untyped; `_Client` says what is used of what it gives.
-from kubernetes.config import new_client_from_config_dict  # pyright: ignore[reportUnknownVariableType]
-from kubernetes.config.config_exception import ConfigException
 
 from ..json_object import Json, is_object, object_at, objects_at
 from .fields import Leaf, Owner, Path, body, handed_back
@@ -104,6 +99,11 @@ class ServerObject:
             self.identity["metadata"]["namespace"] = namespace
             prefix += f"/namespaces/{namespace}"
         self._path = f"{prefix}/{plural}/{props['object_name']}"
+        # Not above: what asks no cluster, like every preview of an edge or `fleet render`, would
+        # load it too. It leaves its parameters untyped; `_Client` says what is used of it.
+        from kubernetes.config import new_client_from_config_dict  # pyright: ignore[reportUnknownVariableType]
+        from kubernetes.config.config_exception import ConfigException
+
         try:
             client = new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
         except (ConfigException, yaml.YAMLError, TypeError) as error:
@@ -211,6 +211,8 @@ class ServerObject:
             body=content,
             auth_settings=["BearerToken"],
         )
+        from kubernetes.client import ApiException
+
         try:
             response = self._api.call_api(*request, _request_timeout=self._timeout)
             status, data = response.status, response.read()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from infra.fleet.inventory import CA_FILE
 from infra.stacks.origin_trust import certificates, fingerprint
 from ops.ca import sign
-from ops.cli import app
+from ops.cli import application
 from tests.projects import copy_project, write_stack
 
 PULUMI = """#!/bin/sh
@@ -49,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*command: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["ca", *command])
+    done = CliRunner().invoke(application(), ["ca", *command])
     return done.exit_code, done.output
 
 

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from infra.pins.catalog import catalog
-from ops.cli import app
+from ops.cli import application
 from tests.projects import CLUSTER, copy_project, region, region_stack, write_stack
 
 runner = CliRunner()
@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *command: str):
-    return runner.invoke(app, [command[0], "--dir", str(project), *command[1:]])
+    return runner.invoke(application(), [command[0], "--dir", str(project), *command[1:]])
 
 
 def pools(*plans: tuple[str, int]) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def test_every_plan_of_the_catalog_has_a_price():
 
 
 def add(project: Path, name: str, *options: str):
-    return runner.invoke(app, ["add", name, "--dir", str(project), *options])
+    return runner.invoke(application(), ["add", name, "--dir", str(project), *options])
 
 
 def test_add_writes_a_file_that_passes_and_is_drained(project: Path):

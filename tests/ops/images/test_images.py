@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from infra.errors import LockError
 from infra.pins import images as lock_file
 from infra.pins.images import load, pinned, save
-from ops.cli import app
+from ops.cli import application
 from ops.images import cli as images
 from ops.images.cli import images_in, looked_up, used_images
 from ops.images.registry import Reference, Registries, RegistryDown, RegistryError
@@ -188,20 +188,20 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             return DIGEST
 
     monkeypatch.setattr(images, "Registries", Registry)
-    checked = runner.invoke(app, ["images", "lock", "--check"])
+    checked = runner.invoke(application(), ["images", "lock", "--check"])
     assert checked.exit_code == 1
     assert "a:1: pinned by its tag only: no digest is locked" in checked.output
     assert not path.exists()
-    assert runner.invoke(app, ["images", "lock"]).exit_code == 0
+    assert runner.invoke(application(), ["images", "lock"]).exit_code == 0
     assert load(path) == {"a:1": DIGEST}
-    assert runner.invoke(app, ["images", "lock", "--check"]).exit_code == 0
-    told = json.loads(runner.invoke(app, ["images", "lock", "--json"]).stdout)
+    assert runner.invoke(application(), ["images", "lock", "--check"]).exit_code == 0
+    told = json.loads(runner.invoke(application(), ["images", "lock", "--json"]).stdout)
     assert told == {"digests": {"a:1": DIGEST}, "missing": {}, "stale": False}
     monkeypatch.setattr(images, "used_images", lambda _: {"a:1", "b:1"})
     monkeypatch.setattr(Registry, "digest", down)
-    unasked = runner.invoke(app, ["images", "lock"])
+    unasked = runner.invoke(application(), ["images", "lock"])
     assert (unasked.exit_code, unasked.stdout) == (2, "b:1: pinned by its tag only: it is down\n")
     assert load(path) == {"a:1": DIGEST}
     path.write_text("[]")
-    wrong = runner.invoke(app, ["images", "lock"])
+    wrong = runner.invoke(application(), ["images", "lock"])
     assert (wrong.exit_code, "run `fleet images lock`" in wrong.output) == (2, True)

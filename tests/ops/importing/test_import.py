@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from components.errors import CloudflareError
 from components.vendors import vultr as vultr_api
-from ops.cli import app
+from ops.cli import application
 from ops.importing.account import Account
 from ops.importing.live_cluster import DEFAULT_POOL, mark_default_pool, pool_remarks, stack_file
 from tests.projects import copy_project, git
@@ -88,7 +88,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *command: str) -> Any:
-    return CliRunner().invoke(app, ["import", *command, "--dir", str(project)])
+    return CliRunner().invoke(application(), ["import", *command, "--dir", str(project)])
 
 
 def found(project: Path, *command: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from components.firewall.cloudflare_ranges import CloudflareRanges, load
-from ops.cli import app
+from ops.cli import application
 from ops.ranges import cli as ranges
 from ops.ranges import source as range_source
 from ops.ranges.source import RangesError, Source, diff, fetch, leaps, parse
@@ -96,7 +96,7 @@ def pinned(ipv4: list[str], ipv6: list[str]) -> CloudflareRanges:
 
 
 def run(*command: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["ranges", *command])
+    done = CliRunner().invoke(application(), ["ranges", *command])
     return done.exit_code, done.output
 
 
@@ -236,7 +236,7 @@ def test_json(pin: Path, cloudflare: Cloudflare):
     assert (shown["fetched"], shown["ipv4_cidrs"]) == ("2026-08-11", IPV4)
     assert json.loads(run("--check", "--json")[1]) == {"changes": []}
     cloudflare.say([*IPV4, "131.0.72.0/22"], IPV6)
-    done = CliRunner().invoke(app, ["ranges", "--check", "--json"])
+    done = CliRunner().invoke(application(), ["ranges", "--check", "--json"])
     assert (done.exit_code, json.loads(done.stdout)) == (1, {"changes": ["+ 131.0.72.0/22"]})
     assert json.loads(run("update", "--json")[1]) == {"changes": ["+ 131.0.72.0/22"]}
     assert run("--json", "update")[0] == 2

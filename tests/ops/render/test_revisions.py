@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ops.cli import app
+from ops.cli import application
 from tests.projects import ROOT, copy_project, git, region, write_stack
 
 RENDER = ("render", "--diff", "HEAD", "--json")
@@ -52,7 +52,8 @@ def commit(folder: Path) -> None:
 
 
 def diff(project: Path, *options: str):
-    return runner.invoke(app, ["render", "--dir", str(project), "--diff", "HEAD", *options])
+    command = ["render", "--dir", str(project), "--diff", "HEAD", *options]
+    return runner.invoke(application(), command)
 
 
 def test_a_change_of_the_program_shows(project: Path):
@@ -120,7 +121,7 @@ def test_a_revision_with_broken_files_says_so(project: Path):
 
 @pytest.mark.parametrize("revision", ["nowhere", "--all"])
 def test_a_revision_that_is_not_there(project: Path, revision: str):
-    result = runner.invoke(app, ["render", "--dir", str(project), "--diff", revision])
+    result = runner.invoke(application(), ["render", "--dir", str(project), "--diff", revision])
     assert result.exit_code == 2
     assert f"error: {revision}: git knows no such revision in {project}" in result.stderr
     assert "Traceback" not in result.output
@@ -128,7 +129,7 @@ def test_a_revision_that_is_not_there(project: Path, revision: str):
 
 def test_outside_a_repository(tmp_path: Path):
     copy_project(tmp_path)
-    result = runner.invoke(app, ["render", "--dir", str(tmp_path), "--diff", "main"])
+    result = runner.invoke(application(), ["render", "--dir", str(tmp_path), "--diff", "main"])
     assert result.exit_code == 2
     assert f"error: {tmp_path}: is in no git repository" in result.stderr
 
@@ -139,7 +140,7 @@ def test_before_there_was_a_project_all_is_new(tmp_path: Path, checkout: Path):
     copy_project(tmp_path)
     git(tmp_path, "add", "-A")
     result = runner.invoke(
-        app, ["render", "edge", "--dir", str(tmp_path), "--diff", "HEAD", "--json"]
+        application(), ["render", "edge", "--dir", str(tmp_path), "--diff", "HEAD", "--json"]
     )
     assert result.exit_code == 0, result.output
     (stack,) = json.loads(result.stdout)["stacks"]
@@ -176,7 +177,7 @@ def test_a_folder_below_the_repository(tmp_path: Path):
 
 def test_render_prints_each_resource_as_the_provider_names_it(tmp_path: Path):
     copy_project(tmp_path)
-    result = runner.invoke(app, ["render", "us", "--dir", str(tmp_path), "--json"])
+    result = runner.invoke(application(), ["render", "us", "--dir", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     resources = json.loads(result.stdout)
     keys = {"urn", "type", "name", "parent", "inputs", "options"}
@@ -189,7 +190,7 @@ def test_render_prints_each_resource_as_the_provider_names_it(tmp_path: Path):
 
 def test_render_masks_secrets_names_unknowns_and_counts_records(tmp_path: Path):
     copy_project(tmp_path)
-    result = runner.invoke(app, ["render", "us", "--dir", str(tmp_path)])
+    result = runner.invoke(application(), ["render", "us", "--dir", str(tmp_path)])
     assert "kubeconfig: <unknown>" in result.stdout
     assert "us.example.com: 6 records follow" in result.stdout
     assert "PRIVATE KEY" not in result.stdout
@@ -197,13 +198,13 @@ def test_render_masks_secrets_names_unknowns_and_counts_records(tmp_path: Path):
 
 def test_an_unknown_stack(tmp_path: Path):
     copy_project(tmp_path)
-    result = runner.invoke(app, ["render", "mars", "--dir", str(tmp_path)])
+    result = runner.invoke(application(), ["render", "mars", "--dir", str(tmp_path)])
     assert result.exit_code == 2
     assert "Pulumi.mars.yaml: there is no such file" in result.stderr
 
 
 def test_no_project_here(tmp_path: Path):
-    result = runner.invoke(app, ["render", "--dir", str(tmp_path)])
+    result = runner.invoke(application(), ["render", "--dir", str(tmp_path)])
     assert result.exit_code == 2
     assert "there is no Pulumi.yaml here or above" in result.stderr
 
@@ -218,7 +219,7 @@ def test_many_stacks_in_one_process(tmp_path: Path):
         name = f"r{i:02}"
         config = {**cluster["config"], "edgefleet:region": ("us", "eu", "apac")[i % 3]}
         (tmp_path / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": config}))
-    result = runner.invoke(app, ["render", "--dir", str(tmp_path), "--json"])
+    result = runner.invoke(application(), ["render", "--dir", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.output
     resources = json.loads(result.stdout)
     assert len(resources) > 12 * 20
