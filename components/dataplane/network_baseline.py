@@ -12,9 +12,9 @@ from ipaddress import ip_network
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
 from ..errors import OptionsError
+from ..server_side.kubernetes_object import KubernetesObject
 from .host_endpoints import HostEndpoints
 from .policy import HOST_ENDPOINTS, TIER, global_policy
 
@@ -156,11 +156,15 @@ class NetworkBaseline(pulumi.ComponentResource):
                 # The openings first: nothing that is allowed is cut off on the way.
                 after = pulumi.ResourceOptions(depends_on=list(made))
                 made.append(
-                    kubernetes.networking.v1.NetworkPolicy(
+                    KubernetesObject(
                         f"{name}-{namespace}-{policy}",
-                        metadata={"namespace": namespace, "name": f"edgefleet-{policy}"},
-                        spec=specs[policy],
-                        opts=pulumi.ResourceOptions.merge(opts, after),
+                        {
+                            "apiVersion": "networking.k8s.io/v1",
+                            "kind": "NetworkPolicy",
+                            "metadata": {"namespace": namespace, "name": f"edgefleet-{policy}"},
+                            "spec": specs[policy],
+                        },
+                        pulumi.ResourceOptions.merge(opts, after),
                     )
                 )
 

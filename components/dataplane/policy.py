@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+
+from ..server_side.kubernetes_object import KubernetesObject
 
 HOST_ENDPOINTS = "projectcalico.org/created-by == 'calico-kube-controllers'"
 """The nodes, as host endpoints that Calico's controllers make and keep."""
@@ -33,13 +34,15 @@ def global_policy(
     spec: pulumi.Input[Mapping[str, Any]],
     opts: pulumi.ResourceOptions,
     tier: str = TIER,
-) -> kubernetes.apiextensions.CustomResource:
+) -> KubernetesObject:
     """Register the GlobalNetworkPolicy `name` as the resource `resource`."""
-    return kubernetes.apiextensions.CustomResource(
+    return KubernetesObject(
         resource,
-        api_version="crd.projectcalico.org/v1",
-        kind="GlobalNetworkPolicy",
-        metadata=policy_metadata(name, tier),
-        spec=spec,
-        opts=opts,
+        {
+            "apiVersion": "crd.projectcalico.org/v1",
+            "kind": "GlobalNetworkPolicy",
+            "metadata": policy_metadata(name, tier),
+            "spec": spec,
+        },
+        opts,
     )

@@ -7,17 +7,13 @@ from the pod. docs/security.md says what the pod may do, and why.
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
+from ..server_side.kubernetes_object import KubernetesObject
 from .renderings.ufw import iptables_block, ufw_rules
 from .rule_table import Rule, check_web_ports
-
-if TYPE_CHECKING:
-    # The SDK loads a group of kinds when it is asked for one.
-    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 Mode = Literal["enforce", "observe", "remove"]
 
@@ -166,14 +162,17 @@ class NodeFirewall(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        config_map = kubernetes.core.v1.ConfigMap(
+        config_map = KubernetesObject(
             f"{name}-files",
-            metadata={"name": NAME, "namespace": namespace, "labels": labels},
-            data=data,
-            opts=child,
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+                "data": data,
+            },
+            child,
         )
-        # As Kubernetes spells it; the SDK's types have other names for the same keys.
-        spec: Any = {
+        spec = {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
             "template": {
@@ -182,21 +181,20 @@ class NodeFirewall(pulumi.ComponentResource):
                     "annotations": {"edgefleet.dev/content-hash": data.apply(content_hash)},
                 },
                 "spec": pod_spec(
-                    config_map.metadata["name"],
+                    config_map.name,
                     mode,
                     args.get("image", IMAGE),
                     args.get("interval", INTERVAL),
                 ),
             },
         }
-        metadata: ObjectMetaArgsDict = {"name": NAME, "namespace": namespace, "labels": labels}
+        metadata: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels}
         if mode == "observe":
             # A pod that only observes is unready wherever there is something to report.
             metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
-        kubernetes.apps.v1.DaemonSet(
+        KubernetesObject(
             f"{name}-daemon-set",
-            metadata=metadata,
-            spec=spec,
-            opts=child,
+            {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
+            child,
         )
         self.register_outputs({})

@@ -7,11 +7,11 @@ pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 
+from ...server_side.kubernetes_object import KubernetesObject
 from ..contract import Certificate, IngressArgs
 from ..trust import EdgeTrust
 from .keys import IngressMistake
@@ -36,12 +36,10 @@ from .pod import (
 )
 from .trust import FOLDER, content_name, files
 
-if TYPE_CHECKING:
-    # The SDK loads a group of kinds when it is asked for one.
-    from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
-    from pulumi_kubernetes.rbac.v1 import ClusterRole, Role, RoleRefArgsDict, SubjectArgsDict
+Metadata = Mapping[str, Any]
 
 NAMESPACE = "nginx-ingress"
+_RBAC = "rbac.authorization.k8s.io"
 _LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
 
 
@@ -97,22 +95,37 @@ class IngressDaemonSet(pulumi.ComponentResource):
             args["trusted_proxies"], tuning, args.get("config"), args.get("region"), trust
         )
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
-        core = kubernetes.core.v1
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
         # hostNetwork and host ports: Pod Security has no milder word for them.
         enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
-        namespace = core.Namespace(
+        namespace = KubernetesObject(
             f"{name}-namespace",
-            metadata={"name": NAMESPACE, "labels": {**_LABELS, **enforced}},
-            opts=child,
-        ).metadata["name"]
-        here: ObjectMetaArgsDict = {"namespace": namespace, "name": APP, "labels": _LABELS}
-        account = core.ServiceAccount(f"{name}-account", metadata=here, opts=child)
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": NAMESPACE, "labels": {**_LABELS, **enforced}},
+            },
+            child,
+        ).name
+        here: Metadata = {"namespace": namespace, "name": APP, "labels": _LABELS}
+        account = KubernetesObject(
+            f"{name}-account",
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
+            child,
+        )
         rights = _rights(name, here, namespace, args.get("custom_resources", False), child)
-        config_metadata: ObjectMetaArgsDict = {**here, "name": CONFIG}
-        config = core.ConfigMap(f"{name}-config", metadata=config_metadata, data=data, opts=child)
+        config = KubernetesObject(
+            f"{name}-config",
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {**here, "name": CONFIG},
+                "data": data,
+            },
+            child,
+        )
         ingress_class = _class(name, args.get("default_class", True), child)
         secret = args.get("default_tls_secret")
         if certificate := args.get("default_certificate"):
@@ -146,10 +159,16 @@ class IngressDaemonSet(pulumi.ComponentResource):
 
         def controller(part: str, app: str, image: str, **placed: Mapping[str, str] | None) -> None:
             labels = {**_LABELS, "app.kubernetes.io/name": app}
-            # As Kubernetes spells it; the SDK's types have other names for the same keys.
-            spec: Any = daemon_set_spec(app, labels, pod(image, **placed))
-            metadata: ObjectMetaArgsDict = {"namespace": namespace, "name": app, "labels": labels}
-            kubernetes.apps.v1.DaemonSet(f"{name}-{part}", metadata=metadata, spec=spec, opts=opts)
+            KubernetesObject(
+                f"{name}-{part}",
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "DaemonSet",
+                    "metadata": {"namespace": namespace, "name": app, "labels": labels},
+                    "spec": daemon_set_spec(app, labels, pod(image, **placed)),
+                },
+                opts,
+            )
 
         selector, canary = args.get("node_selector"), args.get("canary")
         avoided = canary["node_selector"] if canary else None
@@ -160,15 +179,16 @@ class IngressDaemonSet(pulumi.ComponentResource):
 
 
 def _class(name: str, default: bool, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    return kubernetes.networking.v1.IngressClass(
+    annotations = {"ingressclass.kubernetes.io/is-default-class": str(default).lower()}
+    return KubernetesObject(
         f"{name}-class",
-        metadata={
-            "name": INGRESS_CLASS,
-            "labels": _LABELS,
-            "annotations": {"ingressclass.kubernetes.io/is-default-class": str(default).lower()},
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "IngressClass",
+            "metadata": {"name": INGRESS_CLASS, "labels": _LABELS, "annotations": annotations},
+            "spec": {"controller": "nginx.org/ingress-controller"},
         },
-        spec={"controller": "nginx.org/ingress-controller"},
-        opts=opts,
+        opts,
     )
 
 
@@ -195,62 +215,54 @@ def _arguments(
 
 def _rights(
     name: str,
-    here: "ObjectMetaArgsDict",
+    here: Metadata,
     namespace: pulumi.Output[str],
     custom_resources: bool,
     opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
     """Bindings of the controller's account: to the cluster's objects, and to its own namespace."""
-    rbac = kubernetes.rbac.v1
-    subjects: list[SubjectArgsDict] = [
-        {"kind": "ServiceAccount", "name": APP, "namespace": namespace}
-    ]
-    cluster_wide: ObjectMetaArgsDict = {"name": APP, "labels": _LABELS}
-    # As Kubernetes spells them; the SDK's types have other names for the same keys.
-    rules: Any = cluster_rules(custom_resources)
-    own: Any = own_rules()
+    subjects = [{"kind": "ServiceAccount", "name": APP, "namespace": namespace}]
+    cluster_wide: Metadata = {"name": APP, "labels": _LABELS}
 
-    def ref(kind: str, role: "ClusterRole | Role") -> "RoleRefArgsDict":
-        group = "rbac.authorization.k8s.io"
-        return {"api_group": group, "kind": kind, "name": role.metadata["name"]}
+    def rbac(part: str, kind: str, metadata: Metadata, **content: Any) -> KubernetesObject:
+        manifest = {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, **content}
+        return KubernetesObject(f"{name}-{part}", manifest, opts)
 
-    role = rbac.ClusterRole(f"{name}-role", metadata=cluster_wide, rules=rules, opts=opts)
-    local = rbac.Role(f"{name}-own-role", metadata=here, rules=own, opts=opts)
+    def bound(part: str, kind: str, metadata: Metadata, role: KubernetesObject) -> KubernetesObject:
+        ref = {"apiGroup": _RBAC, "kind": kind, "name": role.name}
+        return rbac(part, f"{kind}Binding", metadata, roleRef=ref, subjects=subjects)
+
+    role = rbac("role", "ClusterRole", cluster_wide, rules=cluster_rules(custom_resources))
+    own = rbac("own-role", "Role", here, rules=own_rules())
     return [
-        rbac.ClusterRoleBinding(
-            f"{name}-binding",
-            metadata=cluster_wide,
-            role_ref=ref("ClusterRole", role),
-            subjects=subjects,
-            opts=opts,
-        ),
-        rbac.RoleBinding(
-            f"{name}-own-binding",
-            metadata=here,
-            role_ref=ref("Role", local),
-            subjects=subjects,
-            opts=opts,
-        ),
+        bound("binding", "ClusterRole", cluster_wide, role),
+        bound("own-binding", "Role", here, own),
     ]
 
 
 def _certificate(
-    name: str, metadata: "ObjectMetaArgsDict", pair: Certificate, opts: pulumi.ResourceOptions
+    name: str, metadata: Metadata, pair: Certificate, opts: pulumi.ResourceOptions
 ) -> pulumi.Output[str]:
     """The secret with a certificate, which is there before the pods look for it."""
-    named: ObjectMetaArgsDict = {**metadata, "name": CERTIFICATE}
-    return kubernetes.core.v1.Secret(
+    return KubernetesObject(
         f"{name}-certificate",
-        metadata=named,
-        type="kubernetes.io/tls",
-        string_data={"tls.crt": pair["certificate"], "tls.key": pulumi.Output.secret(pair["key"])},
-        opts=opts,
-    ).metadata["name"]
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {**metadata, "name": CERTIFICATE},
+            "type": "kubernetes.io/tls",
+            "stringData": {
+                "tls.crt": pair["certificate"],
+                "tls.key": pulumi.Output.secret(pair["key"]),
+            },
+        },
+        opts,
+    ).name
 
 
 def _files(
     name: str,
-    metadata: "ObjectMetaArgsDict",
+    metadata: Metadata,
     trust: EdgeTrust,
     secrets: pulumi.Input[Sequence[str]] | None,
     opts: pulumi.ResourceOptions,
@@ -261,7 +273,10 @@ def _files(
         return None
     content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
     digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
-    named: ObjectMetaArgsDict = {**metadata, "name": digest}
-    return kubernetes.core.v1.Secret(
-        f"{name}-files", metadata=named, string_data=content, opts=opts
-    ).metadata["name"]
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {**metadata, "name": digest},
+        "stringData": content,
+    }
+    return KubernetesObject(f"{name}-files", manifest, opts).name

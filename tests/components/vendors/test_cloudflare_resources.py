@@ -3,7 +3,6 @@
 An update of pulumi-cloudflare that changes what is sent fails here, and says which field.
 """
 
-import asyncio
 import inspect
 import subprocess
 import sys
@@ -14,12 +13,9 @@ from typing import Any
 import pulumi
 import pulumi_cloudflare
 import pytest
-from google.protobuf import json_format
-from pulumi.runtime import mocks
-from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.stack import wait_for_rpcs
 
 from components.vendors import cloudflare_resources as ours
+from tests.registrations import registered
 
 SHARES = [{"version_id": "v1", "percentage": 25}, {"version_id": "v2", "percentage": 75}]
 BINDINGS = [
@@ -106,56 +102,12 @@ GIVEN: dict[str, dict[str, Any]] = {
         "rules": [RULE],
     },
 }
+OUTPUTS = ("id", "name", "script_name", "certificate", "expires_on")
 CLASSES = [
     name
     for name, found in vars(ours).items()
     if inspect.isclass(found) and issubclass(found, pulumi.CustomResource) and name[0] != "_"
 ]
-
-
-class Answers(mocks.Mocks):
-    """The provider's outputs: one more than there are inputs."""
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return "id-1", {**args.inputs, "certificate": "pem", "expiresOn": "2030-01-01"}
-
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(args.token)
-
-
-class Monitor(mocks.MockMonitor):
-    """The engine: keeps the requests as they came."""
-
-    def __init__(self) -> None:
-        super().__init__(Answers())
-        self.requests: list[resource_pb2.RegisterResourceRequest] = []
-
-    def RegisterResource(self, request: Any) -> Any:
-        if request.custom:
-            self.requests.append(request)
-        return super().RegisterResource(request)
-
-
-def registered(make: Callable[[], pulumi.Resource]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the engine is sent, and the outputs that the program reads."""
-    outputs: dict[str, Any] = {}
-
-    async def run() -> Monitor:
-        monitor = Monitor()
-        mocks.set_mocks(Answers(), monitor=monitor)
-        resource = make()
-        for name in ("id", "name", "script_name", "certificate", "expires_on"):
-            if isinstance(found := getattr(resource, name, None), pulumi.Output):
-                outputs[name] = await found.future()
-        await wait_for_rpcs()
-        return monitor
-
-    (request,) = asyncio.run(run()).requests
-    sent = json_format.MessageToDict(request)
-    # Where in the program it was made.
-    for key in ("sourcePosition", "stackTrace"):
-        sent.pop(key, None)
-    return sent, outputs
 
 
 def test_every_class_is_compared():
@@ -176,7 +128,7 @@ def test_the_engine_is_sent_what_the_sdk_sends(name: str, secret: bool):
         return made
 
     (sent, outputs), (theirs, their_outputs) = (
-        registered(make(module)) for module in (ours, pulumi_cloudflare)
+        registered(make(module), OUTPUTS) for module in (ours, pulumi_cloudflare)
     )
     assert sent["version"] == version("pulumi-cloudflare")
     assert sent == theirs
