@@ -4,10 +4,13 @@ A POST may be carried out while its answer is lost, and the engine may die betwe
 the checkpoint. Then something of ours exists that the stack's state doesn't know. Made again it
 would stand twice (a cluster) or be refused for ever (a DNS record, 81058), so each resource that
 the state lacks is looked up first by what only we would have given it, and imported if it is there.
+
+What the state holds under another name is no orphan but a resource that is being renamed: imported
+under its new name, it would be deleted as the old one.
 """
 
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
 
 import pulumi
 from pulumi.runtime.proto import resource_pb2
@@ -29,10 +32,20 @@ from infra.state.resource_types import (
     WORKER,
 )
 
-TAKEN_OVER = frozenset(
-    [CLUSTER, POOL, VPC, FIREWALL_RULE, RECORD, ROUTE, KV_NAMESPACE, WORKER, RULESET]
-)
-"""A script is none: it is put, not made, and putting it again is no error."""
+_IDENTITY: Mapping[str, tuple[str, ...]] = {
+    CLUSTER: ("label",),
+    POOL: ("clusterId", "label"),
+    VPC: ("description", "region"),
+    FIREWALL_RULE: ("firewallGroupId", "ipType", "protocol", "port", "source"),
+    RECORD: ("zoneId", "name", "type", "content"),
+    ROUTE: ("zoneId", "pattern"),
+    KV_NAMESPACE: ("accountId", "title"),
+    WORKER: ("accountId", "name"),
+    RULESET: ("zoneId", "phase"),
+}
+"""What is taken over, and the properties that tell one from another at its vendor. A script is none
+of them: it is put, not made, and putting it again is no error."""
+TAKEN_OVER = frozenset(_IDENTITY)
 
 
 class _Monitor(Protocol):
@@ -58,11 +71,42 @@ def take_over_orphans(state: StackState, twins: LiveTwins) -> None:
         request: resource_pb2.RegisterResourceRequest,
     ) -> resource_pb2.RegisterResourceResponse:
         # In a thread of its own: each registration has one, and may block.
-        if request.type in TAKEN_OVER and request.name not in state.of_type(request.type):
+        if request.type in TAKEN_OVER and not _in_state(state, request):
             request.importId = _orphan(twins, request) or request.importId
         return register(request)
 
     monitor.RegisterResource = taking_over
+
+
+def _in_state(state: StackState, request: resource_pb2.RegisterResourceRequest) -> bool:
+    """Whether the state holds it: by this name, by an alias, or as another resource."""
+    known = state.of_type(request.type)
+    return (
+        request.name in known
+        or _renamed(request)
+        or held(known, request.type, deserialize_properties(request.object)) is not None
+    )
+
+
+def _renamed(request: resource_pb2.RegisterResourceRequest) -> bool:
+    """Whether it is said to have had another name or parent. That its type had another name, as
+    the providers say of many, tells nothing."""
+    return bool(request.aliasURNs) or any(
+        alias.urn or alias.spec.name or alias.spec.parentUrn or alias.spec.noParent
+        for alias in request.aliases
+    )
+
+
+def held(
+    known: Mapping[str, Mapping[str, Any]], type_token: str, props: Mapping[str, Any]
+) -> str | None:
+    """The name of the resource of the state, among those `known` of its type, that is what these
+    properties describe."""
+    identity = {key: props.get(key) for key in _IDENTITY[type_token]}
+    for name, outputs in known.items():
+        if all(value and outputs.get(key) == value for key, value in identity.items()):
+            return name
+    return None
 
 
 def _orphan(twins: LiveTwins, request: resource_pb2.RegisterResourceRequest) -> str | None:
