@@ -9,7 +9,7 @@ What the state holds under another name is no orphan but a resource that is bein
 under its new name, it would be deleted as the old one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, cast
 
 import pulumi
@@ -46,6 +46,19 @@ _IDENTITY: Mapping[str, tuple[str, ...]] = {
 """What is taken over, and the properties that tell one from another at its vendor. A script is none
 of them: it is put, not made, and putting it again is no error."""
 TAKEN_OVER = frozenset(_IDENTITY)
+
+
+class _Spec(Protocol):
+    name: str
+    parentUrn: str
+    noParent: bool
+
+
+class _Alias(Protocol):
+    """What is used of the engine's `Alias`; protobuf comes without types."""
+
+    urn: str
+    spec: _Spec
 
 
 class _Monitor(Protocol):
@@ -93,7 +106,7 @@ def _renamed(request: resource_pb2.RegisterResourceRequest) -> bool:
     the providers say of many, tells nothing."""
     return bool(request.aliasURNs) or any(
         alias.urn or alias.spec.name or alias.spec.parentUrn or alias.spec.noParent
-        for alias in request.aliases
+        for alias in cast("Iterable[_Alias]", request.aliases)  # pyright: ignore[reportUnknownMemberType]
     )
 
 

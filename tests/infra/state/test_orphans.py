@@ -48,7 +48,7 @@ def registered(
     take_over_orphans(STATE, Twins())  # pyright: ignore[reportArgumentType]
     fields = {"type": RECORD, "name": "us-dns-new", **more}
     request = resource_pb2.RegisterResourceRequest(**fields)
-    json_format.ParseDict(props, request.object)
+    json_format.ParseDict({**props}, request.object)
     monitor.RegisterResource(request)
     [came] = monitor.came
     return came
@@ -57,7 +57,7 @@ def registered(
 def test_what_the_state_lacks_is_taken_over(monkeypatch: pytest.MonkeyPatch):
     other = {**A, "content": "192.0.2.2"}
     assert registered(monkeypatch, other).importId == "z/1"
-    typed = [alias_pb2.Alias(spec={"type": "cloudflare:index/record:Record"})]
+    typed = [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(type="cloudflare:index/record:Record"))]
     assert registered(monkeypatch, other, aliases=typed).importId == "z/1"
 
 
@@ -75,9 +75,9 @@ def test_what_the_state_has_by_another_name_is_left(monkeypatch: pytest.MonkeyPa
     "renamed",
     [
         {"aliases": [alias_pb2.Alias(urn=f"{URN}{RECORD}::us-dns-old")]},
-        {"aliases": [alias_pb2.Alias(spec={"name": "us-dns-old"})]},
-        {"aliases": [alias_pb2.Alias(spec={"parentUrn": URN})]},
-        {"aliases": [alias_pb2.Alias(spec={"noParent": True})]},
+        {"aliases": [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(name="us-dns-old"))]},
+        {"aliases": [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(parentUrn=URN))]},
+        {"aliases": [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(noParent=True))]},
         {"aliasURNs": [f"{URN}{RECORD}::us-dns-old"]},
     ],
 )
