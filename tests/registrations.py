@@ -8,6 +8,7 @@ import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
 
@@ -43,6 +44,9 @@ def registered(
     async def run() -> _Monitor:
         monitor = _Monitor()
         mocks.set_mocks(_Answers(), monitor=monitor)
+        # What another test of this process left would be awaited, in a loop that is closed.
+        SETTINGS.outputs.clear()
+        SETTINGS.rpc_manager.clear()
         resource = make()
         for name in read:
             if isinstance(found := getattr(resource, name, None), pulumi.Output):
