@@ -45,8 +45,9 @@ def registered(
         monitor = _Monitor()
         mocks.set_mocks(_Answers(), monitor=monitor)
         # What another test of this process left would be awaited, in a loop that is closed.
-        SETTINGS.outputs.clear()
-        SETTINGS.rpc_manager.clear()
+        left: Any = SETTINGS
+        left.outputs.clear()
+        left.rpc_manager.clear()
         resource = make()
         for name in read:
             if isinstance(found := getattr(resource, name, None), pulumi.Output):
