@@ -38,7 +38,15 @@ class _Monitor(mocks.MockMonitor):
 def registered(
     make: Callable[[], pulumi.Resource], read: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the engine is sent, and those of the outputs `read` that there are."""
+    """What the engine is sent of one resource, and those of the outputs `read` that there are."""
+    (sent,), outputs = all_registered(make, read)
+    return sent, outputs
+
+
+def all_registered(
+    make: Callable[[], pulumi.Resource], read: Sequence[str] = ()
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The same of a component with its children."""
     outputs: dict[str, Any] = {}
 
     async def run() -> _Monitor:
@@ -55,9 +63,9 @@ def registered(
         await wait_for_rpcs()
         return monitor
 
-    (request,) = asyncio.run(run()).requests
-    sent = json_format.MessageToDict(request)
-    # Where in the program it was made.
-    for key in ("sourcePosition", "stackTrace"):
-        sent.pop(key, None)
+    sent = [json_format.MessageToDict(request) for request in asyncio.run(run()).requests]
+    for each in sent:
+        # Where in the program it was made.
+        for key in ("sourcePosition", "stackTrace"):
+            each.pop(key, None)
     return sent, outputs

@@ -35,6 +35,7 @@ _DUAL_STACK_EBPF = (3, 28)  # projectcalico/calico#8509
 _UNSUPPORTED = (3, 33)
 """Calico no longer publishes calico/cni from here on, and its probes run other commands
 (docs/facts/vultr-users.md, projectcalico/calico)."""
+_VXLAN_BREAK = (3, 31, 0)
 _PAST_UFW = ((3, 24, 0), (3, 27, 4))
 _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
@@ -210,6 +211,12 @@ def goes_past_ufw(options: CalicoOptions) -> bool:
         return False
     first, last = _PAST_UFW
     return first <= _release(version) <= last
+
+
+def crosses_vxlan_break(old: str, new: str) -> bool:
+    """Whether nodes of these two releases, side by side, lose connections from the host's network
+    to services over VXLAN (projectcalico/calico#11910: v3.30 beside v3.31)."""
+    return (_release(old) < _VXLAN_BREAK) != (_release(new) < _VXLAN_BREAK)
 
 
 def ipv6_environment(options: CalicoOptions) -> dict[str, str]:

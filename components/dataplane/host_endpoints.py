@@ -62,7 +62,9 @@ class _Awaited(Awaited):
 
 class _MadeForEveryNode(Resource, module="index", name="HostEndpointsMade"):
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_Awaited(), name, {**props}, opts)
+        # A secret, whoever gave it: it is kept in the state.
+        hidden = {**props, "kubeconfig": pulumi.Output.secret(props["kubeconfig"])}
+        super().__init__(_Awaited(), name, hidden, opts)
 
 
 class HostEndpoints(pulumi.ComponentResource):

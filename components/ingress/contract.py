@@ -8,7 +8,7 @@ connection's own. Whether a request came through our own edge it decides by `tru
 `nginx/` is one. Another is another folder here: it takes `IngressArgs` and what is its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -39,6 +39,9 @@ class IngressArgs(TypedDict):
     `default_certificate` is for hosts that bring none of their own; or `default_tls_secret` names a
     secret of somebody else's with it: NAMESPACE/NAME, or a NAME in the ingress's namespace.
 
+    `status_address` is what objects that ask for the ingress are told to be reached by: a host name
+    or an address. Nodes whose label has one of the values in `not_on` serve nobody.
+
     `trust` says how our own edge is known; `origin_secrets` are the values of its header that are
     taken, required where it asks for the header.
     """
@@ -48,5 +51,7 @@ class IngressArgs(TypedDict):
     region: NotRequired[str | None]
     default_certificate: NotRequired[Certificate | None]
     default_tls_secret: NotRequired[pulumi.Input[str] | None]
+    status_address: NotRequired[str | None]
+    not_on: NotRequired[Mapping[str, Sequence[str]]]
     trust: NotRequired[EdgeTrust]
     origin_secrets: NotRequired[pulumi.Input[Sequence[str]] | None]

@@ -3,8 +3,12 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
+# The client below needs it. The dynamic providers' process calls from several threads, and one that
+# loads it with the client, while another loads it for Vultr's, finds it half loaded.
+import requests  # noqa: F401 # pyright: ignore[reportUnusedImport]
 import urllib3
 import yaml
 
@@ -17,17 +21,26 @@ ROLLOUT_SECONDS = 600
 _POLL_SECONDS = 1.0
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between attempts at changing an object that others change too."""
+_ADMISSION = "admissionregistration.k8s.io/v1"
+_RBAC = "rbac.authorization.k8s.io/v1"
 _RESOURCES = {
+    "ClusterRole": (_RBAC, "clusterroles"),
+    "ClusterRoleBinding": (_RBAC, "clusterrolebindings"),
     "ConfigMap": ("v1", "configmaps"),
     "DaemonSet": ("apps/v1", "daemonsets"),
     "Deployment": ("apps/v1", "deployments"),
     "FelixConfiguration": ("crd.projectcalico.org/v1", "felixconfigurations"),
+    "IngressClass": ("networking.k8s.io/v1", "ingressclasses"),
     "IPPool": ("crd.projectcalico.org/v1", "ippools"),
     "KubeControllersConfiguration": (
         "crd.projectcalico.org/v1",
         "kubecontrollersconfigurations",
     ),
+    "Namespace": ("v1", "namespaces"),
+    "ValidatingAdmissionPolicy": (_ADMISSION, "validatingadmissionpolicies"),
+    "ValidatingAdmissionPolicyBinding": (_ADMISSION, "validatingadmissionpolicybindings"),
 }
+_LOADING = Lock()
 _Answer = TypeVar("_Answer")
 
 
@@ -99,15 +112,7 @@ class ServerObject:
             self.identity["metadata"]["namespace"] = namespace
             prefix += f"/namespaces/{namespace}"
         self._path = f"{prefix}/{plural}/{props['object_name']}"
-        # Not above: what asks no cluster, like every preview of an edge or `fleet render`, would
-        # load it too. It leaves its parameters untyped; `_Client` says what is used of it.
-        from kubernetes.config import new_client_from_config_dict  # pyright: ignore[reportUnknownVariableType]
-        from kubernetes.config.config_exception import ConfigException
-
-        try:
-            client = new_client_from_config_dict(yaml.safe_load(props["kubeconfig"]))
-        except (ConfigException, yaml.YAMLError, TypeError) as error:
-            raise Unreachable(f"the kubeconfig can't be read: {error}") from None
+        client, self._failure = _client(props["kubeconfig"])
         retry = urllib3.Retry(total=3, backoff_factor=0.3) if patient else urllib3.Retry(0)
         self._api = cast("_Client", client)
         self._api.configuration.retries = retry
@@ -211,12 +216,10 @@ class ServerObject:
             body=content,
             auth_settings=["BearerToken"],
         )
-        from kubernetes.client import ApiException
-
         try:
             response = self._api.call_api(*request, _request_timeout=self._timeout)
             status, data = response.status, response.read()
-        except ApiException as error:
+        except self._failure as error:
             failure = cast("_Failure", error)
             status, data = failure.status or 0, failure.body or b""
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -227,6 +230,23 @@ class ServerObject:
         if not 200 <= status < 300:
             raise Refused(status, answer)
         return answer
+
+
+def _client(kubeconfig: str) -> tuple[object, type[Exception]]:
+    """The client of a cluster, and what it raises. Raises Unreachable.
+
+    Loaded here and not above: what asks no cluster, like a preview of the edge and `fleet render`,
+    would load it too. One thread at a time, or another finds it half loaded.
+    """
+    with _LOADING:
+        # It leaves its parameters untyped; `_Client` says what is used of what it gives.
+        from kubernetes.client import ApiException
+        from kubernetes.config import new_client_from_config_dict  # pyright: ignore[reportUnknownVariableType]
+        from kubernetes.config.config_exception import ConfigException
+    try:
+        return new_client_from_config_dict(yaml.safe_load(kubeconfig)), ApiException
+    except (ConfigException, yaml.YAMLError, TypeError) as error:
+        raise Unreachable(f"the kubeconfig can't be read: {error}") from None
 
 
 def _unhurried(request: Callable[[], _Answer]) -> _Answer:

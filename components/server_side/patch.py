@@ -276,5 +276,7 @@ class ServerSidePatch(Resource, module="index", name="ServerSidePatch"):
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        props = {"force": False, **args, "generation": None}
+        # A secret, whoever gave it: it is kept in the state.
+        kubeconfig = pulumi.Output.secret(args["kubeconfig"])
+        props = {"force": False, **args, "kubeconfig": kubeconfig, "generation": None}
         super().__init__(_Provider(), name, props, opts)

@@ -94,4 +94,6 @@ class Rollout(Resource, module="index", name="Rollout"):
     def __init__(
         self, name: str, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args}, opts)
+        # A secret, whoever gave it: it is kept in the state.
+        props = {**args, "kubeconfig": pulumi.Output.secret(args["kubeconfig"])}
+        super().__init__(_Provider(), name, props, opts)

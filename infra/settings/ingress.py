@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from components.ingress.nginx.keys import IngressMistake
-from components.ingress.nginx.options import Tuning, nginx_config
-from components.ingress.nginx.pod import RESOURCES, Resources
-from infra.settings.section import LABEL, Image, Section, in_camel_case, matching
+from components.ingress.nginx.options import INGRESS_CLASS, Tuning, nginx_config
+from components.ingress.nginx.pod import NAMESPACE, RESOURCES, Resources
+from infra.settings.section import LABEL, DnsLabel, Image, Section, in_camel_case, matching
 
 
 class IngressTuning(Section):
@@ -57,6 +57,8 @@ class Ingress(Section):
     custom_resources: bool = False
     default_class: bool = True
     metrics: bool = True
+    namespace: DnsLabel = NAMESPACE
+    ingress_class: DnsLabel = Field(default=INGRESS_CLASS, alias="class")
 
     @model_validator(mode="after")
     def _known(self) -> "Ingress":

@@ -7,11 +7,14 @@ found by holding the stack file against what the stack's state says was made.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.dataplane.calico_options import crosses_vxlan_break
 from components.json_object import object_at, objects_at
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import Cluster, Pool
 from infra.state.checkpoint import StackState
-from infra.state.resource_types import CLUSTER, DAEMON_SET, POOL, VPC
+from infra.state.resource_types import CALICO, CLUSTER, DAEMON_SET, POOL, VPC
+
+_VXLAN = ("vxlan", "crossSubnet")
 
 
 def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
@@ -25,6 +28,7 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))
     yield from _first_pool(where, cluster.pools[0], object_at(made, "nodePools"))
     yield from _ufw_left_behind(stack, state)
+    yield from _mixed_calico(stack, state)
     further = state.of_type(POOL)
     for index, pool in enumerate(cluster.pools[1:], start=1):
         known = further.get(f"{stack.name}-pool-{pool.label}")
@@ -85,6 +89,28 @@ def _ufw_left_behind(stack: RegionStack, state: StackState) -> Iterator[str]:
             "`hostProtection: both` keeps both. To leave ufw behind, say `node: remove` beside "
             "hostProtection: calico, `pulumi up`, and take that out again"
         )
+
+
+def _mixed_calico(stack: RegionStack, state: StackState) -> Iterator[str]:
+    """calico-node is updated one node after the other, and these two don't get on meanwhile."""
+    made = state.of_type(CALICO).get(f"{stack.name}-calico", {})
+    images = object_at(made, "expected", "images")
+    old, new = _tag(str(next(iter(images.values()), ""))), stack.settings.calico.version
+    if not (old and new) or stack.settings.drain:
+        return
+    if crosses_vxlan_break(old, new) and stack.settings.calico.encapsulation in (None, *_VXLAN):
+        yield (
+            f"{stack.file}: edgefleet:calico.version: {old!r} → {new!r}: while some nodes run the "
+            "one and some the other, connections from a node's own network to services on other "
+            "nodes break over VXLAN (projectcalico/calico#11910). The ingress is on the nodes' "
+            "network: part of this region's requests would fail until the last node is updated. "
+            f"Drain the region first (`pulumi config set drain true -s {stack.name}`, `pulumi up` "
+            "there and for the edge), `pulumi up` the version, and undrain"
+        )
+
+
+def _tag(image: str) -> str:
+    return image.partition("@")[0].rpartition(":")[2]
 
 
 def _plan_change(where: str, pool: Pool, old: str) -> str:

@@ -13,4 +13,5 @@ WORKER = "cloudflare:index/worker:Worker"
 DEPLOYMENT = "cloudflare:index/workersDeployment:WorkersDeployment"
 RULESET = "cloudflare:index/ruleset:Ruleset"
 
+CALICO = "edgefleet:index:CalicoDataplane"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"

@@ -26,6 +26,7 @@ EVERYTHING = {
         "customResources": True,
     },
 }
+ADMISSION = "admissionregistration.k8s.io/v1"
 PATHS = {
     "Namespace": "/api/v1/namespaces",
     "ConfigMap": "/api/v1/namespaces/{}/configmaps",
@@ -38,6 +39,9 @@ PATHS = {
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "ValidatingAdmissionPolicy": f"/apis/{ADMISSION}/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": f"/apis/{ADMISSION}/validatingadmissionpolicybindings",
+    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
 }
 
 
@@ -109,6 +113,7 @@ def test_every_object_passes_strict_validation(resources: list[Registered], api:
             assert not answer.headers.get("Warning"), answer.headers["Warning"]
         checked.add(obj["kind"])
     assert checked >= {"DaemonSet", "ClusterRole", "Role", "RoleBinding", "NetworkPolicy"}
+    assert checked >= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 
 def test_a_typo_would_not_pass(resources: list[Registered], api: Api):
@@ -155,3 +160,43 @@ def test_calicos_policy_fits_its_definition(resources: list[Registered], kubecon
 
     made = until(served, "a served GlobalNetworkPolicy")
     assert made["spec"] == policy["spec"]
+
+
+def ingress(path: str, path_type: str, of_class: str | None) -> dict[str, Any]:
+    backend = {"service": {"name": "s", "port": {"number": 80}}}
+    http = {"paths": [{"path": path, "pathType": path_type, "backend": backend}]}
+    spec = {"rules": [{"host": "example.com"}, {"host": "example.com", "http": http}]}
+    made = named("networking.k8s.io/v1", "Ingress", "site", "default")
+    return {**made, "spec": {**spec, **({"ingressClassName": of_class} if of_class else {})}}
+
+
+def test_an_ingress_that_takes_the_health_url_is_refused(
+    resources: list[Registered], api: Api, kubeconfig: str
+):
+    """nginx would refuse it, and go on with the configuration before: every team's changes wait."""
+    cluster = client(kubeconfig)
+    admission = [o for o in objects(resources) if o["apiVersion"] == ADMISSION]
+    assert [o["kind"] for o in admission] == [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ]
+    try:
+        for obj in admission:
+            cluster.apply(obj, "test")
+        for of_class in ("nginx", None):
+            taken = ingress("/nginx-health", "Exact", of_class)
+            until(lambda t=taken: api.dry_run(t).status_code == 422, "a policy that is enforced")
+            assert "Take another path" in api.dry_run(taken).json()["message"]
+        for harmless in (
+            ingress("/nginx-health", "Exact", "somebody-elses"),
+            ingress("/nginx-health", "Prefix", "nginx"),
+            ingress("/nginx-healthy", "Exact", "nginx"),
+        ):
+            assert api.dry_run(harmless).status_code == 201
+        plain = ingress("/", "Prefix", "nginx")
+        del plain["spec"]["rules"]
+        plain["spec"]["defaultBackend"] = {"service": {"name": "s", "port": {"number": 80}}}
+        assert api.dry_run(plain).status_code == 201
+    finally:
+        for obj in reversed(admission):
+            cluster.delete(obj, "Background")

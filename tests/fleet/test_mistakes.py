@@ -56,6 +56,13 @@ def test_a_plan_that_vultr_would_ignore(fleet: Fleet):
     refused(fleet.preview("us"), "Vultr ignores a new plan for a pool that exists")
 
 
+def test_a_namespace_that_is_somebody_elses(fleet: Fleet):
+    """Taken over, it would be deleted with everything in it one day."""
+    configure(fleet, "us", ingress={"namespace": "kube-system"})
+    sentence = "Namespace kube-system: is in the cluster already and isn't edgefleet's: it has no"
+    failed(fleet.preview("us"), sentence)
+
+
 def test_a_wrong_key(fleet: Fleet):
     wrong = "A" * 36
     ran = fleet.pulumi("us", "preview", VULTR_API_KEY=wrong)

@@ -12,8 +12,17 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
+from ...server_side.ownership import OwnNames
 from ..contract import Certificate, IngressArgs
 from ..trust import EdgeTrust
+from .cluster_objects import (
+    Metadata,
+    bind_rights,
+    make_class,
+    make_namespace,
+    own_names,
+    refuse_health_path,
+)
 from .keys import IngressMistake
 from .options import (
     INGRESS_CLASS,
@@ -26,21 +35,15 @@ from .options import (
 from .pod import (
     APP,
     CONFIG,
+    LABELS,
+    NAMESPACE,
     RESOURCES,
     TOLERATIONS,
     Resources,
-    cluster_rules,
     daemon_set_spec,
-    own_rules,
     pod_spec,
 )
 from .trust import FOLDER, content_name, files
-
-Metadata = Mapping[str, Any]
-
-NAMESPACE = "nginx-ingress"
-_RBAC = "rbac.authorization.k8s.io"
-_LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
 
 
 class Canary(TypedDict):
@@ -59,9 +62,14 @@ class IngressDaemonSetArgs(IngressArgs):
 
     `config` are keys of the controller's ConfigMap. `custom_resources`: the controller's own kinds
     (VirtualServer, Policy …), whose definitions somebody has to install. `default_class` makes its
-    IngressClass the cluster's default.
+    IngressClass the cluster's default. `namespace` is made for it and goes with it; `ingress_class`
+    is the name by which Ingresses ask for it. With the cluster's `kubeconfig`, a name that somebody
+    else has there already is refused, and not taken over.
     """
 
+    kubeconfig: NotRequired[pulumi.Input[str]]
+    namespace: NotRequired[str]
+    ingress_class: NotRequired[str]
     config: NotRequired[Mapping[str, str]]
     tuning: NotRequired[Tuning]
     resources: NotRequired[Resources | None]
@@ -86,36 +94,27 @@ class IngressDaemonSet(pulumi.ComponentResource):
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         # Before anything is registered.
+        data = _config(args)
         tuning, trust = args.get("tuning", {}), args.get("trust", EdgeTrust())
-        if trust.header != "off" and args.get("origin_secrets") is None:
-            raise IngressMistake(
-                f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
-            )
-        data = nginx_config(
-            args["trusted_proxies"], tuning, args.get("config"), args.get("region"), trust
-        )
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        # hostNetwork and host ports: Pod Security has no milder word for them.
-        enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
-        namespace = KubernetesObject(
-            f"{name}-namespace",
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": NAMESPACE, "labels": {**_LABELS, **enforced}},
-            },
-            child,
-        ).name
-        here: Metadata = {"namespace": namespace, "name": APP, "labels": _LABELS}
+        named = args.get("namespace", NAMESPACE)
+        class_name = args.get("ingress_class", INGRESS_CLASS)
+        if kubeconfig := args.get("kubeconfig"):
+            objects = own_names(named, class_name)
+            ours = OwnNames(f"{name}-names", {"kubeconfig": kubeconfig, "objects": objects}, child)
+            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
+        namespace = make_namespace(name, named, child)
+        here: Metadata = {"namespace": namespace, "name": APP, "labels": LABELS}
         account = KubernetesObject(
             f"{name}-account",
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
             child,
         )
-        rights = _rights(name, here, namespace, args.get("custom_resources", False), child)
+        status = bool(args.get("status_address"))
+        rights = bind_rights(name, here, args.get("custom_resources", False), status, child)
         config = KubernetesObject(
             f"{name}-config",
             {
@@ -126,14 +125,14 @@ class IngressDaemonSet(pulumi.ComponentResource):
             },
             child,
         )
-        ingress_class = _class(name, args.get("default_class", True), child)
+        ingress_class = make_class(name, class_name, args.get("default_class", True), child)
+        refused = refuse_health_path(name, class_name, child)
         secret = args.get("default_tls_secret")
         if certificate := args.get("default_certificate"):
             secret = _certificate(name, here, certificate, child)
         mounted = _files(name, here, trust, args.get("origin_secrets"), child)
-        ready = pulumi.ResourceOptions.merge(
-            child, pulumi.ResourceOptions(depends_on=[account, *rights, config, ingress_class])
-        )
+        before = [account, *rights, config, ingress_class, *refused]
+        ready = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=before))
         pod = partial(
             pod_spec,
             flags=_arguments(args, secret),
@@ -142,6 +141,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
             tolerations=args.get("tolerations", TOLERATIONS),
             metrics=args.get("metrics", True),
             files=(mounted, FOLDER) if mounted is not None else None,
+            not_on=args.get("not_on"),
         )
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
@@ -158,7 +158,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
         """The DaemonSet, and that of the canary on its nodes."""
 
         def controller(part: str, app: str, image: str, **placed: Mapping[str, str] | None) -> None:
-            labels = {**_LABELS, "app.kubernetes.io/name": app}
+            labels = {**LABELS, "app.kubernetes.io/name": app}
             KubernetesObject(
                 f"{name}-{part}",
                 {
@@ -178,17 +178,19 @@ class IngressDaemonSet(pulumi.ComponentResource):
             controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
 
 
-def _class(name: str, default: bool, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    annotations = {"ingressclass.kubernetes.io/is-default-class": str(default).lower()}
-    return KubernetesObject(
-        f"{name}-class",
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IngressClass",
-            "metadata": {"name": INGRESS_CLASS, "labels": _LABELS, "annotations": annotations},
-            "spec": {"controller": "nginx.org/ingress-controller"},
-        },
-        opts,
+def _config(args: IngressDaemonSetArgs) -> dict[str, str]:
+    trust = args.get("trust", EdgeTrust())
+    if trust.header != "off" and args.get("origin_secrets") is None:
+        raise IngressMistake(
+            f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
+        )
+    return nginx_config(
+        args["trusted_proxies"],
+        args.get("tuning", {}),
+        args.get("config"),
+        args.get("region"),
+        trust,
+        args.get("status_address"),
     )
 
 
@@ -198,6 +200,8 @@ def _arguments(
     found: list[pulumi.Input[str]] = list(
         flags(
             CONFIG,
+            ingress_class=args.get("ingress_class", INGRESS_CLASS),
+            report_status=bool(args.get("status_address")),
             custom_resources=args.get("custom_resources", False),
             metrics=args.get("metrics", True),
             ipv6=args.get("ipv6", True),
@@ -205,39 +209,12 @@ def _arguments(
     )
     if secret:
         full = pulumi.Output.from_input(secret).apply(
-            lambda given: full_secret_name(given, NAMESPACE)
+            lambda given: full_secret_name(given, args.get("namespace", NAMESPACE))
         )
         # The second: for Ingresses that ask for TLS and name no secret.
         for server in ("default-server", "wildcard"):
             found.append(pulumi.Output.concat(f"-{server}-tls-secret=", full))
     return found
-
-
-def _rights(
-    name: str,
-    here: Metadata,
-    namespace: pulumi.Output[str],
-    custom_resources: bool,
-    opts: pulumi.ResourceOptions,
-) -> list[pulumi.Resource]:
-    """Bindings of the controller's account: to the cluster's objects, and to its own namespace."""
-    subjects = [{"kind": "ServiceAccount", "name": APP, "namespace": namespace}]
-    cluster_wide: Metadata = {"name": APP, "labels": _LABELS}
-
-    def rbac(part: str, kind: str, metadata: Metadata, **content: Any) -> KubernetesObject:
-        manifest = {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, **content}
-        return KubernetesObject(f"{name}-{part}", manifest, opts)
-
-    def bound(part: str, kind: str, metadata: Metadata, role: KubernetesObject) -> KubernetesObject:
-        ref = {"apiGroup": _RBAC, "kind": kind, "name": role.name}
-        return rbac(part, f"{kind}Binding", metadata, roleRef=ref, subjects=subjects)
-
-    role = rbac("role", "ClusterRole", cluster_wide, rules=cluster_rules(custom_resources))
-    own = rbac("own-role", "Role", here, rules=own_rules())
-    return [
-        bound("binding", "ClusterRole", cluster_wide, role),
-        bound("own-binding", "Role", here, own),
-    ]
 
 
 def _certificate(

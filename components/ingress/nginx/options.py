@@ -73,10 +73,12 @@ def nginx_config(
     config: Mapping[str, str] | None = None,
     region: str | None = None,
     trust: EdgeTrust | None = None,
+    status_address: str | None = None,
 ) -> dict[str, str]:
     """The controller's ConfigMap: who the visitor is, and the limits of a busy edge.
 
-    `config` are keys of the user's. Answers say that they are `region`'s. Raises IngressMistake.
+    `config` are keys of the user's. Answers say that they are `region`'s. Ingress objects are told
+    `status_address`. Raises IngressMistake.
     """
     tuning = {**BUSY_EDGE, **(tuning or {})}
     connections = _number(tuning, "worker_connections", 1, 1_000_000)
@@ -100,6 +102,8 @@ def nginx_config(
         # nginx takes it over where a server adds no header of its own. Where one does, the edge's
         # Worker makes up for it, by a copy of the answer.
         ours["http-snippets"] = f"add_header {REGION_HEADER} {region} always;"
+    if status_address:
+        ours["external-status-address"] = status_address
     if not trusted_proxies:
         raise IngressMistake(
             "trusted_proxies is empty: every visitor would carry Cloudflare's address"
@@ -137,6 +141,7 @@ def flags(
     custom_resources: bool = False,
     metrics: bool = True,
     ipv6: bool = True,
+    report_status: bool = False,
 ) -> list[str]:
     """The controller's arguments, but for the default certificate.
 
@@ -147,7 +152,12 @@ def flags(
         f"-nginx-configmaps=$(POD_NAMESPACE)/{config_map}",
         f"-ingress-class={ingress_class}",
         f"-enable-custom-resources={str(custom_resources).lower()}",
-        "-enable-leader-election=false",
+        # One of the nodes' controllers writes the Ingresses' status.
+        *(
+            ["-enable-leader-election=true", "-report-ingress-status"]
+            if report_status
+            else ["-enable-leader-election=false"]
+        ),
         "-enable-snippets=false",
         "-enable-telemetry-reporting=false",
         "-health-status",

@@ -14,6 +14,9 @@ from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
 CONFIG = "nginx-config"
+LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
+NAMESPACE = "nginx-ingress"
+"""Of the controller and what it is given, unless its arguments name another."""
 DRAIN_SECONDS = 5
 """Between the pod's farewell to Kubernetes and nginx's own: connections that are on their way
 still find somebody."""
@@ -51,7 +54,9 @@ TOLERATIONS: Sequence[Mapping[str, str]] = ({"operator": "Exists"},)
 """Every node: each one's address is in the region's DNS."""
 
 
-def cluster_rules(custom_resources: bool = False) -> list[dict[str, Any]]:
+def cluster_rules(
+    custom_resources: bool = False, report_status: bool = False
+) -> list[dict[str, Any]]:
     """What the controller reads in the whole cluster, and the events that it writes."""
     read = ["get", "list", "watch"]
     rules = [
@@ -61,6 +66,8 @@ def cluster_rules(custom_resources: bool = False) -> list[dict[str, Any]]:
         _rule("networking.k8s.io", ["ingresses"], read),
         _rule("networking.k8s.io", ["ingressclasses"], ["get", "list"]),
     ]
+    if report_status:
+        rules.append(_rule("networking.k8s.io", ["ingresses/status"], ["update"]))
     if custom_resources:
         kinds = ["virtualservers", "virtualserverroutes", "transportservers", "policies"]
         status = [f"{kind}/status" for kind in kinds]
@@ -69,11 +76,14 @@ def cluster_rules(custom_resources: bool = False) -> list[dict[str, Any]]:
     return rules
 
 
-def own_rules() -> list[dict[str, Any]]:
-    """What it does in its own namespace: follow its ConfigMap, label its pod with its version."""
+def own_rules(report_status: bool = False) -> list[dict[str, Any]]:
+    """What it does in its own namespace: follow its ConfigMap, label its pod with its version, and
+    agree with the others on who reports status."""
+    lease = ["get", "list", "watch", "update", "create"]
     return [
         _rule("", ["configmaps"], ["get", "list", "watch"]),
         _rule("", ["pods"], ["update"]),
+        *([_rule("coordination.k8s.io", ["leases"], lease)] if report_status else []),
     ]
 
 
@@ -90,14 +100,15 @@ def pod_spec(
     tolerations: Sequence[Mapping[str, str]] = TOLERATIONS,
     node_selector: Mapping[str, str] | None = None,
     avoided: Mapping[str, str] | None = None,
+    not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
     files: tuple[pulumi.Input[str], str] | None = None,
 ) -> dict[str, Any]:
     """The pod: host network, host ports, nothing it doesn't need.
 
     The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
-    into a volume. `avoided` are labels of nodes that another DaemonSet serves; `files` a secret's
-    name and where to mount it.
+    into a volume. `avoided` are labels of nodes that another DaemonSet serves; a node serves nobody
+    whose label has one of the values in `not_on`; `files` is a secret's name and where to mount it.
     """
     spec: dict[str, Any] = {
         "serviceAccountName": APP,
@@ -126,15 +137,23 @@ def pod_spec(
         ],
         "containers": [_controller(image, flags, resources, metrics, files)],
     }
-    if avoided:
-        # A node that has all of the labels is the other's: one that lacks any of them is ours.
-        terms = [
-            {"matchExpressions": [{"key": key, "operator": "NotIn", "values": [value]}]}
-            for key, value in sorted(avoided.items())
-        ]
+    if terms := _terms(avoided or {}, not_on or {}):
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         spec["affinity"] = {"nodeAffinity": required}
     return spec
+
+
+def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Which nodes are ours: those that match one of these. A node that has all of the labels in
+    `avoided` is the other's; one that lacks any of them is ours."""
+
+    def without(key: str, values: Sequence[str]) -> dict[str, Any]:
+        return {"key": key, "operator": "NotIn", "values": list(values)}
+
+    always = [without(key, values) for key, values in sorted(not_on.items()) if values]
+    either = [[without(key, [value])] for key, value in sorted(avoided.items())]
+    expressions = [[*always, *one] for one in either or [[]]]
+    return [{"matchExpressions": each} for each in expressions if each]
 
 
 def _controller(

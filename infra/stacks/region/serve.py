@@ -33,6 +33,10 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
             "custom_resources": ingress.custom_resources,
             "default_class": ingress.default_class,
             "metrics": ingress.metrics,
+            "kubeconfig": site.cluster.kubeconfig,
+            "namespace": ingress.namespace,
+            "ingress_class": ingress.ingress_class,
+            "status_address": site.stack.hostname,
         },
         site.after(*closed),
     )

@@ -120,20 +120,23 @@ def test_the_edges_log_format_takes_the_jsons_place():
 
 
 def test_everything_rendered_is_known_to_the_version():
-    config = nginx_config(CLOUDFLARE)
+    config = nginx_config(CLOUDFLARE, status_address="us.example.com")
     assert config.keys() <= KEYS
     assert OPTIONS.keys() <= KEYS
     assert SNIPPETS <= KEYS
     assert not KEYS & PLUS_KEYS
-    rendered = [*flags("c"), *flags("c", metrics=False, ipv6=False, custom_resources=True)]
+    rendered = [
+        *flags("c", report_status=True),
+        *flags("c", metrics=False, ipv6=False, custom_resources=True),
+    ]
     assert {flag.lstrip("-").split("=")[0] for flag in rendered} <= FLAGS
 
 
 def test_every_rendered_setting_is_in_the_table():
     table = (Path(__file__).resolve().parents[3] / "docs" / "ingress.md").read_text()
-    for key in nginx_config(CLOUDFLARE):
+    for key in nginx_config(CLOUDFLARE, status_address="us.example.com"):
         assert f"`{key}`" in table, key
-    for flag in flags("c", ipv6=False):
+    for flag in flags("c", ipv6=False, report_status=True):
         assert f"`-{flag.lstrip('-').split('=')[0]}`" in table, flag
 
 
@@ -245,6 +248,17 @@ def test_a_node_runs_the_canary_or_the_controller():
     assert "affinity" not in pod()
 
 
+def test_a_node_of_a_pool_that_serves_nobody_runs_neither():
+    for given in ({}, {"avoided": {"canary": "yes", "zone": "a"}}):
+        affinity = pod(not_on={"pool": ["batch", "gpu"]}, **given)["affinity"]["nodeAffinity"]
+        terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+        assert len(terms) == max(1, len(given.get("avoided", {})))
+        for term in terms:
+            off = {"key": "pool", "operator": "NotIn", "values": ["batch", "gpu"]}
+            assert off in term["matchExpressions"]
+    assert "affinity" not in pod(not_on={"pool": []})
+
+
 def test_one_node_after_the_other():
     spec = daemon_set_spec("app", {"a": "b", "app.kubernetes.io/name": "x"}, {})
     assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
@@ -261,8 +275,7 @@ RIGHTS_LEFT_OUT = {
     "replicasets": "telemetry, which is off",
     "daemonsets": "telemetry, which is off",
     "statefulsets": "telemetry, which is off",
-    "leases": "leader election, which is off: no status is reported",
-    "ingresses/status": "no status is reported: there is no load balancer's address to tell",
+    "leases": "in its own namespace only",
     "certificates": "cert-manager for VirtualServers, which is off",
     "dnsendpoints": "ExternalDNS for VirtualServers, which is off",
     "dnsendpoints/status": "ExternalDNS for VirtualServers, which is off",
@@ -277,7 +290,7 @@ def rights(rules: list[dict[str, Any]]) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("custom_resources", [False, True])
 def test_rights_are_nginx_own_less_what_has_a_reason(custom_resources: bool):
     role = next(obj for obj in manifest("nginx-rights") if obj["kind"] == "ClusterRole")
-    theirs, ours = rights(role["rules"]), rights(cluster_rules(custom_resources))
+    theirs, ours = rights(role["rules"]), rights(cluster_rules(custom_resources, True))
     assert ours <= theirs
     for resource, verb in theirs - ours:
         writes = verb in ("create", "update", "patch", "delete")
@@ -289,7 +302,29 @@ def test_rights_are_nginx_own_less_what_has_a_reason(custom_resources: bool):
             or (not custom_resources and resource == "globalconfigurations")
         )
         assert reason, f"{verb} {resource}"
-    assert rights(own_rules()) <= theirs
+    assert rights(own_rules(True)) <= theirs
+    assert ("ingresses/status", "update") in ours
+    assert {verb for what, verb in rights(own_rules(True)) if what == "leases"} == {
+        verb for what, verb in theirs if what == "leases"
+    }
+
+
+def test_without_an_address_no_status_and_no_right_to_write_one():
+    assert "-enable-leader-election=false" in flags("c")
+    assert "-report-ingress-status" not in flags("c")
+    written = {what for what, _ in rights([*cluster_rules(True), *own_rules()])}
+    assert not written & {"ingresses/status", "leases"}
+
+
+def test_ingresses_are_told_the_regions_host():
+    """Without a status Pulumi and Argo CD wait for an Ingress for ever."""
+    config = nginx_config(CLOUDFLARE, status_address="us.example.com")
+    assert config["external-status-address"] == "us.example.com"
+    assert "external-status-address" not in nginx_config(CLOUDFLARE)
+    assert {
+        "-report-ingress-status",
+        "-enable-leader-election=true",
+    } <= set(flags("c", report_status=True))
 
 
 DIFFERENCES = {

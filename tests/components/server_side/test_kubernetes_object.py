@@ -17,6 +17,7 @@ from tests.registrations import registered
 HERE = {"namespace": "n", "name": "x", "labels": {"a": "b"}}
 WIDE = {"name": "x", "labels": {"a": "b"}}
 SUBJECT = {"kind": "ServiceAccount", "name": "x", "namespace": "n"}
+ADMISSION = "admissionregistration.k8s.io/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 GIVEN: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
     "Namespace": ({"apiVersion": "v1", "metadata": WIDE}, kubernetes.core.v1.Namespace, {}),
@@ -64,6 +65,16 @@ GIVEN: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
         {"apiVersion": "networking.k8s.io/v1", "metadata": WIDE, "spec": {"controller": "c"}},
         kubernetes.networking.v1.IngressClass,
         {"spec": {"controller": "c"}},
+    ),
+    "ValidatingAdmissionPolicy": (
+        {"apiVersion": ADMISSION, "metadata": WIDE, "spec": {"failurePolicy": "Fail"}},
+        kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy,
+        {"spec": {"failure_policy": "Fail"}},
+    ),
+    "ValidatingAdmissionPolicyBinding": (
+        {"apiVersion": ADMISSION, "metadata": WIDE, "spec": {"policyName": "p"}},
+        kubernetes.admissionregistration.v1.ValidatingAdmissionPolicyBinding,
+        {"spec": {"policy_name": "p"}},
     ),
     "NetworkPolicy": (
         {

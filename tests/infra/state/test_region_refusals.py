@@ -7,7 +7,7 @@ import pytest
 
 from infra.state.checkpoint import StackState
 from infra.state.region_refusals import region_refusals
-from infra.state.resource_types import CLUSTER, DAEMON_SET, POOL, VPC
+from infra.state.resource_types import CALICO, CLUSTER, DAEMON_SET, POOL, VPC
 from tests.projects import CLUSTER as WANTED
 from tests.projects import copy_project, region, region_stack, write_stack
 
@@ -135,3 +135,41 @@ def test_rules_of_ufw_are_not_left_behind(
     (sentence,) = told
     assert sentence.startswith("Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ")
     assert "say `node: remove` beside hostProtection: calico" in sentence
+
+
+def with_calico(version: str) -> StackState:
+    images = (
+        {"calico-node": f"docker.io/calico/node:{version}@sha256:{'0' * 64}"} if version else {}
+    )
+    outputs = {f"urn:pulumi:us::edgefleet::{CALICO}::us-calico": {"expected": {"images": images}}}
+    return StackState({**WITH_CLUSTER.outputs, **outputs})
+
+
+def calico_change(tmp_path: Path, old: str, calico: dict[str, Any], **more: Any) -> list[str]:
+    project = copy_project(tmp_path)
+    write_stack(project, "us", {**region(), "calico": calico, **more})
+    return list(region_refusals(region_stack(project), with_calico(old)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("v3.30.3", "v3.31.0"), ("v3.29.1", "v3.32.1"), ("v3.31.3", "v3.30.7")]
+)
+def test_two_calicos_that_do_not_get_on_meet_in_a_drained_region_only(
+    tmp_path: Path, old: str, new: str
+):
+    (sentence,) = calico_change(tmp_path / "a", old, {"version": new})
+    assert sentence.startswith(
+        f"Pulumi.us.yaml: edgefleet:calico.version: '{old}' → '{new}': while"
+    )
+    assert "projectcalico/calico#11910" in sentence
+    assert "`pulumi config set drain true -s us`" in sentence
+    assert calico_change(tmp_path / "b", old, {"version": new}, drain=True) == []
+    assert calico_change(tmp_path / "c", old, {"version": new, "encapsulation": "none"}) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("v3.31.0", "v3.32.1"), ("v3.29.1", "v3.30.7"), ("", "v3.32.1"), ("v3.30.3", None)],
+)
+def test_other_versions_may_follow_each_other(tmp_path: Path, old: str, new: str | None):
+    assert calico_change(tmp_path, old, {"version": new} if new else {}) == []

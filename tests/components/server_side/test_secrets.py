@@ -1,0 +1,41 @@
+"""A kubeconfig is a secret in the state, whoever gave it."""
+
+from collections.abc import Callable
+
+import pulumi
+import pytest
+
+from components.dataplane.host_endpoints import HostEndpoints
+from components.server_side.ownership import OwnNames
+from components.server_side.patch import ServerSidePatch
+from components.server_side.rollout import Rollout
+from tests.registrations import all_registered
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+MAKERS: dict[str, Callable[[], pulumi.Resource]] = {
+    "patch": lambda: ServerSidePatch(
+        "p", {"kubeconfig": "plain", "kind": "DaemonSet", "object_name": "calico-node"}
+    ),
+    "rollout": lambda: Rollout(
+        "r",
+        {
+            "kubeconfig": "plain",
+            "kind": "DaemonSet",
+            "namespace": "kube-system",
+            "object_name": "calico-node",
+            "generation": 1,
+        },
+    ),
+    "host endpoints": lambda: HostEndpoints("h", {"kubeconfig": "plain"}),
+    "names": lambda: OwnNames("n", {"kubeconfig": "plain", "objects": []}),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_plain_kubeconfig_is_kept_as_a_secret(kind: str):
+    sent, _ = all_registered(MAKERS[kind])
+    assert sent
+    for request in sent:
+        kubeconfig = request["object"]["kubeconfig"]
+        assert kubeconfig == {SIGNATURE: SECRET, "value": "plain"}, request["type"]
