@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = 100
+NODES = 100
 REGIONS = 20
 """As many as the Worker takes; stacks share them."""
 _IMPORT = "import pulumi, pulumi_cloudflare, pulumi_kubernetes, ediri_vultr"
@@ -37,7 +38,7 @@ def run() -> list[dict[str, Any]]:
         before = render_project(project)
         many = time.perf_counter() - began
         for path in project.glob("Pulumi.r*.yaml"):
-            path.write_text(path.read_text().replace("nodes: 3", "nodes: 4"))
+            path.write_text(path.read_text().replace("nodes: 100", "nodes: 99"))
         began = time.perf_counter()
         # The old revision's rendering is a process of its own that does the same.
         after = render_project(project)
@@ -46,8 +47,10 @@ def run() -> list[dict[str, Any]]:
     assert "nodePools.nodeQuantity" in written
     return [
         _row("fleet render, one stack, as a command", one, baseline),
-        _row(f"render of {STACKS} stacks in one process", many, baseline),
-        _row(f"fleet render --diff of {STACKS} stacks, both sides", diff, baseline),
+        _row(f"render of {STACKS} stacks of {NODES} nodes in one process", many, baseline),
+        _row(
+            f"fleet render --diff of {STACKS} stacks of {NODES} nodes, both sides", diff, baseline
+        ),
     ]
 
 
@@ -73,7 +76,10 @@ def _project(folder: Path) -> Path:
     like = yaml.safe_load((ROOT / "Pulumi.us.yaml").read_text())["config"]
     for index in range(STACKS - 1):
         name = f"r{index:02}"
-        config = {**like, "edgefleet:region": f"region{index % REGIONS}"}
+        pools = [{**like["edgefleet:cluster"]["pools"][0], "nodes": NODES}]
+        cluster = {**like["edgefleet:cluster"], "pools": pools}
+        region = f"region{index % REGIONS}"
+        config = {**like, "edgefleet:region": region, "edgefleet:cluster": cluster}
         (folder / f"Pulumi.{name}.yaml").write_text(
             yaml.safe_dump({"config": config}, default_flow_style=None)
         )
