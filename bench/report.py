@@ -38,9 +38,9 @@ _NOTES = """\
   place, naming the region's host, arming the timer of the hedge) reached 0.83 to 0.89, measured in
   the same way; of its 27 µs a request the timer takes 14. On Cloudflare this Worker's 0.05 ms more
   stand beside the network's 10 to 100 ms.
-- *wide*: a stack of 100 live nodes has 200 records. The Worker takes 20 regions, which any number of
-  stacks may share, as its table is one variable and a request may ask each region twice; its
-  script is the same whatever the table holds. What 100 regions would cost it is measured in Node.
+- *wide*: a stack of 100 live nodes has 200 records. The Worker takes 20 regions, which any number
+  of stacks may share, as its table is one variable and a request may ask each region twice; its
+  script is the same whatever the table holds. What 100 regions would cost is measured in Node.
 """
 
 
