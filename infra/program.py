@@ -13,6 +13,7 @@ from components.vendors.cloudflare import CloudflareApi
 from components.vendors.credentials import cloudflare_access, stack_config
 from infra.errors import SettingsError
 from infra.fleet.drains import drain_warnings
+from infra.fleet.files import KEYS
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack, Stack
 from infra.fleet.reading import load
 from infra.stacks import edge, region
@@ -88,9 +89,18 @@ def register(
 
 
 def _not_from_file(stack: Stack) -> Iterator[str]:
-    """Configuration that Pulumi has and the stack file hasn't (--config-file): the fleet's files
-    are read as files, so the two must agree."""
+    """Configuration that Pulumi has and the fleet's files haven't, or have otherwise
+    (--config-file, an environment of Pulumi ESC): the files are read as files, so the two must
+    agree."""
     config = pulumi.Config()
+    fleet = stack.fleet.model_dump(by_alias=True)
+    for key in sorted(KEYS - stack.config.keys() - stack.secrets):
+        if not _same(config.get(key), fleet.get(key)):
+            yield (
+                f"{stack.file}: {pulumi.get_project()}:{key}: Pulumi has a value that the fleet's "
+                "files don't hold (from an environment of Pulumi ESC, or --config). edgefleet "
+                "reads the files themselves, and would ignore it: say it in this file"
+            )
     for key, value in stack.config.items():
         given = config.get(key)
         text = value if isinstance(value, str) else json.dumps(value)
@@ -100,6 +110,15 @@ def _not_from_file(stack: Stack) -> Iterator[str]:
                 "this file holds. edgefleet reads the stack files themselves; --config-file is not "
                 "supported"
             )
+
+
+def _same(given: str | None, ours: object) -> bool:
+    """Whether Pulumi gives what we have; where we have nothing, an empty value that Pulumi.yaml
+    declares."""
+    if not given or given == ours:
+        return True
+    value = _json(given)
+    return value == ours if ours else value in ({}, [], False)
 
 
 def _json(text: str) -> object:

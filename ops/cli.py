@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import typer
 
+INTERRUPTED = 130
+"""Exit code: as a shell gives it to what Ctrl-C ends."""
+
 
 class _Place(NamedTuple):
     """Where a command is; the name in the module is that of a function or of a Typer app."""
@@ -60,4 +63,8 @@ def main() -> None:
     # Loading the providers' SDKs makes a million objects that stay. Looking for garbage among them
     # took a third of `fleet render`, and a stack leaves but a megabyte of it.
     gc.disable()
-    application(next(iter(sys.argv[1:]), ""))()
+    try:
+        application(next(iter(sys.argv[1:]), ""))()
+    except KeyboardInterrupt:
+        # While a module was loaded; a command that runs ends by itself.
+        sys.exit(INTERRUPTED)

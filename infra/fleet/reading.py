@@ -1,18 +1,18 @@
 """The project's files read into an inventory, with every mistake that they make."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from components.json_object import Json, is_list, is_object, object_at
+from components.json_object import Json, is_list, is_object
 from infra.errors import SettingsError
 from infra.fleet.collisions import collisions
+from infra.fleet.files import FLEET_KEYS, project_values, read_yaml, stack_config
 from infra.fleet.inventory import CA_FILE, EdgeStack, Inventory, RegionStack, Stack
-from infra.fleet.yaml_core import CoreLoader
 from infra.pins.catalog import catalog
 from infra.settings.edge import Edge
 from infra.settings.fleet import SECRETS, FleetValues
@@ -32,9 +32,6 @@ class _Common(TypedDict):
     secrets: frozenset[str]
 
 
-_FLEET_KEYS = {field.alias for field in FleetValues.model_fields.values()}
-
-
 def load(project_dir: Path, current: str | None = None) -> Inventory:
     """Read the project's files.
 
@@ -44,10 +41,9 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
 
     Raises SettingsError with every mistake found in them.
     """
-    project = _read_yaml(project_dir / "Pulumi.yaml")
+    project = read_yaml(project_dir / "Pulumi.yaml")
     name = str(project.get("name", "edgefleet"))
-    defaults = _project_values(project)
-    mistakes: list[str] = []
+    defaults, mistakes = project_values(project)
     warnings: list[str] = []
     stacks: dict[str, Stack] = {}
     for path in _stack_files(project_dir, current, _named(defaults), warnings):
@@ -61,39 +57,11 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
     inventory = Inventory(name, stacks, tuple(warnings), origin_ca)
     mistakes += collisions(inventory)
     if mistakes:
-        raise SettingsError(mistakes)
+        # What Pulumi.yaml says is wrong for every stack alike.
+        raise SettingsError(list(dict.fromkeys(mistakes)))
     if current and current not in stacks:
         raise SettingsError([f"Pulumi.{current}.yaml: there is no such file in {project_dir}"])
     return inventory
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    try:
-        document = yaml.load(path.read_text("utf-8"), CoreLoader)  # noqa: S506 (it is a safe one)
-    except FileNotFoundError:
-        raise SettingsError([f"{path}: there is no such file"]) from None
-    except yaml.YAMLError as error:
-        raise SettingsError([f"{path.name}: not valid YAML: {error}"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path.name}: can't be read: {error}"]) from None
-    found: object = document or {}
-    if not is_object(found):
-        raise SettingsError([f"{path.name}: must be a mapping"])
-    return found
-
-
-def _project_values(project: Mapping[str, Any]) -> Json:
-    """Values that Pulumi.yaml gives to every stack, by key without namespace."""
-    values: Json = {}
-    for key, entry in object_at(project, "config").items():
-        namespace, _, short = key.rpartition(":")
-        if namespace not in ("", project.get("name")):
-            continue
-        if not is_object(entry):
-            values[short] = entry
-        elif "value" in entry or "default" in entry:
-            values[short] = entry.get("value", entry.get("default"))
-    return values
 
 
 def _named(defaults: Mapping[str, Any]) -> set[str]:
@@ -134,22 +102,14 @@ def _tracked(project_dir: Path) -> set[str] | None:
 def _read_stack(
     path: Path, project: str, defaults: Mapping[str, Any]
 ) -> tuple[Stack | None, list[str]]:
-    config: object = _read_yaml(path).get("config") or {}
-    if not is_object(config):
-        return None, [f"{path.name}: config: must be a mapping"]
-    own: Json = {
-        key.removeprefix(f"{project}:"): value
-        for key, value in config.items()
-        if isinstance(key, str) and key.startswith(f"{project}:")
-    }
+    own, wrong = stack_config(path.name, read_yaml(path), project)
+    if own is None:
+        return None, wrong
     secrets = {key: own.pop(key) for key in SECRETS if key in own}
-    fleet, wrong = _parse(
-        path,
-        project,
-        FleetValues,
-        {k: v for k, v in {**defaults, **own}.items() if k in _FLEET_KEYS},
-    )
-    rest = {key: value for key, value in own.items() if key not in _FLEET_KEYS}
+    said = {k: v for k, v in own.items() if k in FLEET_KEYS}
+    fleet, more = _parse(path, project, FleetValues, {**defaults, **said})
+    wrong += [_blamed(problem, path.name, project, said) for problem in more]
+    rest = {key: value for key, value in own.items() if key not in FLEET_KEYS}
     wrong += [
         f"{path.name}: {project}:{key}: stands there for everybody to read; make another one and "
         f"`pulumi config set --secret {key}`"
@@ -180,6 +140,14 @@ def _read_stack(
         return EdgeStack(**common, settings=settings), []
     label = settings.cluster.label or f"{project}-{name}"
     return RegionStack(**common, settings=settings, label=label), []
+
+
+def _blamed(problem: str, file: str, project: str, said: Mapping[str, Any]) -> str:
+    """A mistake in what every stack shares, told of the file that makes it."""
+    key = re.split(r"[:.\[]", problem.removeprefix(f"{file}: {project}:"), maxsplit=1)[0]
+    if key in said or key not in FLEET_KEYS:
+        return problem
+    return problem.replace(f"{file}: {project}:", "Pulumi.yaml: config.", 1)
 
 
 def _parse(

@@ -57,6 +57,8 @@ def command(
     chosen = Format.JSON if as_json else form or Format.TEXT
     try:
         project = project_dir(folder)
+        for warning in load(project).warnings:
+            typer.secho(f"warning: {warning}", err=True, fg="yellow")
         if diff is None:
             say(f"rendering {', '.join(stacks or ['the fleet'])} …")
             typer.echo(_resources(render_folder(project, stacks or []), chosen), nl=False)

@@ -90,6 +90,7 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     "pulumi-python:dynamic/index:ServerSidePatch": (*_IDENTITY, "field_manager"),
     "pulumi-python:dynamic/index:Rollout": _IDENTITY,
     "pulumi-python:dynamic/index:HostEndpointsMade": (),
+    "pulumi-python:dynamic/index:OwnNames": (),
     "pulumi-python:dynamic/index:VultrFirewallRules": ("group_id",),
     "pulumi-python:dynamic/index:ZoneMemory": ("path", "zone_id"),
     "pulumi:providers:kubernetes": ("clusterIdentifier",),

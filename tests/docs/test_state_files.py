@@ -1,41 +1,13 @@
 """docs/limits.md: what a killed engine leaves of a state in files, and what mends it."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 from sandbox.engine.environment import file_backend
-from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+from tests.docs.engine import Backend
 from tests.projects import ROOT
 
 MEND = "find . -name '*.attrs' -empty -delete"
-
-
-class Backend:
-    def __init__(self, folder: Path, url: str) -> None:
-        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
-        self.folder = folder / "state"
-        self.folder.mkdir()
-        self.project = folder / "project"
-        self.project.mkdir()
-        (self.project / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
-        self.environment = {
-            "HOME": str(folder),
-            "PATH": f"{tools}:/usr/bin:/bin",
-            "PULUMI_BACKEND_URL": url,
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
-
-    def pulumi(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["pulumi", *command, "--non-interactive"],
-            cwd=self.project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
 
 
 def test_the_empty_file_beside_the_state(tmp_path: Path) -> None:

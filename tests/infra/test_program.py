@@ -53,3 +53,31 @@ def test_another_value_is_refused(stack: Stack, given: dict[str, Any], key: str,
     given[key] = value
     (sentence,) = _not_from_file(stack)
     assert f":{key}: " in sentence
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("routing", '{"strict":true}'),
+        ("domain", "example.org"),
+        ("hosts", '["example.org"]'),
+        ("statusToken", "from somewhere"),
+        ("ingress", '{"metrics":false}'),
+    ],
+)
+def test_a_value_that_no_file_holds_is_refused(
+    stack: Stack, given: dict[str, Any], key: str, value: str
+):
+    """From an environment of Pulumi ESC: the program reads files, and would ignore it unseen."""
+    given[key] = value
+    (sentence,) = _not_from_file(stack)
+    assert sentence.startswith("Pulumi.us.yaml: ")
+    assert f":{key}: Pulumi has a value that the fleet's files don't hold" in sentence
+    assert value not in sentence
+
+
+def test_what_pulumi_yaml_gives_passes(stack: Stack, given: dict[str, Any]):
+    fleet = stack.fleet.model_dump(by_alias=True)
+    given |= {key: _as_pulumi_gives(value) for key, value in fleet.items()}
+    given |= {"routing": "{}", "calico": "{}", "region": "us", "coordinates": "{}", "edge": "{}"}
+    assert list(_not_from_file(stack)) == []

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from infra.errors import SettingsError
 from ops.cli import application
 from ops.files import write_atomically
-from tests.projects import ROOT
+from tests.projects import ROOT, copy_project, git, region, write_stack
 
 APART = ("sandbox", "demo")
 """They touch nothing but the sandbox; docs/cli.md says what they answer."""
@@ -108,3 +108,28 @@ def test_commands_that_are_only_listed_are_all_there():
     unknown = CliRunner().invoke(application("rendr"), ["rendr"])
     assert unknown.exit_code == 2
     assert "render" in unknown.stderr
+
+
+def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
+    program = (
+        "import sys, ops.cli\n"
+        "def interrupted(called): raise KeyboardInterrupt\n"
+        "ops.cli.application = interrupted\n"
+        "ops.cli.main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+def test_render_tells_what_the_inventory_warns_of(tmp_path: Path):
+    """A stack file that git doesn't track changes nothing; a plan that nobody knows may be wrong."""
+    project = copy_project(tmp_path)
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    write_stack(project, "dev", region("dev"))
+    write_stack(project, "us", region(pools=[{"label": "edge", "plan": "vc9", "nodes": 1}]))
+    done = CliRunner().invoke(application("render"), ["render", "us", "--dir", str(project)])
+    assert done.exit_code == 0
+    assert "warning: Pulumi.dev.yaml is not tracked by git and not part of the fleet" in done.stderr
+    assert "edgefleet:cluster.pools[0].plan: 'vc9' is not in the list of " in done.stderr
+    assert "warning" not in done.stdout

@@ -15,8 +15,8 @@ _GROUP = "admissionregistration.k8s.io/v1"
 
 
 def health_path_policy(ingress_class: str) -> list[dict[str, Any]]:
-    """A policy and its binding (in Kubernetes since 1.30): no Ingress of the class, or of none, takes the
-    health URL, which every server has already."""
+    """A policy and its binding (in Kubernetes since 1.30): no Ingress of the class, or of none,
+    takes the health URL, which every server has already."""
     taken = f"p.pathType == 'Exact' && has(p.path) && p.path == '{HEALTH_PATH}'"
     named = "object.spec.ingressClassName"
     mine = f"!has({named}) || {named} == '{ingress_class}'"

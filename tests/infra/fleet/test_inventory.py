@@ -132,7 +132,7 @@ def test_what_the_catalog_does_not_know_is_a_warning(
 def test_yaml_that_is_none(project: Path):
     (project / "Pulumi.us.yaml").write_text("config: [\n")
     (mistake,) = mistakes(project)
-    assert mistake.startswith("Pulumi.us.yaml: not valid YAML:")
+    assert mistake.startswith("Pulumi.us.yaml: line 2: not valid YAML:")
     (project / "Pulumi.us.yaml").write_bytes(b"config: \xe9\n")
     (mistake,) = mistakes(project)
     assert mistake.startswith("Pulumi.us.yaml: can't be read: 'utf-8' codec can't decode")
