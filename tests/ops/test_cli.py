@@ -122,7 +122,7 @@ def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
 
 
 def test_render_tells_what_the_inventory_warns_of(tmp_path: Path):
-    """A stack file that git doesn't track changes nothing; a plan that nobody knows may be wrong."""
+    """A stack file that git doesn't track changes nothing; a plan nobody knows may be wrong."""
     project = copy_project(tmp_path)
     git(project, "init", "-q")
     git(project, "add", ".")
