@@ -7,7 +7,7 @@ from sandbox.toolchain.downloads import Release
 from sandbox.toolchain.go_build import GoProgram
 
 PULUMI = "3.246.0"
-KUBERNETES = "1.34.3"
+KUBERNETES = "1.35.4"
 ETCD = "3.6.16"
 KWOK = "0.8.0"
 
@@ -79,7 +79,7 @@ TOOLS = (
         version=KUBERNETES,
         files=_KUBERNETES_FILES,
         version_args=("--version",),
-        accepts=r"^Kubernetes v1\.34\.\d+$",
+        accepts=r"^Kubernetes v1\.35\.\d+$",
         # dl.k8s.io has server binaries for Linux only.
         releases=tuple(
             Release(
@@ -104,7 +104,7 @@ TOOLS = (
         version=ETCD,
         files=("etcd",),
         version_args=("--version",),
-        accepts=r"^etcd Version: 3\.[56]\.\d+$",
+        accepts=r"^etcd Version: 3\.6\.\d+$",
         releases=(
             Release(
                 url=f"https://github.com/etcd-io/etcd/releases/download/v{ETCD}/"

@@ -54,7 +54,7 @@ class Project(ComponentProject):
 
 def kube_proxy() -> Json:
     labels = {"k8s-app": "kube-proxy"}
-    container = {"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.34.3"}
+    container = {"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.35.4"}
     spec = {"nodeSelector": {"kubernetes.io/os": "linux"}, "containers": [container]}
     template = {"metadata": {"labels": labels}, "spec": spec}
     return {**PROXY, "spec": {"selector": {"matchLabels": labels}, "template": template}}

@@ -75,7 +75,7 @@ def test_a_cluster_made_over_http_gets_a_real_api_server(directory: Path) -> Non
         verify=str(pki / "ca.crt"),
         cert=(str(pki / "admin.crt"), str(pki / "admin.key")),
     )
-    assert answer.json()["gitVersion"].startswith("v1.34.")
+    assert answer.json()["gitVersion"].startswith("v1.35.")
     assert session.delete(f"{url}/{cluster_id}").status_code == 204
     while json.loads((directory / "clusters.json").read_text()):
         assert time.monotonic() < deadline
