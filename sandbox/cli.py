@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from sandbox import lifecycle
-from sandbox.engine import environment
+from sandbox.engine import environment, plugins
+from sandbox.engine.environment import PROVIDERS
 
 app = typer.Typer(
     help="A cloud on your laptop: real engine and API servers, emulated vendors.",
@@ -66,6 +67,19 @@ def env() -> None:
     except lifecycle.SandboxError as error:
         raise _fail(error) from error
     typer.echo(environment.exports(values), nl=False)
+
+
+@app.command("plugins")
+def plugins_() -> None:
+    """Print the commands that install the providers' official plugins, for `start --real`."""
+    folder = plugins.folder_in(_directory(), os.environ)
+    absent = plugins.missing(
+        plugins.wanted(PROVIDERS), folder, environment.without(os.environ["PATH"], _directory())
+    )
+    for plugin in absent:
+        typer.echo(plugin.install)
+    if not absent:
+        _say(f"all are installed: {', '.join(PROVIDERS)}, in {folder} or on PATH")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clusters.control_plane import BINARIES, ControlPlanes
-from sandbox.engine import secrets_service
+from sandbox.engine import plugins, secrets_service
 from sandbox.engine.environment import PROVIDERS, Running, backend, ca_bundle, outside, variables
 from sandbox.engine.stacks import retarget_stacks
 from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
@@ -102,7 +102,7 @@ class Daemon:
         running = Running(os.getpid(), started, ports, {}, self._real, str(pulumi))
         secrets_service.write_credentials(directory / "pulumi", running.secrets_url)
         retarget_stacks(backend(directory), running.secrets_url)
-        _share_plugins(directory / "pulumi")
+        plugins.share(directory, os.environ)
         self._start_plugins(processes, running, preferred["plugins"])
         self._ports_file.write_text(json.dumps({"ports": ports, "plugins": running.plugins}))
         while not planes.settled():
@@ -183,14 +183,6 @@ def _upstream(directory: Path) -> Upstream | None:
     except ValueError as error:
         say(f"not used: {error}")
         return None
-
-
-def _share_plugins(pulumi_home: Path) -> None:
-    """Let the CLI find the plugins that the user has installed, for ``--real``."""
-    theirs = Path(os.environ.get("HOME", "/nonexistent")) / ".pulumi" / "plugins"
-    link = pulumi_home / "plugins"
-    if theirs.is_dir() and not link.exists():
-        link.symlink_to(theirs)
 
 
 @contextlib.contextmanager

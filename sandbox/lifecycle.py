@@ -15,7 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from sandbox.daemon import PID_FILE
-from sandbox.engine import environment, stacks
+from sandbox.engine import environment, plugins, stacks
 from sandbox.engine.environment import PROVIDERS, Running
 from sandbox.processes import Processes, recorded_process
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache
@@ -54,9 +54,12 @@ def start(directory: Path, project_dir: Path, real: Sequence[str], say: Say) -> 
 
     Raises SandboxError.
     """
-    unknown = sorted(set(real) - set(PROVIDERS))
-    if unknown:
-        raise SandboxError(f"--real {unknown[0]}: no such provider; one of {', '.join(PROVIDERS)}")
+    if real:
+        folder = plugins.folder_in(directory, os.environ)
+        try:
+            plugins.require(real, folder, os.environ.get("PATH", ""))
+        except plugins.PluginError as error:
+            raise SandboxError(f"--real {error}") from error
     with _locked(directory, say):
         found = running(directory)
         if found is None:

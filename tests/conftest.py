@@ -14,6 +14,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from sandbox.engine import plugins
+
 HERE = Path(__file__).parent
 
 GROUPS = {
@@ -82,6 +84,11 @@ _ENDINGS = pytest.StashKey[ExitStack]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
     config.stash[_ENDINGS] = ExitStack()
+    real = plugins.parse(os.environ.get("REAL", ""))
+    try:
+        plugins.require(real, plugins.users_folder(os.environ), os.environ.get("PATH", ""))
+    except plugins.PluginError as error:
+        raise pytest.UsageError(f"REAL: {error}") from None
 
 
 class _Groups(LoadScopeScheduling):

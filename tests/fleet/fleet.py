@@ -19,12 +19,15 @@ from kubernetes.client import Configuration
 from kubernetes.config import new_client_from_config_dict
 
 from sandbox import lifecycle
+from sandbox.engine import plugins
 from sandbox.engine.environment import inside
 from tests.faults import unmet
 from tests.projects import ROOT, copy_project, git
 
 ZONE = "809846d39026662b50a8a0b0dd159151"
 COMMAND_SECONDS = 300
+REAL = plugins.parse(os.environ.get("REAL", ""))
+"""Providers to take from installed plugins."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Fleet:
         return fleet
 
     def start(self) -> None:
-        lifecycle.start(self.directory, self.project, [], print)
+        lifecycle.start(self.directory, self.project, REAL, print)
         self.reload()
 
     def reload(self) -> None:

@@ -16,12 +16,18 @@ import pytest
 from typer.testing import CliRunner
 
 from sandbox import cli, lifecycle
-from sandbox.engine import environment
+from sandbox.engine import environment, plugins
 from sandbox.lifecycle import SandboxError
+from tests.projects import ROOT
 
 PROGRAM = """
 import pulumi
 pulumi.export("answer", pulumi.Output.secret("hush-hush"))
+"""
+KEY = """
+import pulumi_tls
+key = pulumi_tls.PrivateKey("key", algorithm="ED25519")
+pulumi.export("key", key.public_key_pem)
 """
 
 
@@ -46,8 +52,7 @@ class Laptop:
         self.write("__main__.py", PROGRAM)
         self.write(".gitignore", "__pycache__/\n")
         # The daemon imports the sandbox from the folder that it runs in.
-        root = Path(__file__).parents[2]
-        (self.project / "sandbox").symlink_to(root / "sandbox")
+        (self.project / "sandbox").symlink_to(ROOT / "sandbox")
         self.git("init", "--quiet")
         self.git("add", "--all")
         self.git("-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-qm", "all")
@@ -82,8 +87,11 @@ class Laptop:
     def deployed(self) -> None:
         """The stack us is up: once, and again after a reset."""
         if self.answer().stdout != "hush-hush\n":
-            done = self.shell("pulumi up -s us --yes --skip-preview --non-interactive")
-            assert done.returncode == 0, done.stdout + done.stderr
+            self.up()
+
+    def up(self) -> None:
+        done = self.shell("pulumi up -s us --yes --skip-preview --non-interactive")
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def answer(self) -> subprocess.CompletedProcess[str]:
         """The stack's secret output."""
@@ -128,7 +136,11 @@ def test_a_second_start_joins(laptop: Laptop) -> None:
     assert laptop.said[-1] == "the sandbox runs already"
 
 
-def test_real_providers_cannot_change_while_it_runs(laptop: Laptop) -> None:
+def test_real_providers_cannot_change_while_it_runs(
+    laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    install(tmp_path / "plugins", "kubernetes")
     with pytest.raises(SandboxError, match="runs already, with real providers: none; run `fleet"):
         laptop.start(["kubernetes"])
     with pytest.raises(SandboxError, match="--real aws: no such provider; one of vultr"):
@@ -164,8 +176,7 @@ def test_both_vendors_answer_at_their_addresses(laptop: Laptop) -> None:
 
 
 def test_pulumi_works_and_leaves_the_stack_file_alone(laptop: Laptop) -> None:
-    done = laptop.shell("pulumi up -s us --yes --skip-preview --non-interactive")
-    assert done.returncode == 0, done.stdout + done.stderr
+    laptop.up()
     done = laptop.shell("pulumi preview -s us --expect-no-changes --refresh --non-interactive")
     assert done.returncode == 0, done.stdout + done.stderr
     done = laptop.answer()
@@ -261,10 +272,11 @@ def test_taken_ports_are_replaced_and_state_still_opens(laptop: Laptop) -> None:
     assert before is not None
     assert laptop.stop()
     with socket.socket() as secrets, socket.socket() as proxy:
-        secrets.bind(("127.0.0.1", before.ports["secrets"]))
-        secrets.listen()
-        proxy.bind(("127.0.0.1", before.ports["proxy"]))
-        proxy.listen()
+        for name, taken in {"secrets": secrets, "proxy": proxy}.items():
+            # Connections of a moment ago may keep the port in TIME_WAIT.
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", before.ports[name]))
+            taken.listen()
         after = laptop.start()
     assert after.ports["secrets"] != before.ports["secrets"]
     assert after.ports["proxy"] != before.ports["proxy"]
@@ -281,14 +293,47 @@ def test_two_starts_at_once_make_one_sandbox(laptop: Laptop) -> None:
     assert "waiting for another `fleet sandbox` command" in laptop.said
 
 
-def test_real_leaves_a_provider_to_its_plugin(laptop: Laptop) -> None:
+def test_real_leaves_a_provider_to_its_plugin(
+    laptop: Laptop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is installed as tls's plugin is the emulated one, started by the engine."""
     laptop.stop()
-    found = laptop.start(["kubernetes"])
-    assert "kubernetes" not in found.plugins
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    with pytest.raises(SandboxError, match=r"--real tls \S+: not installed, neither in "):
+        laptop.start(["tls"])
+    install(tmp_path / "plugins", "tls")
+    assert "tls" not in laptop.start(["tls"]).plugins
     attached = lifecycle.env(laptop.directory, laptop.project, "")["PULUMI_DEBUG_PROVIDERS"]
-    assert "kubernetes" not in attached
+    assert "tls" not in attached
     assert "vultr:" in attached
-    assert "kubernetes provider" in lifecycle.status(laptop.directory)["real"]
+    assert "tls provider" in lifecycle.status(laptop.directory)["real"]
+    laptop.write("__main__.py", PROGRAM + KEY)
+    try:
+        laptop.up()
+        assert (tmp_path / "started").exists()
+        done = laptop.shell("pulumi stack output key -s us")
+        assert done.stdout.startswith("-----BEGIN PUBLIC KEY-----"), done.stderr
+    finally:
+        laptop.write("__main__.py", PROGRAM)
+        laptop.up()
+
+
+def install(folder: Path, name: str) -> None:
+    """Install the emulated provider as if it were the official plugin."""
+    (plugin,) = plugins.wanted([name])
+    program = folder / f"resource-{name}-v{plugin.version}" / f"pulumi-resource-{name}"
+    program.parent.mkdir(parents=True)
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import pathlib, sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"from sandbox.providers.{name}.plugin import serve\n"
+        f"pathlib.Path({str(folder.parent / 'started')!r}).touch()\n"
+        "server = serve()\n"
+        "print(server.port, flush=True)\n"
+        "server.wait()\n"
+    )
+    program.chmod(0o755)
 
 
 def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
