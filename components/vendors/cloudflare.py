@@ -89,8 +89,16 @@ class CloudflareApi:
         if not found.get("success"):
             errors = "; ".join(f"{e['message']} ({e['code']})" for e in objects_at(found, "errors"))
             raise CloudflareError(
-                f"{said} {answer.status_code}: {errors}. Check CLOUDFLARE_API_TOKEN, its "
-                "permissions, and the zone's or the account's id",
-                answer.status_code,
+                f"{said} {answer.status_code}: {errors}. {_advice(answer)}", answer.status_code
             )
         return found
+
+
+def _advice(refusal: requests.Response) -> str:
+    if refusal.status_code != 429:
+        return "Check CLOUDFLARE_API_TOKEN, its permissions, and the zone's or the account's id"
+    pause = refusal.headers.get("Retry-After")
+    return (
+        "The token's user has made all the calls that Cloudflare allows in five minutes (1,200, "
+        f"the dashboard's among them). Run this again {f'in {pause} s' if pause else 'later'}"
+    )

@@ -1,10 +1,14 @@
 """The one HTTP session that both vendors' clients use."""
 
 from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import MaxRetryError, ResponseError
 from urllib3.util import Retry
 
 from ..errors import VendorError
@@ -12,6 +16,27 @@ from .causes import why
 
 TIMEOUT = (5, 30)
 """Seconds to connect, and between two bytes of an answer."""
+
+
+LONGEST_PAUSE = 20
+"""Seconds. An API that asks for a longer one isn't asked again: nobody would know what for."""
+
+
+class _Repeated(Retry):
+    """Gives the answer back that asks for a long pause, as it does the last one."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        if response and _pool and (self.get_retry_after(response) or 0) > LONGEST_PAUSE:
+            raise MaxRetryError(_pool, url or "", ResponseError("asks for a long pause"))
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
 class Session:
@@ -23,8 +48,8 @@ class Session:
         bearer: goes into the Authorization header and nowhere else.
         error: what is raised.
 
-    A GET is repeated after 429 and 5xx, with growing pauses. Nothing else is: it may have been
-    carried out.
+    A GET is repeated after 429 and 5xx, with growing pauses, or those that the answer asks for, up
+    to LONGEST_PAUSE. Nothing else is: it may have been carried out.
     """
 
     def __init__(self, vendor: str, base_url: str, bearer: str, error: type[VendorError]) -> None:
@@ -33,7 +58,7 @@ class Session:
         self._error = error
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {bearer}"
-        retry = Retry(
+        retry = _Repeated(
             total=5,
             connect=2,
             backoff_factor=0.5,

@@ -20,6 +20,7 @@ from sandbox.vendors.cloudflare.dns import add_dns
 from sandbox.vendors.cloudflare.http import refuse
 from sandbox.vendors.cloudflare.kv import add_kv
 from sandbox.vendors.cloudflare.origin_pulls import add_origin_pulls
+from sandbox.vendors.cloudflare.quota import Quota
 from sandbox.vendors.cloudflare.routes import add_routes
 from sandbox.vendors.cloudflare.rulesets import add_rulesets
 from sandbox.vendors.cloudflare.state import CloudflareState, add_zone
@@ -65,7 +66,7 @@ def create_app(
     add_certificates(api, state, authority)
     add_origin_pulls(api, state)
     add_rulesets(api, state)
-    return Faults(store).wrap(api)
+    return Faults(store).wrap(Quota(api, clock))
 
 
 def _check_token(request: Request, api_token: str) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from sandbox.vendors.cloudflare.expressions import parsing_error
 from sandbox.vendors.cloudflare.http import new_id, ok, refuse
 from sandbox.vendors.cloudflare.state import CloudflareState, Zone
 from sandbox.vendors.rest import RestApi, json_body
@@ -18,8 +19,9 @@ def _rules(sent: Any, before: list[dict[str, Any]], date: str) -> list[dict[str,
     known = {rule["id"]: rule for rule in before}
     rules = []
     for rule in sent or []:
-        if not rule.get("action") or not rule.get("expression"):
-            raise refuse(400, 20021, "A rule needs an action and an expression")
+        _check_expression(rule.get("expression"))
+        if not rule.get("action"):
+            raise refuse(400, 20021, "A rule needs an action")
         rule_id = rule.get("id") if rule.get("id") in known else new_id()
         version = str(int(known[rule_id]["version"]) + 1) if rule_id in known else "1"
         rules.append(
@@ -27,6 +29,15 @@ def _rules(sent: Any, before: list[dict[str, Any]], date: str) -> list[dict[str,
             | {"last_updated": date}
         )
     return rules
+
+
+def _check_expression(expression: Any) -> None:
+    """Refuse one that isn't in the Rules language."""
+    text = f"'{expression or ''}' is not a valid value for expression because"
+    if not isinstance(expression, str) or not expression.strip():
+        raise refuse(400, 20125, f"{text} the expression cannot be blank")
+    if error := parsing_error(expression):
+        raise refuse(400, 20127, f"{text} could not parse filter expression: {error}")
 
 
 def add_rulesets(api: RestApi, state: CloudflareState) -> None:

@@ -7,11 +7,13 @@ versions and deployments: either sees what the other did.
 import base64
 import datetime
 import hashlib
+import json
 import re
 import uuid
 from typing import Any
 
 from sandbox.vendors.cloudflare.http import new_id, refuse
+from sandbox.vendors.cloudflare.javascript import syntax_error
 from sandbox.vendors.cloudflare.state import CloudflareState
 from sandbox.vendors.store import Document
 
@@ -21,6 +23,8 @@ Version = dict[str, Any]
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
 _MISSING = "This Worker does not exist on your account."
 _INVALID = 10021
+MAX_BINDING_BYTES = 5 * 1024
+"""Of one variable (https://github.com/cloudflare/workers-docs/pull/956: "5KiB")."""
 
 
 def workers(account: Document) -> dict[str, Worker]:
@@ -56,6 +60,16 @@ def new_worker(account: Document, name: Any, date: str) -> Worker:
     }
     workers(account)[name] = worker
     return worker
+
+
+def check_syntax(modules: list[dict[str, str]], es_modules: bool) -> None:
+    """Refuse modules that are no JavaScript. It is slow: not inside a change of the state."""
+    for module in modules:
+        if "javascript" not in module["content_type"]:
+            continue
+        source = base64.b64decode(module["content_base64"])
+        if error := syntax_error(module["name"], source, es_modules):
+            raise refuse(400, _INVALID, error)
 
 
 def new_version(
@@ -172,6 +186,10 @@ def _binding(account: Document, binding: Any) -> dict[str, Any]:
         raise refuse(400, 10143, f"Service binding to '{binding.get('service')}' not found.")
     if kind in ("plain_text", "secret_text") and not isinstance(binding.get("text"), str):
         raise refuse(400, _INVALID, f"Binding {binding['name']} needs a text")
+    value = binding.get("text") or binding.get("json")
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    if kind in ("plain_text", "secret_text", "json") and len(text.encode()) > MAX_BINDING_BYTES:
+        raise refuse(400, 10054, "workers.api.error.text_binding_too_large")
     return binding
 
 

@@ -8,6 +8,7 @@ from sandbox.vendors.cloudflare.http import ok, page, refuse
 from sandbox.vendors.cloudflare.scripts import (
     Version,
     Worker,
+    check_syntax,
     find_worker,
     new_deployment,
     new_version,
@@ -120,6 +121,7 @@ def add_versions(api: RestApi, state: CloudflareState) -> None:
             {name: str(module.get(name, "")) for name in ("name", "content_type", "content_base64")}
             for module in body.get("modules") or []
         ]
+        check_syntax(modules, bool(body.get("main_module")))
         with state.change() as document:
             account = state.account(document, account_id)
             worker = find_worker(account, worker_id)

@@ -7,9 +7,11 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from sandbox.vendors.cloudflare import cron
 from sandbox.vendors.cloudflare.http import ok, refuse
 from sandbox.vendors.cloudflare.scripts import (
     Worker,
+    check_syntax,
     etag,
     find_worker,
     live_version,
@@ -124,6 +126,7 @@ def add_workers(api: RestApi, state: CloudflareState) -> None:
 
     def upload(request: Request, account_id: str, name: str) -> Response:
         metadata, modules = uploaded(request)
+        check_syntax(modules, bool(metadata.get("main_module")))
         with state.change() as document:
             account = state.account(document, account_id)
             worker = workers(account).get(name) or new_worker(account, name, state.date())
@@ -161,7 +164,11 @@ def add_workers(api: RestApi, state: CloudflareState) -> None:
             return ok(settings_view(worker))
 
     def service(_: Request, account_id: str, name: str) -> Response:
-        worker = find_worker(state.account(state.read(), account_id), name)
+        worker = workers(state.account(state.read(), account_id)).get(name)
+        if worker is None:
+            # Another code than a script's: Cloudflare's own deploy command tells them apart
+            # (https://github.com/cloudflare/workers-sdk, packages/wrangler/src/deploy/deploy.ts).
+            raise refuse(404, 10090, "workers.api.error.service_not_found")
         dates = {"created_on": worker["created_on"], "modified_on": worker["modified_on"]}
         environment = {"environment": "production", "script": script_view(worker), **dates}
         return ok({"id": worker["name"], "default_environment": environment, **dates})
@@ -172,13 +179,13 @@ def add_workers(api: RestApi, state: CloudflareState) -> None:
 
     def put_schedules(request: Request, account_id: str, name: str) -> Response:
         crons = [str(item.get("cron", "")) for item in json.loads(request.get_data() or b"[]")]
-        for cron in crons:
-            if len(cron.split()) != 5:
-                raise refuse(400, 10100, f"Invalid cron string: {cron}")
+        for text in crons:
+            if not cron.valid(text):
+                raise refuse(400, 10100, f"invalid cron string: {text}")
         with state.change() as document:
             worker = find_worker(state.account(document, account_id), name)
             dates = {"created_on": state.date(), "modified_on": state.date()}
-            worker["schedules"] = [{"cron": cron, **dates} for cron in crons]
+            worker["schedules"] = [{"cron": text, **dates} for text in crons]
         return ok({"schedules": worker["schedules"]})
 
     def get_subdomain(_: Request, account_id: str, name: str) -> Response:

@@ -52,6 +52,42 @@ def test_no_records_and_no_routes(base_url: str):
     assert api.worker_routes(ZONE) == []
 
 
+def busy(base_url: str, seconds: int, times: int = 1) -> None:
+    """The next calls are over the limit of five minutes."""
+    fault = {
+        "action": "status",
+        "status": 429,
+        "body": {"success": False, "errors": [{"code": 971, "message": "Please wait"}]},
+        "headers": {"Retry-After": str(seconds)},
+        "times": times,
+    }
+    url = base_url.replace("/client/v4", "/_sandbox/faults")
+    requests.post(url, json=fault, timeout=10).raise_for_status()
+
+
+def test_a_short_pause_is_made(base_url: str):
+    busy(base_url, 1)
+    assert CloudflareApi(Access(API_TOKEN, base_url)).worker_routes(ZONE) == []
+    assert requests.get(base_url.replace("/client/v4", "/_sandbox/faults"), timeout=10).json() == {
+        "faults": []
+    }
+
+
+def test_a_long_pause_is_left_to_the_person(base_url: str):
+    busy(base_url, 287, times=5)
+    with pytest.raises(CloudflareError) as raised:
+        CloudflareApi(Access(API_TOKEN, base_url)).worker_routes(ZONE)
+    assert str(raised.value) == (
+        f"Cloudflare answered GET /zones/{ZONE}/workers/routes with 429: Please wait (971). "
+        "The token's user has made all the calls that Cloudflare allows in five minutes (1,200, "
+        "the dashboard's among them). Run this again in 287 s"
+    )
+    (left,) = requests.get(base_url.replace("/client/v4", "/_sandbox/faults"), timeout=10).json()[
+        "faults"
+    ]
+    assert left["met"] == 1
+
+
 def test_what_an_edge_stack_may_find(base_url: str):
     api, phase = CloudflareApi(Access(API_TOKEN, base_url)), "http_request_firewall_custom"
     assert api.kv_namespaces(ACCOUNT) == []

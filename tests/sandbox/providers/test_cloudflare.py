@@ -248,8 +248,8 @@ def test_a_script_changed_by_others_shows_after_a_refresh(
 ) -> None:
     made = engine.create(cf.WorkersScript, script)
     other = Path(script["contentFile"]).with_name("other.js")
-    other.write_text("others'")
-    sha = hashlib.sha256(b"others'").hexdigest()
+    other.write_text("export default {};")
+    sha = hashlib.sha256(b"export default {};").hexdigest()
     engine.update(made, {**script, "contentFile": str(other), "contentSha256": sha})
     refreshed = engine.refresh(made)
     assert refreshed is not None
