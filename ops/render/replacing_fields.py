@@ -55,7 +55,6 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     "cloudflare:index/workersKvNamespace:WorkersKvNamespace": ("accountId",),
     "cloudflare:index/workersCronTrigger:WorkersCronTrigger": ("accountId", "scriptName"),
     "cloudflare:index/workersDeployment:WorkersDeployment": (EVERY,),
-    "cloudflare:index/workersKv:WorkersKv": ("accountId", "keyName", "namespaceId"),
     "cloudflare:index/ruleset:Ruleset": ("accountId", "kind", "phase", "zoneId"),
     "cloudflare:index/authenticatedOriginPullsSettings:AuthenticatedOriginPullsSettings": (
         "zoneId",

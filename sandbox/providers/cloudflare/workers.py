@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import pulumi_cloudflare as cloudflare
 
-from sandbox.providers.base.http import HttpError
 from sandbox.providers.base.names import snakes
 from sandbox.providers.base.operations import Call, Failure, ReadResult
 from sandbox.providers.base.values import Properties, has_unknown
@@ -180,16 +179,6 @@ class WorkersCronTrigger(RestResource):
         return {"accountId": account, "scriptName": script}, script
 
 
-class WorkersCustomDomain(RestResource):
-    """A host name served by a Worker. A change PUTs the new and DELETEs the old (Cloudflare 3)."""
-
-    sdk = cloudflare.WorkersCustomDomain
-    scope = ("accountId",)
-    collection = "/accounts/{accountId}/workers/domains"
-    replaces = frozenset({"accountId", "hostname", "service", "environment", "zoneId", "zoneName"})
-    create_method = "PUT"
-
-
 class WorkersKvNamespace(RestResource):
     """A KV namespace."""
 
@@ -197,43 +186,6 @@ class WorkersKvNamespace(RestResource):
     scope = ("accountId",)
     collection = "/accounts/{accountId}/storage/kv/namespaces"
     replaces = frozenset({"accountId"})
-
-
-class WorkersKv(RestResource):
-    """A value in a KV namespace; its drift is seen."""
-
-    sdk = cloudflare.WorkersKv
-    scope = ("accountId", "namespaceId")
-    collection = "/accounts/{accountId}/storage/kv/namespaces/{namespaceId}/values"
-    replaces = frozenset({"accountId", "namespaceId", "keyName"})
-    keeps = frozenset({"keyName", "metadata", "expiration", "expirationTtl"})
-
-    def create(self, session: Cloudflare, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        """PUT."""
-        return inputs["keyName"], self.update(session, call, inputs["keyName"], {}, inputs)
-
-    def update(
-        self, session: Cloudflare, call: Call, id: str, olds: Properties, news: Properties
-    ) -> Properties:
-        """PUT multipart."""
-        files = {"value": (None, news["value"]), "metadata": (None, news.get("metadata") or "{}")}
-        session.http.send(call, "PUT", self.member(id, news), files=files)
-        return dict(news)
-
-    def fetch(self, session: Cloudflare, call: Call, id: str, state: Properties) -> Any:
-        """The value."""
-        try:
-            response = session.http.send(call, "GET", self.member(id, state))
-        except HttpError as error:
-            if error.status == 404:
-                return None
-            raise
-        return {"value": response.text}
-
-    def import_id(self, id: str) -> tuple[Properties, str]:
-        """Account, namespace and key."""
-        scope, key = super().import_id(id)
-        return {**scope, "keyName": key}, key
 
 
 class Worker(RestResource):

@@ -12,7 +12,6 @@ from sandbox.providers.base.server import Server
 from sandbox.providers.base.server import serve as serve_plugin
 from sandbox.providers.base.values import Properties
 from sandbox.providers.vultr.cluster import Kubernetes, KubernetesNodePools
-from sandbox.providers.vultr.data import FUNCTIONS, Instance
 from sandbox.providers.vultr.network import FirewallGroup, FirewallRule, Vpc
 from sandbox.providers.vultr.rest import Vultr
 
@@ -35,9 +34,8 @@ class VultrPlugin(ResourcePlugin[Vultr]):
             FirewallGroup(),
             FirewallRule(),
             Vpc(),
-            Instance(),
         ]
-        super().__init__(resources, FUNCTIONS)
+        super().__init__(resources)
         self._api = api
         self._speed = speed
 

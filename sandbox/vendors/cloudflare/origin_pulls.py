@@ -1,4 +1,4 @@
-"""The emulated Cloudflare's Authenticated Origin Pulls, for a zone and for host names."""
+"""The emulated Cloudflare's Authenticated Origin Pulls of a zone."""
 
 import uuid
 from typing import Any
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from werkzeug.wrappers import Request, Response
 
 from sandbox.vendors.cloudflare.http import ok, refuse
-from sandbox.vendors.cloudflare.state import CloudflareState, zone_of
+from sandbox.vendors.cloudflare.state import CloudflareState
 from sandbox.vendors.rest import RestApi, json_body
 from sandbox.vendors.store import Document
 
@@ -54,42 +54,14 @@ def add_origin_pulls(api: RestApi, state: CloudflareState) -> None:
             pulls(document, zone_id)["enabled"] = enabled
         return ok({"enabled": enabled})
 
-    def put_hosts(request: Request, zone_id: str) -> Response:
-        config = json_body(request).get("config") or []
-        with state.change() as document:
-            own = pulls(document, zone_id)
-            for entry in config:
-                hostname = str(entry.get("hostname") or "")
-                zone = zone_of(document, hostname)
-                if zone is None or zone["id"] != zone_id:
-                    raise refuse(400, 1403, f"Hostname {hostname} is not in this zone")
-                if entry.get("enabled") is None:
-                    own["hosts"].pop(hostname, None)
-                    continue
-                if entry.get("cert_id") not in own["hostnames"]:
-                    raise refuse(400, 1404, "Certificate not found.")
-                own["hosts"][hostname] = _host(own, entry, state.date())
-            return ok(
-                [own["hosts"][e["hostname"]] for e in config if e["hostname"] in own["hosts"]]
-            )
-
-    def get_host(_: Request, zone_id: str, hostname: str) -> Response:
-        hosts = pulls(state.read(), zone_id)["hosts"]
-        if hostname not in hosts:
-            raise refuse(404, 1405, "Hostname has no certificate association")
-        return ok(hosts[hostname])
-
     api.add("GET", f"{PULLS}/settings", get_settings)
     api.add("PUT", f"{PULLS}/settings", put_settings)
-    api.add("PUT", f"{PULLS}/hostnames", put_hosts)
-    api.add("GET", f"{PULLS}/hostnames/<hostname>", get_host)
-    _add_uploads(api, state, PULLS, "certificates")
-    _add_uploads(api, state, f"{PULLS}/hostnames/certificates", "hostnames")
+    _add_uploads(api, state)
 
 
-def _add_uploads(api: RestApi, state: CloudflareState, path: str, kind: str) -> None:
+def _add_uploads(api: RestApi, state: CloudflareState) -> None:
     def uploads(document: Document, zone_id: str) -> dict[str, Any]:
-        return state.zone(document, zone_id)["origin_pulls"][kind]
+        return state.zone(document, zone_id)["origin_pulls"]["certificates"]
 
     def find(document: Document, zone_id: str, certificate_id: str) -> dict[str, Any]:
         if certificate_id not in uploads(document, zone_id):
@@ -111,32 +83,13 @@ def _add_uploads(api: RestApi, state: CloudflareState, path: str, kind: str) -> 
     def delete(_: Request, zone_id: str, certificate_id: str) -> Response:
         with state.change() as document:
             certificate = find(document, zone_id, certificate_id)
-            hosts = state.zone(document, zone_id)["origin_pulls"]["hosts"].values()
-            if any(host["cert_id"] == certificate_id for host in hosts):
-                raise refuse(400, 1406, "Certificate is in use by a hostname")
             del uploads(document, zone_id)[certificate_id]
         return ok({**certificate, "status": "pending_deletion"})
 
-    api.add("GET", path, list_all)
-    api.add("POST", path, create)
-    api.add("GET", f"{path}/<certificate_id>", get)
-    api.add("DELETE", f"{path}/<certificate_id>", delete)
-
-
-def _host(own: dict[str, Any], entry: dict[str, Any], date: str) -> dict[str, Any]:
-    certificate = own["hostnames"][entry["cert_id"]]
-    return {
-        "hostname": entry["hostname"],
-        "cert_id": entry["cert_id"],
-        "enabled": bool(entry["enabled"]),
-        "status": "active",
-        "created_at": date,
-        "updated_at": date,
-        "cert_status": "active",
-        "cert_uploaded_on": certificate["uploaded_on"],
-        **{k: certificate[k] for k in ("certificate", "issuer", "signature", "serial_number")},
-        "expires_on": certificate["expires_on"],
-    }
+    api.add("GET", PULLS, list_all)
+    api.add("POST", PULLS, create)
+    api.add("GET", f"{PULLS}/<certificate_id>", get)
+    api.add("DELETE", f"{PULLS}/<certificate_id>", delete)
 
 
 def _public(key: Any) -> bytes:

@@ -76,6 +76,6 @@ def add_zone(document: Document, name: str, date: str) -> Zone:
             "routes": {},
             "settings": {},
             "rulesets": {},
-            "origin_pulls": {"enabled": False, "certificates": {}, "hosts": {}, "hostnames": {}},
+            "origin_pulls": {"enabled": False, "certificates": {}},
         }
     return zones(document)[zone_id]

@@ -19,7 +19,6 @@ MAX_PER_PAGE = 500
 NO_RESOURCE = "Invalid resource ID"
 NO_NODE_POOL = "Invalid NodePool ID"
 NO_VPC = "Invalid VPC ID"
-NO_INSTANCE = "Invalid instance ID"
 
 
 def refuse(status: int, text: str) -> ApiError:

@@ -1,6 +1,5 @@
 """The emulated Vultr Kubernetes Engine: node pools and their nodes."""
 
-import uuid
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -45,7 +44,7 @@ def _check_counts(body: dict[str, Any], quantity: Any) -> None:
 
 
 def add_pools(api: RestApi, fleet: VultrFleet) -> None:
-    """Add ``…/node-pools``, its nodes, and its labels and taints."""
+    """Add ``…/node-pools``, and its nodes."""
 
     def list_pools(request: Request, cluster_id: str) -> Response:
         found = find_cluster(fleet.read(), cluster_id)["pools"]
@@ -108,7 +107,6 @@ def add_pools(api: RestApi, fleet: VultrFleet) -> None:
     api.add("DELETE", POOL, delete)
     api.add("DELETE", NODE, delete_node)
     api.add("POST", f"{NODE}/recycle", recycle_node)
-    _add_options(api, fleet)
 
 
 def _update(pool: Pool, body: dict[str, Any], now: float) -> None:
@@ -123,56 +121,6 @@ def _update(pool: Pool, body: dict[str, Any], now: float) -> None:
         taints[taint["key"], taint["effect"]] = taint
     pool["taints"] = list(taints.values())
     pool["date_updated"] = iso_date(now)
-
-
-def _add_options(api: RestApi, fleet: VultrFleet) -> None:
-    """``…/labels`` and ``…/taints``, which provider versions after 2.27 use."""
-
-    def ids(kind: str, pool: Pool) -> dict[str, dict[str, str]]:
-        items = (
-            [{"key": k, "value": v} for k, v in pool["labels"].items()]
-            if kind == "labels"
-            else pool["taints"]
-        )
-        space = uuid.UUID(pool["id"])
-        named = {str(uuid.uuid5(space, f"{kind} {i['key']} {i.get('effect')}")): i for i in items}
-        return {name: {"id": name, **item} for name, item in named.items()}
-
-    def list_options(_: Request, cluster_id: str, pool_id: str, kind: str) -> Response:
-        pool = _pool(fleet.read(), cluster_id, pool_id)
-        return json_response({kind: list(ids(kind, pool).values())})
-
-    def create_option(request: Request, cluster_id: str, pool_id: str, kind: str) -> Response:
-        body = json_body(request)
-        wanted = ("key", "value") if kind == "labels" else ("key", "value", "effect")
-        if any(not isinstance(body.get(name), str) for name in wanted):
-            raise refuse(400, f"Invalid {kind[:-1]}")
-        item = {name: body[name] for name in wanted}
-        change = {item["key"]: item["value"]} if kind == "labels" else [item]
-        with fleet.change() as document:
-            pool = _pool(document, cluster_id, pool_id)
-            _update(pool, {kind: change}, fleet.now())
-            made = next(o for o in ids(kind, pool).values() if item.items() <= o.items())
-        return json_response({kind[:-1]: made}, 201)
-
-    def delete_option(
-        _: Request, cluster_id: str, pool_id: str, kind: str, option_id: str
-    ) -> Response:
-        with fleet.change() as document:
-            pool = _pool(document, cluster_id, pool_id)
-            gone = ids(kind, pool).get(option_id)
-            if gone is None:
-                raise refuse(404, NO_RESOURCE)
-            if kind == "labels":
-                del pool["labels"][gone["key"]]
-            else:
-                pool["taints"] = [t for t in pool["taints"] if not t.items() <= gone.items()]
-        return no_content()
-
-    options = f"{POOL}/<any(labels, taints):kind>"
-    api.add("GET", options, list_options)
-    api.add("POST", options, create_option)
-    api.add("DELETE", f"{options}/<option_id>", delete_option)
 
 
 def _pool(document: Document, cluster_id: str, pool_id: str) -> Pool:

@@ -49,7 +49,6 @@ CLOUDFLARE_MARKS: dict[str, set[str]] = {
     },
     "workersCronTrigger": {"accountId", "scriptName"},
     "workersDeployment": {"accountId", "annotations", "scriptName", "strategy", "versions"},
-    "workersKv": {"accountId", "keyName", "namespaceId"},
     "workersKvNamespace": {"accountId"},
     "workersRoute": {"zoneId"},
     "workersScript": {"accountId", "scriptName"},

@@ -31,11 +31,9 @@ RESOURCES = [
     cf.WorkersRoute,
     cf.WorkersCronTrigger,
     cf.WorkersKvNamespace,
-    cf.WorkersKv,
     cf.Worker,
     cf.WorkerVersion,
     cf.WorkersDeployment,
-    cf.WorkersCustomDomain,
     cf.OriginCaCertificate,
     cf.AuthenticatedOriginPullsCertificate,
     cf.AuthenticatedOriginPullsSettings,
@@ -330,39 +328,12 @@ def test_schedules_stay_after_destroy_and_lost_ones_are_not_noticed(
     assert api.sent() == []
 
 
-def test_a_custom_domains_service_is_put_and_then_deleted(
-    engine: Engine, zone: dict[str, Any], script: dict[str, Any]
-) -> None:
-    engine.create(cf.WorkersScript, script)
-    engine.create(cf.WorkersScript, {**script, "scriptName": "edge2"})
-    inputs = {"accountId": zone["accountId"], "hostname": "www.example.com", "service": "edge"}
-    made = engine.create(cf.WorkersCustomDomain, inputs)
-    settled(engine, made, inputs)
-    changed = {**inputs, "service": "edge2"}
-    assert engine.changes(made, changed) == {"service": "~~"}
-    replaced = engine.create(cf.WorkersCustomDomain, changed)
-    engine.delete(made)
-    assert engine.refresh(replaced) is None
-
-
-def test_key_values(engine: Engine, zone: dict[str, Any]) -> None:
+def test_a_key_value_namespace(engine: Engine, zone: dict[str, Any]) -> None:
     account = {"accountId": zone["accountId"]}
     space = engine.create(cf.WorkersKvNamespace, {**account, "title": "regions"})
     settled(engine, space, {**account, "title": "regions"})
     renamed = {**account, "title": "r"}
     assert engine.update(space, renamed).outputs["title"] == "r"
-    inputs = {**account, "namespaceId": space.id, "keyName": "us", "value": "up"}
-    made = engine.create(cf.WorkersKv, inputs)
-    settled(engine, made, inputs)
-    engine.update(made, {**inputs, "value": "down"})
-    refreshed = engine.refresh(made)
-    assert refreshed is not None
-    assert engine.changes(refreshed, inputs) == {"value": "~"}
-    found = engine.import_(cf.WorkersKv, f"{zone['accountId']}/{space.id}/us")
-    assert found is not None
-    assert found.inputs["value"] == "down"
-    engine.delete(made)
-    assert engine.refresh(made) is None
 
 
 def test_versions_and_deployments(

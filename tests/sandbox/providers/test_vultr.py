@@ -278,39 +278,6 @@ def test_a_cluster_is_imported_by_its_id(engine: Engine, cluster: State) -> None
     assert engine.changes(found, CLUSTER) == {"enableFirewall": "++"}
 
 
-def test_get_kubernetes_gives_live_nodes_of_all_pools(engine: Engine, cluster: State) -> None:
-    found = engine.invoke(
-        "vultr:index/getKubernetes:getKubernetes",
-        {"filters": [{"name": "id", "values": [cluster.id]}]},
-    )
-    assert [len(pool["nodes"]) for pool in found["nodePools"]] == [3]
-    with pytest.raises(PluginError, match="no results were found"):
-        engine.invoke(
-            "vultr:index/getKubernetes:getKubernetes",
-            {"filters": [{"name": "label", "values": ["nobody's"]}]},
-        )
-
-
-def test_get_instance_costs_three_more_calls(
-    engine: Engine, api: Emulator, cluster: State, clock: Clock
-) -> None:
-    clock.now += 60
-    refreshed = engine.refresh(cluster)
-    assert refreshed is not None
-    node = refreshed.outputs["nodePools"]["nodes"][0]["id"]
-    api.forget()
-    found = engine.invoke(
-        "vultr:index/getInstance:getInstance", {"filters": [{"name": "id", "values": [node]}]}
-    )
-    assert found["id"] == node
-    assert found["mainIp"]
-    assert found["v6MainIp"]
-    assert len(api.sent()) == 4
-    read = engine.import_(vultr.Instance, node)
-    assert read is not None
-    assert read.outputs["mainIp"] == found["mainIp"]
-
-
 # Pools.
 
 

@@ -337,23 +337,6 @@ def test_a_deleted_script_takes_its_routes_along(cloudflare: Cloudflare) -> None
     assert cloudflare.result("GET", routes) == []
 
 
-def test_a_custom_domain_keeps_its_id(cloudflare: Cloudflare) -> None:
-    domains = f"{cloudflare.account}/workers/domains"
-    body = {"hostname": "app.example.com", "service": "router", "zone_id": cloudflare.zone_id}
-    assert error(cloudflare.call("PUT", domains, body)) == (404, 10007)
-    cloudflare.script()
-    cloudflare.script("second")
-    first = cloudflare.result("PUT", domains, body)
-    again = cloudflare.result("PUT", domains, {**body, "service": "second"})
-    assert again["id"] == first["id"]
-    assert cloudflare.result("GET", domains) == [again]
-    assert cloudflare.result("GET", f"{domains}/{again['id']}")["service"] == "second"
-    assert cloudflare.call("DELETE", f"{domains}/{again['id']}").status_code == 200
-    assert error(cloudflare.call("DELETE", f"{domains}/{again['id']}")) == (404, 100114)
-    elsewhere = {**body, "hostname": "app.example.org"}
-    assert error(cloudflare.call("PUT", domains, elsewhere)) == (400, 100114)
-
-
 def test_kv(cloudflare: Cloudflare) -> None:
     namespaces = f"{cloudflare.account}/storage/kv/namespaces"
     namespace = cloudflare.result("POST", namespaces, {"title": "health"})
@@ -362,21 +345,9 @@ def test_kv(cloudflare: Cloudflare) -> None:
     assert error(cloudflare.call("POST", namespaces, {})) == (400, 10019)
     path = f"{namespaces}/{namespace['id']}"
     assert cloudflare.result("PUT", path, {"title": "state"})["title"] == "state"
-    value = f"{path}/values/region%2Fus"
-    assert error(cloudflare.call("GET", value)) == (404, 10009)
-    cloudflare.result("PUT", value, data=b"\x00up")
-    assert cloudflare.call("GET", value).data == b"\x00up"
-    form = {"value": "down", "metadata": '{"by": "test"}'}
-    cloudflare.result("PUT", value, data=form, content_type="multipart/form-data")
-    assert cloudflare.call("GET", value).data == b"down"
-    assert cloudflare.result("GET", f"{path}/metadata/region%2Fus") == {"by": "test"}
-    assert cloudflare.result("GET", f"{path}/keys") == [{"name": "region/us"}]
-    assert cloudflare.result("GET", f"{path}/keys?prefix=x") == []
     cloudflare.script(
         bindings=[{"name": "K", "type": "kv_namespace", "namespace_id": namespace["id"]}]
     )
-    for _ in range(2):
-        cloudflare.result("DELETE", value)
     cloudflare.result("DELETE", path)
     assert error(cloudflare.call("GET", path)) == (404, 10013)
     assert cloudflare.result("GET", namespaces) == []
@@ -507,23 +478,6 @@ def test_origin_pulls_of_a_zone(cloudflare: Cloudflare, tmp_path: Path) -> None:
     assert cloudflare.result("DELETE", f"{pulls}/{made['id']}")["status"] == "pending_deletion"
     assert error(cloudflare.call("DELETE", f"{pulls}/{made['id']}"))[0] == 404
     assert first["private_key"] not in (cloudflare.directory / "cloudflare.json").read_text()
-
-
-def test_origin_pulls_of_a_hostname(cloudflare: Cloudflare, tmp_path: Path) -> None:
-    hostnames = f"{cloudflare.zone}/origin_tls_client_auth/hostnames"
-    made = cloudflare.result("POST", f"{hostnames}/certificates", pair(tmp_path))
-    entry = {"hostname": "us.example.com", "cert_id": made["id"], "enabled": True}
-    (shown,) = cloudflare.result("PUT", hostnames, {"config": [entry]})
-    assert entry.items() <= shown.items()
-    assert cloudflare.result("GET", f"{hostnames}/us.example.com") == shown
-    certificate = f"{hostnames}/certificates/{made['id']}"
-    assert error(cloudflare.call("DELETE", certificate))[0] == 400
-    for wrong in ({"hostname": "us.example.org"}, {"cert_id": MISSING}):
-        answer = cloudflare.call("PUT", hostnames, {"config": [{**entry, **wrong}]})
-        assert error(answer)[0] == 400
-    cloudflare.result("PUT", hostnames, {"config": [{**entry, "enabled": None}]})
-    assert error(cloudflare.call("GET", f"{hostnames}/us.example.com"))[0] == 404
-    cloudflare.result("DELETE", certificate)
 
 
 def test_zone_settings(cloudflare: Cloudflare) -> None:

@@ -327,19 +327,6 @@ def test_pools_come_and_go(vultr: Vultr) -> None:
     assert vultr.call("DELETE", pool_path(cluster)).status_code == 400
 
 
-def test_labels_and_taints_by_the_newer_way(vultr: Vultr) -> None:
-    path = pool_path(vultr.cluster())
-    taint = {"key": "k", "value": "v", "effect": "NoSchedule"}
-    label = vultr.call("POST", f"{path}/labels", {"key": "a", "value": "b"}).json["label"]
-    made = vultr.call("POST", f"{path}/taints", taint).json["taint"]
-    assert vultr.get(f"{path}/labels")["labels"] == [label]
-    assert vultr.get(f"{path}/taints")["taints"] == [{"id": made["id"], **taint}]
-    assert vultr.call("DELETE", f"{path}/labels/{label['id']}").status_code == 204
-    assert vultr.call("DELETE", f"{path}/taints/{made['id']}").status_code == 204
-    pool = vultr.get(path)["node_pool"]
-    assert (pool["labels"], pool["taints"]) == ({}, [])
-
-
 def test_an_upgrade_replaces_every_node_after_a_moment(vultr: Vultr) -> None:
     cluster = vultr.cluster()
     path = f"/kubernetes/clusters/{cluster['id']}"
@@ -424,20 +411,6 @@ def test_instances_are_filtered_and_come_in_pages(vultr: Vultr) -> None:
     assert [len(page) for page in pages] == [4, 2]
     assert sum(pages, []) == found  # noqa: RUF017
     assert vultr.call("GET", "/instances?cursor=rubbish").status_code == 400
-
-
-def test_an_instance_by_id_with_what_the_provider_asks_besides(vultr: Vultr) -> None:
-    vpc = vultr.call("POST", "/vpcs", {"region": "ewr"}).json["vpc"]
-    vultr.cluster(vpc_id=vpc["id"])
-    one = instances(vultr)[0]
-    path = f"/instances/{one['id']}"
-    assert vultr.get(path)["instance"] == one
-    (attached,) = vultr.get(f"{path}/vpcs")["vpcs"]
-    assert (attached["id"], attached["ip_address"]) == (vpc["id"], one["internal_ip"])
-    assert vultr.get(f"{path}/vpc2")["vpcs"] == []
-    assert vultr.get(f"{path}/backup-schedule")["backup_schedule"]["enabled"] is False
-    missing = vultr.call("GET", f"/instances/{UNKNOWN}")
-    assert missing.json == {"error": "Invalid instance ID", "status": 404}
 
 
 RULE = {"ip_type": "v4", "protocol": "tcp", "port": "80", "subnet": "0.0.0.0", "subnet_size": 0}
