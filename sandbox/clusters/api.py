@@ -1,131 +1,99 @@
-"""A small client of one cluster's API server, for what its emulated vendor does there.
+"""One cluster's API server, for what its emulated vendor does there."""
 
-Server-side apply over ``requests``, with connections kept open: seeding a cluster is some forty
-requests, and the daemon has no other use for the kubernetes package.
-"""
-
-import json
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import requests
-import requests.adapters
+from kubernetes.client import ApiClient, Configuration
+from urllib3.exceptions import HTTPError
+
+from sandbox.providers.kubernetes import client as rest
+from sandbox.providers.kubernetes.client import Cluster, NoMatch, Unreachable
 
 Object = dict[str, Any]
-
-_PATHS = {
-    ("v1", "ConfigMap"): "api/v1/namespaces/{namespace}/configmaps",
-    ("v1", "Node"): "api/v1/nodes",
-    ("v1", "Pod"): "api/v1/namespaces/{namespace}/pods",
-    ("v1", "Service"): "api/v1/namespaces/{namespace}/services",
-    ("v1", "ServiceAccount"): "api/v1/namespaces/{namespace}/serviceaccounts",
-    ("apps/v1", "DaemonSet"): "apis/apps/v1/namespaces/{namespace}/daemonsets",
-    ("apps/v1", "Deployment"): "apis/apps/v1/namespaces/{namespace}/deployments",
-    ("policy/v1", "PodDisruptionBudget"): "apis/policy/v1/namespaces/{namespace}/"
-    "poddisruptionbudgets",
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"): "apis/rbac.authorization.k8s.io/v1/"
-    "clusterroles",
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): "apis/rbac.authorization.k8s.io/v1/"
-    "clusterrolebindings",
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"): "apis/apiextensions.k8s.io/v1/"
-    "customresourcedefinitions",
-    ("crd.projectcalico.org/v1", "FelixConfiguration"): "apis/crd.projectcalico.org/v1/"
-    "felixconfigurations",
-    ("crd.projectcalico.org/v1", "HostEndpoint"): "apis/crd.projectcalico.org/v1/hostendpoints",
-    ("crd.projectcalico.org/v1", "KubeControllersConfiguration"): "apis/crd.projectcalico.org/v1/"
-    "kubecontrollersconfigurations",
-    ("crd.projectcalico.org/v1", "IPPool"): "apis/crd.projectcalico.org/v1/ippools",
-    ("crd.projectcalico.org/v1", "ClusterInformation"): "apis/crd.projectcalico.org/v1/"
-    "clusterinformations",
-}
+_READY_SECONDS = 2
 
 
 class ApiError(Exception):
-    """A request that the API server refused; ``status`` is the HTTP status."""
+    """What the API server refused, with its HTTP ``status``; 0 where it didn't answer."""
 
-    def __init__(self, method: str, path: str, status: int, message: str) -> None:
-        super().__init__(f"{method} /{path}: {status} {message}")
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
         self.status = status
 
 
 class ClusterApi:
-    """Requests to ``https://127.0.0.1:port`` as the client ``admin`` of the folder ``pki``."""
+    """Requests to ``https://127.0.0.1:port`` as the client ``admin`` of the folder ``pki``.
 
-    def __init__(self, port: int, pki: Path, *, connections: int = 4) -> None:
-        self._base = f"https://127.0.0.1:{port}/"
-        self._session = requests.Session()
+    Every call but ``ready`` may raise ApiError.
+    """
+
+    def __init__(self, port: int, pki: Path) -> None:
+        settings = Configuration(host=f"https://127.0.0.1:{port}")
         # A proxy from the environment is for the vendor's host names, not for this address.
-        self._session.trust_env = False
-        self._session.verify = str(pki / "ca.crt")
-        self._session.cert = (str(pki / "admin.crt"), str(pki / "admin.key"))
-        self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=connections))
+        settings.proxy = None
+        settings.ssl_ca_cert = str(pki / "ca.crt")
+        settings.cert_file, settings.key_file = str(pki / "admin.crt"), str(pki / "admin.key")
+        self._client = ApiClient(settings)
+        self._cluster = Cluster(self._client)
 
     def ready(self) -> bool:
         """Whether the server says that it is ready."""
+        request = self._client.param_serialize("GET", "/readyz")
         try:
-            return self._session.get(self._base + "readyz", timeout=2).status_code == 200
-        except requests.RequestException:
+            answer = self._client.call_api(*request, _request_timeout=_READY_SECONDS)
+        except (HTTPError, OSError):
             return False
+        return answer.status == 200
 
     def create(self, obj: Object, manager: str) -> Object:
-        """Make an object that doesn't exist yet. Raises ApiError."""
-        return self._request(
-            "POST",
-            _path(obj),
-            params={"fieldManager": manager},
-            data=json.dumps(obj),
-            headers={"Content-Type": "application/json"},
-        )
+        """Make an object that doesn't exist yet."""
+        with _refusals():
+            return self._cluster.create(obj, manager)
 
     def apply(self, obj: Object, manager: str) -> Object:
-        """Server-side apply, taking over fields of others. Raises ApiError."""
-        return self._request(
-            "PATCH",
-            f"{_path(obj)}/{obj['metadata']['name']}",
-            params={"fieldManager": manager, "force": "true"},
-            data=json.dumps(obj),
-            headers={"Content-Type": "application/apply-patch+yaml"},
-        )
+        """Server-side apply, taking over fields of others."""
+        with _refusals():
+            try:
+                return self._cluster.apply(obj, manager, force=True)
+            except NoMatch:
+                self._cluster.forget_kinds()  # It may be served in a moment.
+                raise
 
     def merge(self, path: str, patch: Object, manager: str) -> Object:
-        """JSON merge patch. Raises ApiError."""
-        return self._request(
-            "PATCH",
-            path,
-            params={"fieldManager": manager},
-            data=json.dumps(patch),
-            headers={"Content-Type": "application/merge-patch+json"},
-        )
+        """JSON merge patch."""
+        query = {"fieldManager": manager}
+        with _refusals():
+            kind = "application/merge-patch+json"
+            return self._cluster.request("PATCH", f"/{path}", query, patch, kind)
 
     def get(self, path: str, **params: str) -> Object:
-        """The object or list at ``path``. Raises ApiError."""
-        return self._request("GET", path, params=params)
+        """The object or list at ``path``."""
+        with _refusals():
+            return self._cluster.request("GET", f"/{path}", params)
 
     def delete(self, path: str, **params: str) -> None:
-        """Delete what is at ``path``; what is gone already is no error. Raises ApiError."""
+        """Delete what is at ``path``; what is gone already is no error."""
         try:
-            self._request("DELETE", path, params=params)
+            with _refusals():
+                self._cluster.request("DELETE", f"/{path}", params)
         except ApiError as error:
             if error.status != 404:
                 raise
 
     def close(self) -> None:
-        self._session.close()
-
-    def _request(self, method: str, path: str, **options: Any) -> Object:
-        try:
-            answer = self._session.request(method, self._base + path, timeout=30, **options)
-        except requests.RequestException as error:
-            raise ApiError(method, path, 0, str(error)) from error
-        if answer.status_code >= 400:
-            try:
-                message = answer.json().get("message", answer.text)
-            except ValueError:
-                message = answer.text
-            raise ApiError(method, path, answer.status_code, message)
-        return answer.json()
+        """Close the connections, which the client itself leaves to the garbage collector."""
+        self._client.rest_client.pool_manager.clear()
 
 
-def _path(obj: Object) -> str:
-    template = _PATHS[obj["apiVersion"], obj["kind"]]
-    return template.format(namespace=obj["metadata"].get("namespace", ""))
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except rest.ApiError as error:
+        raise ApiError(str(error), error.code) from error
+    except NoMatch as error:
+        raise ApiError(str(error), 404) from error
+    except Unreachable as error:
+        raise ApiError(str(error), 0) from error

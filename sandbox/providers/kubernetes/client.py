@@ -142,7 +142,7 @@ class Cluster:
 
     def ping(self) -> None:
         """Ask for the server's version."""
-        self._request("GET", "/version")
+        self.request("GET", "/version")
 
     def exists(self, api_version: str, kind: str) -> bool:
         """Whether the API server answers, and knows the kind."""
@@ -157,38 +157,38 @@ class Cluster:
 
     def get(self, obj: Properties) -> Properties:
         """The live object that `obj` names by apiVersion, kind, namespace and name."""
-        return self._request("GET", self._path(obj))
+        return self.request("GET", self._path(obj))
 
     def items(
         self, api_version: str, kind: str, namespace: str = "", selector: str = ""
     ) -> list[Properties]:
         obj = {"apiVersion": api_version, "kind": kind, "metadata": {"namespace": namespace}}
         query = {"labelSelector": selector} if selector else {}
-        return self._request("GET", self._path(obj, collection=True), query).get("items") or []
+        return self.request("GET", self._path(obj, collection=True), query).get("items") or []
 
     def create(self, obj: Properties, manager: str, dry_run: bool = False) -> Properties:
         query = {"fieldManager": manager, "fieldValidation": "Warn", **_dry(dry_run)}
-        return self._request("POST", self._path(obj, collection=True), query, self._scoped(obj))
+        return self.request("POST", self._path(obj, collection=True), query, self._scoped(obj))
 
     def apply(
         self, obj: Properties, manager: str, force: bool = False, dry_run: bool = False
     ) -> Properties:
         """Server-side apply."""
         query = {"fieldManager": manager, "force": str(force).lower(), **_dry(dry_run)}
-        return self._request("PATCH", self._path(obj), query, self._scoped(obj), _APPLY)
+        return self.request("PATCH", self._path(obj), query, self._scoped(obj), _APPLY)
 
     def replace(self, obj: Properties, manager: str, dry_run: bool = False) -> Properties:
         query = {"fieldManager": manager, **_dry(dry_run)}
-        return self._request("PUT", self._path(obj), query, self._scoped(obj))
+        return self.request("PUT", self._path(obj), query, self._scoped(obj))
 
     def patch_json(self, obj: Properties, operations: list[Properties]) -> Properties:
         """Apply a JSON patch (RFC 6902) to the object that `obj` names."""
-        return self._request("PATCH", self._path(obj), {}, operations, _JSON_PATCH)
+        return self.request("PATCH", self._path(obj), {}, operations, _JSON_PATCH)
 
     def delete(self, obj: Properties, propagation: str) -> None:
         """Delete; `propagation` is Foreground, Background or Orphan."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        self._request("DELETE", self._path(obj), {}, options)
+        self.request("DELETE", self._path(obj), {}, options)
 
     def forget_kinds(self) -> None:
         """Ask again which kinds there are, after a CustomResourceDefinition came or went."""
@@ -225,7 +225,7 @@ class Cluster:
     def _discover(self, api_version: str) -> dict[str, _Resource]:
         path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         try:
-            answer = self._request("GET", path)
+            answer = self.request("GET", path)
         except ApiError as error:
             if error.not_found:
                 return {}
@@ -236,7 +236,7 @@ class Cluster:
             if "/" not in item["name"]
         }
 
-    def _request(
+    def request(
         self,
         method: str,
         path: str,
@@ -244,6 +244,7 @@ class Cluster:
         body: Any = None,
         content_type: str = _JSON,
     ) -> Properties:
+        """Ask for a path of the API."""
         request = self.client.param_serialize(
             method,
             path,

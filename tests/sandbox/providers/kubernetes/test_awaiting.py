@@ -34,7 +34,7 @@ def make_ready(cluster: Cluster, namespace: str) -> None:
         ]
         path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
         body = {"status": {"phase": "Running", "conditions": conditions}}
-        cluster._request("PATCH", path, {}, body, "application/merge-patch+json")
+        cluster.request("PATCH", path, {}, body, "application/merge-patch+json")
 
 
 def test_a_daemon_set_is_awaited_until_its_pods_are_ready(
