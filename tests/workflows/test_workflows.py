@@ -36,7 +36,7 @@ def actionlint() -> Path:
             module = "github.com/rhysd/actionlint"
             program = GoProgram(module, f"v{ACTIONLINT}", (f"{module}/cmd/actionlint",))
             go = find_go(default_cache(), print)
-            build(program, ("actionlint",), go, folder / "work", folder, folder / "log")
+            build(program, ("actionlint",), go, folder / "work", folder, folder / "log", print)
     return folder / "actionlint"
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
@@ -48,9 +49,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Builds that would have run, by module; they make files that say so."""
     made: list[str] = []
 
-    def build(program: GoProgram, files: tuple[str, ...], _go: Path, *rest: Path) -> None:
+    def build(program: GoProgram, files: tuple[str, ...], _go: Path, *rest: Any) -> None:
         made.append(program.module)
-        _work, output, _log = rest
+        _work, output, *_ = rest
         for file in files:
             script(output, file, "echo built")
 
@@ -131,7 +132,7 @@ class TestBuild:
         waiting = threading.Event()
         started = threading.Event()
 
-        def build(program: GoProgram, _files: tuple[str, ...], _go: Path, *rest: Path) -> None:
+        def build(program: GoProgram, _files: tuple[str, ...], _go: Path, *rest: Any) -> None:
             builds.append(program.module)
             started.set()
             assert waiting.wait(10), "nobody waited"
@@ -306,4 +307,19 @@ def test_build_failed_is_no_bare_called_process_error(tmp_path: Path) -> None:
     go = script(tmp_path / "bin", "go", "exit 3")
     program = GoProgram("k8s.io/kubernetes", "v1.34.3", ("x",), staging="v0.34.3")
     with pytest.raises(BuildFailed, match=r"mod download -json k8s\.io/kubernetes@v1\.34\.3"):
-        go_build.build(program, ("x",), go, tmp_path / "w", tmp_path / "o", tmp_path / "log")
+        go_build.build(program, ("x",), go, tmp_path / "w", tmp_path / "o", tmp_path / "log", print)
+
+
+def test_a_long_build_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(go_build, "_TELL_SECONDS", 0.05)
+    told = tmp_path / "told"
+    go = script(tmp_path / "bin", "go", f"while [ ! -e {told} ]; do sleep 0.05; done")
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        told.touch()
+
+    program = GoProgram("example.com/x", "v1.0.0", ("example.com/x",))
+    go_build.build(program, ("x",), go, tmp_path / "w", tmp_path / "o", tmp_path / "log", say)
+    assert said[0].startswith("  building for ")
