@@ -74,7 +74,7 @@ def plugins_() -> None:
     """Print the commands that install the providers' official plugins, for `start --real`."""
     folder = plugins.folder_in(_directory(), os.environ)
     absent = plugins.missing(
-        plugins.wanted(PROVIDERS), folder, environment.without(os.environ["PATH"], _directory())
+        plugins.wanted(PROVIDERS), folder, environment.without(os.environ.get("PATH", ""), _directory())
     )
     for plugin in absent:
         typer.echo(plugin.install)

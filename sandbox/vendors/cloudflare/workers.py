@@ -178,10 +178,7 @@ def add_workers(api: RestApi, state: CloudflareState) -> None:
         return ok({"schedules": worker["schedules"]})
 
     def put_schedules(request: Request, account_id: str, name: str) -> Response:
-        crons = [str(item.get("cron", "")) for item in json.loads(request.get_data() or b"[]")]
-        for text in crons:
-            if not cron.valid(text):
-                raise refuse(400, 10100, f"invalid cron string: {text}")
+        crons = _crons(request)
         with state.change() as document:
             worker = find_worker(state.account(document, account_id), name)
             dates = {"created_on": state.date(), "modified_on": state.date()}
@@ -220,6 +217,21 @@ def add_workers(api: RestApi, state: CloudflareState) -> None:
     api.add("DELETE", f"{SCRIPT}/subdomain", set_subdomain)
     api.add("GET", f"{ACCOUNT}/subdomain", account_subdomain)
     api.add("GET", f"{ACCOUNT}/services/<name>", service)
+
+
+def _crons(request: Request) -> list[str]:
+    """The schedules in a request: ``[{"cron": …}, …]``."""
+    sent = json.loads(request.get_data() or b"[]")
+    if not isinstance(sent, list) or not all(
+        isinstance(item, dict) and isinstance(item.get("cron"), str) for item in sent
+    ):
+        # The words of https://github.com/cloudflare/cloudflare-docs/pull/33580.
+        text = "Could not parse request body. Please ensure the request is valid and try again."
+        raise refuse(400, 10026, text)
+    for item in sent:
+        if not cron.valid(item["cron"]):
+            raise refuse(400, 10100, f"invalid cron string: {item['cron']}")
+    return [item["cron"] for item in sent]
 
 
 def delete_worker(document: Document, account: Document, name: str) -> None:

@@ -147,6 +147,12 @@ class TestCron:
         assert message(answer) == f"invalid cron string: {expression}"
         assert cloudflare.result("GET", path) == {"schedules": []}
 
+    @pytest.mark.parametrize("body", [{}, {"cron": "* * * * *"}, ["* * * * *"], [{"cron": {}}]])
+    def test_a_body_of_another_form(self, cloudflare: Cloudflare, body: Any) -> None:
+        cloudflare.script()
+        path = f"{cloudflare.account}/workers/scripts/router/schedules"
+        assert error(cloudflare.call("PUT", path, body)) == (400, 10026)
+
 
 class TestExpressions:
     @pytest.mark.parametrize(
