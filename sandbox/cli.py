@@ -50,13 +50,19 @@ def start(
 @app.command()
 def stop() -> None:
     """Stop it; clusters, records and stacks stay for the next start."""
-    _say("stopped" if lifecycle.stop(_directory(), _say) else "no sandbox runs here")
+    try:
+        _say("stopped" if lifecycle.stop(_directory(), _say) else "no sandbox runs here")
+    except lifecycle.SandboxError as error:
+        raise _fail(error) from error
 
 
 @app.command()
 def reset() -> None:
     """Stop it and delete its state, that of its Pulumi stacks included."""
-    lifecycle.reset(_directory(), _say)
+    try:
+        lifecycle.reset(_directory(), _say)
+    except lifecycle.SandboxError as error:
+        raise _fail(error) from error
 
 
 @app.command()
@@ -74,7 +80,9 @@ def plugins_() -> None:
     """Print the commands that install the providers' official plugins, for `start --real`."""
     folder = plugins.folder_in(_directory(), os.environ)
     absent = plugins.missing(
-        plugins.wanted(PROVIDERS), folder, environment.without(os.environ.get("PATH", ""), _directory())
+        plugins.wanted(PROVIDERS),
+        folder,
+        environment.without(os.environ.get("PATH", ""), _directory()),
     )
     for plugin in absent:
         typer.echo(plugin.install)

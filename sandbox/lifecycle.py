@@ -98,13 +98,16 @@ def ensure_stacks(directory: Path, project_dir: Path, names: Sequence[str]) -> l
 
 
 def stop(directory: Path, say: Say) -> bool:
-    """Stop the sandbox; its state stays. False when none runs."""
+    """Stop the sandbox; its state stays. False when none runs. Raises SandboxError."""
     with _locked(directory, say):
         return _stop(directory, say)
 
 
 def reset(directory: Path, say: Say) -> None:
-    """Stop the sandbox and delete its state, that of its Pulumi stacks included."""
+    """Stop the sandbox and delete its state, that of its Pulumi stacks included.
+
+    Raises SandboxError.
+    """
     with _locked(directory, say):
         _stop(directory, say)
         for entry in directory.iterdir():
@@ -156,13 +159,18 @@ def status(directory: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _locked(directory: Path, say: Say) -> Iterator[None]:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(directory / _LOCK)
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         say("waiting for another `fleet sandbox` command")
         lock.acquire()
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox can't be kept in {directory}: {error.strerror}. "
+            "Set EDGEFLEET_SANDBOX_DIR to a folder that you may write"
+        ) from error
     try:
         yield
     finally:

@@ -240,6 +240,18 @@ def test_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no sandbox runs here" in run(cli.app, ["stop"]).stderr
 
 
+@pytest.mark.parametrize("command", ["start", "stop", "reset"])
+def test_a_folder_that_cannot_be(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEFLEET_SANDBOX_DIR", str(tmp_path / "file" / "sandbox"))
+    done = CliRunner().invoke(cli.app, [command])
+    assert done.exit_code == 1
+    assert f"error: the sandbox can't be kept in {tmp_path}/file/sandbox: " in done.stderr
+    assert "Set EDGEFLEET_SANDBOX_DIR to a folder that you may write" in done.stderr
+
+
 def test_the_plugins_come_back(laptop: Laptop) -> None:
     before = lifecycle.running(laptop.directory)
     assert before is not None
