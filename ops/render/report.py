@@ -1,20 +1,17 @@
 """A difference as a reviewer reads it: text, or Markdown for a pull request's comment."""
 
-import difflib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ops.render.diff import ABSENT, Changed, Field, StackDiff
+from ops.render.diff import Changed, StackDiff
 from ops.render.resources import Registered
+from ops.render.values import changed as changed_value
+from ops.render.values import is_hash, short, sides
 
 COMMENT_LIMIT = 60_000
 """Characters; GitHub takes 65,536 in a comment."""
-_LIST = 4
-"""A string with more commas than this is a list that somebody joined."""
-_WIDTH = 100
 _SIGN = {"added": "+", "removed": "-", "changed": "~", "same": "="}
 
 
@@ -43,10 +40,8 @@ class Comparison:
 def text(comparison: Comparison) -> str:
     """The comparison for a terminal."""
     lines = [f"note: {note}" for note in comparison.notes]
-    for diff in comparison.stacks:
-        if diff.status == "same":
-            continue
-        lines += ["", f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}"]
+    for diff, alike in _once(comparison.stacks):
+        lines += ["", f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}{_same_in(alike)}"]
         if diff.status == "removed":
             lines.append(f"  ! {_left_running(diff)}")
         lines += [f"  {line}" for line in _stack(diff)]
@@ -74,8 +69,10 @@ def markdown(comparison: Comparison) -> str:
         for sentence in diff.refused:
             head += ["", f"> ⛔ **Refused.** {sentence}"]
         head += _warnings(diff)
+    for diff, alike in _once(comparison.stacks):
         opened = " open" if diff.status == "changed" else ""
-        blocks.append((f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}", opened, diff))
+        title = f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}{_same_in(alike)}"
+        blocks.append((title, opened, diff))
     made = ["\n".join(head) + "\n"]
     room = COMMENT_LIMIT - len(made[0])
     for index, (title, opened, diff) in enumerate(blocks):
@@ -143,14 +140,44 @@ def _summary(diff: StackDiff) -> str:
     return ", ".join(f"{count} {word}" for count, word in counts if count) or "says other things"
 
 
+def _once(diffs: Sequence[StackDiff]) -> list[tuple[StackDiff, list[str]]]:
+    """Stacks that change, those with the same change as one: the first, and the others' names."""
+    groups: dict[str, list[StackDiff]] = {}
+    for diff in diffs:
+        if diff.status == "same":
+            continue
+        said = "\n".join([diff.status, *_stack(diff)])
+        # Its own name, which stands in those of its resources and in what it says.
+        groups.setdefault(re.sub(rf"\b{re.escape(diff.stack)}\b", "{}", said), []).append(diff)
+    return [(first, [other.stack for other in others]) for first, *others in groups.values()]
+
+
+def _same_in(stacks: Sequence[str]) -> str:
+    return f" (the same in {', '.join(stacks)})" if stacks else ""
+
+
+def _in_order(diff: StackDiff) -> tuple[list[Changed], dict[str, list[str]]]:
+    """What changes by itself, replacements first; and what is replaced with them, by the reason."""
+    own = [each for each in diff.changed if each.fields or not each.replaced]
+    follow: dict[str, list[str]] = {}
+    for each in diff.changed:
+        if each not in own:
+            follow.setdefault("; ".join(each.replaced), []).append(each.name)
+    return sorted(own, key=lambda each: not each.replaced), follow
+
+
 def _stack(diff: StackDiff) -> Iterator[str]:
     yield from (f"! refused: {sentence}" for sentence in diff.refused)
-    for changed in diff.changed:
+    own, follow = _in_order(diff)
+    for changed in own:
         sign = "±" if changed.replaced else "~"
-        yield f"{sign} {changed.name}  {_type(changed.type)}"
+        yield f"{sign} {changed.name}  {_type(changed.type)}{_only_hashes(changed)}"
         yield from (f"    REPLACED: {reason}" for reason in changed.replaced)
         for each in changed.fields:
-            yield from (f"    {line}" for line in _field(each))
+            if not is_hash(each):
+                yield from (f"    {line}" for line in changed_value(each))
+    for reason, names in follow.items():
+        yield f"± REPLACED with it ({reason}): {', '.join(names)}"
     for resource in diff.added:
         yield f"+ {resource.name}  {_type(resource.type)}"
         yield from (f"    {line}" for line in _inputs(resource))
@@ -159,15 +186,25 @@ def _stack(diff: StackDiff) -> Iterator[str]:
 
 def _patch(diff: StackDiff) -> Iterator[str]:
     yield from (f"! refused: {sentence}" for sentence in diff.refused)
-    for changed in diff.changed:
-        yield f"@@ {changed.name}  {_type(changed.type)} @@"
+    own, follow = _in_order(diff)
+    for changed in own:
+        yield f"@@ {changed.name}  {_type(changed.type)}{_only_hashes(changed)} @@"
         yield from (f"! REPLACED: {reason}" for reason in changed.replaced)
         for each in changed.fields:
-            yield from _sides(each)
+            if not is_hash(each):
+                yield from sides(each)
+    for reason, names in follow.items():
+        yield f"! REPLACED with it ({reason}): {', '.join(names)}"
     for resource in diff.added:
         yield f"+ {resource.name}  {_type(resource.type)}"
         yield from (f"+     {line}" for line in _inputs(resource))
     yield from _gone_and_said(diff)
+
+
+def _only_hashes(changed: Changed) -> str:
+    """A resource that only follows what it holds the hash of."""
+    hashes = changed.fields and all(is_hash(each) for each in changed.fields)
+    return "  (follows its content)" if hashes else ""
 
 
 def _gone_and_said(diff: StackDiff) -> Iterator[str]:
@@ -176,50 +213,12 @@ def _gone_and_said(diff: StackDiff) -> Iterator[str]:
     yield from (f"+ says: {line}" for line in diff.says)
 
 
-def _sides(each: Field) -> Iterator[str]:
-    if lines := _within(each):
-        yield f"  {each.path}:"
-        yield from lines
-        return
-    for sign, value in (("-", each.old), ("+", each.new)):
-        if value is not ABSENT:
-            yield f"{sign}   {each.path}: {_short(value)}"
-
-
-def _field(each: Field) -> Iterator[str]:
-    if lines := _within(each):
-        yield f"{each.path}:"
-        yield from (f"  {line}" for line in lines)
-    elif each.old is ABSENT:
-        yield f"+ {each.path}: {_short(each.new)}"
-    elif each.new is ABSENT:
-        yield f"- {each.path}: {_short(each.old)}"
-    else:
-        yield f"{each.path}: {_short(each.old)} → {_short(each.new)}"
-
-
-def _within(each: Field) -> list[str]:
-    """A long text's changed lines, or a joined list's changed items."""
-    old, new = each.old, each.new
-    if not isinstance(old, str) or not isinstance(new, str):
-        return []
-    if "\n" in old or "\n" in new:
-        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1)
-        return [_clip(line) for line in lines if not line.startswith(("---", "+++", "@@"))]
-    if min(old.count(","), new.count(",")) > _LIST:
-        before, after = ([item.strip() for item in side.split(",")] for side in (old, new))
-        return [f"- {i}" for i in before if i not in after] + [
-            f"+ {i}" for i in after if i not in before
-        ]
-    return []
-
-
 def _inputs(resource: Registered) -> Iterator[str]:
     for path, value in _leaves(resource.inputs, ""):
-        yield f"{path}: {_short(value)}"
+        yield f"{path}: {short(value)}"
     for option in ("protect", "import"):
         if option in resource.options:
-            yield f"({option}): {_short(resource.options[option])}"
+            yield f"({option}): {short(resource.options[option])}"
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -231,18 +230,6 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(item, f"{path}[{index}]")
     else:
         yield path, value
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, str):
-        if "\n" in value:
-            return f"{_clip(value.splitlines()[0])} … ({len(value.splitlines())} lines)"
-        return _clip(value) if value else '""'
-    return _clip(json.dumps(value, ensure_ascii=False, sort_keys=True))
-
-
-def _clip(line: str) -> str:
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
 
 
 def _type(token: str) -> str:
