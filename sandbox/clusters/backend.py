@@ -39,6 +39,14 @@ class ClusterBackend(Protocol):
         """The cluster's kubeconfig (YAML), or None until its API server answers requests."""
         ...
 
+    def rotate(self, cluster_id: str) -> None:
+        """Make another kubeconfig; what was given out before is refused from then on."""
+        ...
+
+    def undisruptable(self, cluster_id: str) -> list[str]:
+        """PodDisruptionBudgets (``namespace/name``) that allow no disruption now."""
+        ...
+
     def sync_nodes(self, cluster_id: str, nodes: list[NodeSpec]) -> None:
         """Make the cluster have exactly ``nodes``: node objects come, change and go."""
         ...

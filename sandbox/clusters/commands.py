@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from sandbox.clusters.pki import CLIENT_CAS
+
 SERVICE_RANGE = "10.96.0.0/12"
 SERVICE_IP = "10.96.0.1"
 """Address of the ``kubernetes`` service: the first of the range."""
@@ -62,7 +64,7 @@ def kube_apiserver(binary: Path, pki: Path, port: int, etcd_port: int, prefix: s
         "--advertise-address=192.0.2.1",
         "--endpoint-reconciler-type=none",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
-        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--client-ca-file={pki / CLIENT_CAS}",
         f"--tls-cert-file={pki / 'serving.crt'}",
         f"--tls-private-key-file={pki / 'serving.key'}",
         f"--service-account-key-file={pki / 'service-account.key'}",

@@ -1,6 +1,5 @@
 """Real Kubernetes control planes for emulated clusters: one etcd, and four processes a cluster."""
 
-import base64
 import contextlib
 import json
 import os
@@ -11,13 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib import request
 
-from sandbox.clusters import commands, seed
+from sandbox.clusters import commands, etcd, seed
 from sandbox.clusters.api import ApiError, ClusterApi
 from sandbox.clusters.backend import ClusterBackend, NodeSpec
+from sandbox.clusters.disruptions import undisruptable
 from sandbox.clusters.host_endpoints import keep_host_endpoints
-from sandbox.clusters.pki import kubeconfig, make_pki
+from sandbox.clusters.pki import OWNER, kubeconfig, make_pki, rotate_owner
 from sandbox.processes import Child, Processes, ProcessFailed, free_port
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -116,7 +115,17 @@ class ControlPlanes(ClusterBackend):
         if cluster is None or not cluster.ready.is_set():
             return None
         server = f"https://{endpoint(cluster_id)}:6443"
-        return kubeconfig(cluster.pki, "admin", server, f"vke-{cluster_id}")
+        return kubeconfig(cluster.pki, OWNER, server, f"vke-{cluster_id}", "admin")
+
+    def rotate(self, cluster_id: str) -> None:
+        if cluster := self._clusters.get(cluster_id):
+            rotate_owner(cluster.pki)
+
+    def undisruptable(self, cluster_id: str) -> list[str]:
+        cluster, found = self._clusters.get(cluster_id), list[str]()
+        if cluster:
+            self._ask(cluster, lambda api: found.extend(undisruptable(api)))
+        return found
 
     def sync_nodes(self, cluster_id: str, nodes: list[NodeSpec]) -> None:
         if cluster := self._clusters.get(cluster_id):
@@ -284,7 +293,7 @@ class ControlPlanes(ClusterBackend):
     def _remove(self, cluster: _Cluster) -> None:
         for child in list(cluster.children.values()):
             child.stop()
-        self._forget(_prefix(cluster.record.id))
+        etcd.forget(self._etcd_port, _prefix(cluster.record.id))
         shutil.rmtree(cluster.folder, ignore_errors=True)
 
     def _start_etcd(self) -> None:
@@ -297,32 +306,8 @@ class ControlPlanes(ClusterBackend):
             self._binaries["etcd"], self._folder / "etcd", self._etcd_port, free_port()
         )
         self._etcd = self._processes.start("etcd", command, commands.GO_ENVIRONMENT)
-        self._etcd.wait_until(self._etcd_ready, _ETCD_SECONDS, what="health")
-
-    def _etcd_ready(self) -> bool:
-        try:
-            url = f"http://127.0.0.1:{self._etcd_port}/health"
-            with _DIRECT.open(url, timeout=2) as answer:
-                return json.load(answer)["health"] == "true"
-        except (OSError, ValueError):
-            return False
-
-    def _forget(self, prefix: str) -> None:
-        """Delete every key of a cluster, by etcd's JSON gateway."""
-        body = json.dumps(
-            {"key": _base64(prefix + "/"), "range_end": _base64(prefix + "0")}
-        ).encode()
-        url = f"http://127.0.0.1:{self._etcd_port}/v3/kv/deleterange"
-        with contextlib.suppress(OSError):
-            _DIRECT.open(request.Request(url, data=body), timeout=10).close()
-
-
-_DIRECT = request.build_opener(request.ProxyHandler({}))
+        self._etcd.wait_until(lambda: etcd.ready(self._etcd_port), _ETCD_SECONDS, what="health")
 
 
 def _prefix(cluster_id: str) -> str:
     return f"/{cluster_id}"
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -14,6 +14,11 @@ from sandbox.certificates import certificate as _certificate
 from sandbox.certificates import pem as _pem
 from sandbox.certificates import write_private as _write
 
+OWNER = "owner"
+"""The customer's client certificate, of a CA of its own: refused alone, when it is rotated."""
+CLIENT_CAS = "client-ca.crt"
+"""Who signs the client certificates that the API server takes; it reads the file again when it
+changes."""
 CLIENTS = {
     "admin": ("admin", "system:masters"),
     "kwok": ("kwok", "system:masters"),
@@ -30,6 +35,8 @@ def make_pki(folder: Path, host: str, service_ip: str) -> None:
     """
     complete = folder / "complete"
     if complete.exists():
+        if not (folder / CLIENT_CAS).exists():
+            rotate_owner(folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -48,10 +55,24 @@ def make_pki(folder: Path, host: str, service_ip: str) -> None:
             folder, file, _certificate(user, group, key.public_key(), "kubernetes", ca_key), key
         )
     _write(folder / "service-account.key", _pem(rsa.generate_private_key(65537, 2048)))
+    rotate_owner(folder)
     complete.touch()
 
 
-def kubeconfig(folder: Path, client: str, server: str, name: str) -> str:
+def rotate_owner(folder: Path) -> None:
+    """Make the customer's certificate anew; the one before isn't taken any more."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    name = "kubernetes-customers"
+    ca = _certificate(name, None, ca_key.public_key(), name, ca_key, is_ca=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    owner = _certificate("admin", "system:masters", key.public_key(), name, ca_key)
+    _write_pair(folder, OWNER, owner, key)
+    both = (folder / "ca.crt").read_bytes() + ca.public_bytes(serialization.Encoding.PEM)
+    _write(folder / f"{CLIENT_CAS}.new", both)
+    (folder / f"{CLIENT_CAS}.new").rename(folder / CLIENT_CAS)
+
+
+def kubeconfig(folder: Path, client: str, server: str, name: str, user: str = "") -> str:
     """A kubeconfig (YAML) with everything inline, as the vendor's."""
     content: dict[str, Any] = {
         "apiVersion": "v1",
@@ -65,12 +86,12 @@ def kubeconfig(folder: Path, client: str, server: str, name: str) -> str:
                 },
             }
         ],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": client}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user or client}}],
         "current-context": name,
         "preferences": {},
         "users": [
             {
-                "name": client,
+                "name": user or client,
                 "user": {
                     "client-certificate-data": _base64(folder / f"{client}.crt"),
                     "client-key-data": _base64(folder / f"{client}.key"),

@@ -80,6 +80,8 @@ class Call:
     _alive: Callable[[], bool] = lambda: True
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _engine: engine_pb2_grpc.EngineStub | None = None
+    ignored: tuple[str, ...] = ()
+    """Property paths from the option ignoreChanges."""
 
     @property
     def stack(self) -> str:

@@ -246,6 +246,7 @@ class _Servicer(rpc.ResourceProviderServicer, Generic[S]):
             name=getattr(request, "name", "") or urn.rsplit("::", 1)[-1],
             preview=getattr(request, "preview", False),
             timeout=getattr(request, "timeout", 0.0),
+            ignored=tuple(getattr(request, "ignoreChanges", ())),
             _alive=context.is_active,
             _cancelled=connection.cancelled,
             _engine=connection.engine(),

@@ -11,6 +11,7 @@ from typing import Any
 import ediri_vultr
 import yaml
 
+from sandbox.providers.base.diff import compare
 from sandbox.providers.base.operations import Call, Failure, InitFailed, PluginError, ReadResult
 from sandbox.providers.base.resource import Resource
 from sandbox.providers.base.values import UNKNOWN, Properties
@@ -166,16 +167,22 @@ class Kubernetes(Resource[Vultr]):
     def update(
         self, session: Vultr, call: Call, id: str, olds: Properties, news: Properties
     ) -> Properties:
-        """PATCH what changed, POST an upgrade; one GET and no waiting (Vultr 2)."""
+        """PATCH what changed, POST an upgrade; one GET and no waiting (Vultr 2).
+
+        What ignoreChanges names doesn't count here either (pulumi-terraform-bridge, provider.go:
+        Update takes its diff with it).
+        """
         path = f"/v2/kubernetes/clusters/{id}"
         if olds.get("label") != news["label"]:
             session.http.json(call, "PUT", path, json={"label": news["label"]})
         pool, before = news.get("nodePools"), olds.get("nodePools") or {}
-        if pool and any(before.get(key) != value for key, value in pool.items()):
+        asked = {"nodePools": pool}
+        changed = compare({"nodePools": before}, asked, old_inputs=asked).ignoring(call.ignored)
+        if pool and changed.changes:
             change = _pool_change({**pool, "tag": DEFAULT_TAG})
             pool_path = f"{path}/node-pools/{before.get('id', '')}"
             session.http.json(call, "PATCH", pool_path, json=change)
-        if olds.get("version") != news["version"]:
+        if olds.get("version") != news["version"] and "version" not in call.ignored:
             body = {"upgrade_version": news["version"]}
             session.http.json(call, "POST", f"{path}/upgrades", json=body)
         return self._outputs(session, call, self._get(session, call, id), news)

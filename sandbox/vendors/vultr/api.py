@@ -8,6 +8,7 @@ a ``ClusterBackend``.
 
 import hmac
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sandbox.vendors.faults import Faults, StartResponse
 from sandbox.vendors.rest import RestApi, settings_handlers
 from sandbox.vendors.store import Store
 from sandbox.vendors.vultr.clusters import add_clusters
+from sandbox.vendors.vultr.control import add_control
 from sandbox.vendors.vultr.firewalls import add_firewalls
 from sandbox.vendors.vultr.fleet import VultrFleet
 from sandbox.vendors.vultr.http import no_content, refuse
@@ -64,7 +66,21 @@ def create_app(
     store = Store(directory / "vultr.json")
     fleet = VultrFleet(store, clusters, clock)
 
+    recent: deque[float] = deque()
+
+    def check_rate(request: Request) -> None:
+        limit = settings(store.read())["requests_per_second"]
+        if not limit or request.path.startswith("/_sandbox/"):
+            return
+        now = clock()
+        while recent and recent[0] <= now - 1:
+            recent.popleft()
+        if len(recent) >= limit:
+            raise refuse(429, f"Rate limit exceeded: {limit:g} requests per second")
+        recent.append(now)
+
     def check_key(request: Request) -> None:
+        check_rate(request)
         if request.path.startswith(_NO_KEY_NEEDED):
             return
         sent = request.headers.get("Authorization", "")
@@ -83,6 +99,7 @@ def create_app(
     settings_handlers(api, lambda: settings(store.read()), change)
     api.add("POST", "/_sandbox/tick", tick)
     add_clusters(api, fleet)
+    add_control(api, fleet)
     add_pools(api, fleet)
     add_firewalls(api, fleet)
     add_instances(api, fleet)

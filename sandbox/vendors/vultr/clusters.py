@@ -56,6 +56,18 @@ def create_cluster(document: Document, body: dict[str, Any], now: float) -> Clus
     return cluster
 
 
+def refused_upgrade(failed: list[str]) -> str:
+    """The vendor's words for an upgrade that it won't begin (docs/facts/vultr-users.md, 3)."""
+    numbered = " ".join(f"{number}. {check}" for number, check in enumerate(failed, start=1))
+    why = (
+        "PDB does not allow disruptions: " if any("check pdb" in check for check in failed) else ""
+    )
+    return (
+        f"Validation error: Cannot upgrade vke cluster at this time: {why}preflight checks failed "
+        f"({len(failed)} errors): {numbered}"
+    )
+
+
 def add_clusters(api: RestApi, fleet: VultrFleet) -> None:
     """Add ``/v2/kubernetes/clusters``, without its node pools, and ``/v2/kubernetes/versions``."""
 
@@ -95,7 +107,7 @@ def add_clusters(api: RestApi, fleet: VultrFleet) -> None:
 
     def config(_: Request, cluster_id: str) -> Response:
         cluster = find_cluster(fleet.read(), cluster_id)
-        kubeconfig = fleet.kubeconfig(cluster_id) if cluster["answers"] else None
+        kubeconfig = fleet.kubeconfig(cluster_id) if cluster["status"] == "active" else None
         if not kubeconfig:
             # Never an empty one: that panics the provider (docs/facts/real-providers.md, Vultr 1).
             raise refuse(400, "Kubernetes cluster is not ready")
@@ -118,8 +130,10 @@ def add_clusters(api: RestApi, fleet: VultrFleet) -> None:
             cluster = find_cluster(document, cluster_id)
             if not cluster["upgrade"] or cluster["upgrade"]["version"] != version:
                 possible = available_upgrades(cluster["version"], settings(document)["versions"])
-                if cluster["upgrade"] or version not in possible:
-                    raise refuse(400, "Invalid upgrade version")
+                if cluster["upgrade"] or cluster.get("version_lost") or version not in possible:
+                    raise refuse(422, "Validation error: invalid upgrade version")
+                if failed := fleet.preflight(cluster):
+                    raise refuse(422, refused_upgrade(failed))
                 start_upgrade(document, cluster, version, fleet.now())
         return Response(status=202)
 

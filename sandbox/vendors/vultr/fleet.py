@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sandbox.clusters.backend import ClusterBackend
 from sandbox.vendors.store import Document, Store
 from sandbox.vendors.vultr.http import NO_RESOURCE, refuse
-from sandbox.vendors.vultr.lifecycle import Cluster, advance, clusters, node_specs
+from sandbox.vendors.vultr.lifecycle import Cluster, advance, clusters, node_specs, nodes
 
 
 def find_cluster(document: Document, cluster_id: str) -> Cluster:
@@ -46,6 +46,23 @@ class VultrFleet:
     def kubeconfig(self, cluster_id: str) -> str | None:
         """The backend's kubeconfig of a cluster, or None until its API server answers."""
         return self._backend.kubeconfig(cluster_id)
+
+    def rotate(self, cluster_id: str) -> None:
+        """A new kubeconfig; the API server refuses the one before."""
+        self._backend.rotate(cluster_id)
+
+    def preflight(self, cluster: Cluster) -> list[str]:
+        """What keeps the vendor from upgrading the cluster, in its words."""
+        failed = [
+            f"check pdb {name}: does not allow disruptions (allowed: 0): no disruptions allowed"
+            for name in self._backend.undisruptable(cluster["id"])
+        ]
+        if len(nodes(cluster)) == 1:
+            failed.append(
+                "check cluster ready-nodes: operations may cause service disruption: single node "
+                "cluster"
+            )
+        return failed
 
     def tick(self) -> None:
         """Let time have passed, and tell the backend what has changed."""

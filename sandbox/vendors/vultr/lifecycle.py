@@ -28,6 +28,12 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "node_boot_seconds": 1.0,
     # Between POST …/upgrades and the new version showing.
     "upgrade_delay_seconds": 1.0,
+    # Between the nodes that an upgrade makes; the old ones leave all at once.
+    "upgrade_node_seconds": 0.0,
+    # Until a cluster shows its managed firewall group.
+    "firewall_delay_seconds": 3.0,
+    # Requests in one second before 429; 0 for no limit. Vultr's is 30.
+    "requests_per_second": 0.0,
     "versions": VERSIONS,
 }
 
@@ -73,6 +79,8 @@ def new_cluster(document: Document, body: dict[str, Any], now: float) -> Cluster
         "ha_controlplanes": bool(body.get("ha_controlplanes")),
         "vpc_id": body.get("vpc_id") or "",
         "firewall_group_id": "",
+        "firewall_linked_at": now + settings(document)["firewall_delay_seconds"],
+        "version_lost": False,
         "block": block,
         "network": f"10.{block}.96.0/20",
         "last_host": HOSTS.start - 1,
@@ -103,6 +111,8 @@ def new_pool(document: Document, cluster: Cluster, body: dict[str, Any], now: fl
         "user_data": body.get("user_data") or "",
         "labels": dict(body.get("labels") or {}),
         "taints": list(body.get("taints") or []),
+        # A pool of nodes without public addresses (Terraform provider #747).
+        "vpc_only": bool(body.get("vpc_only")),
         "ready": False,
         "nodes": [],
     }
@@ -148,6 +158,15 @@ def recycle(document: Document, cluster: Cluster, pool: Pool, node: Node, now: f
     add_node(document, cluster, pool, now)
 
 
+def autoscale(document: Document, cluster: Cluster, pool: Pool, quantity: int, now: float) -> None:
+    """What the autoscaler does when the load asks for ``quantity`` nodes: no more than its bounds
+    allow. Raises ``ValueError`` where it is off."""
+    if not pool["auto_scaler"]:
+        raise ValueError(f"node pool {pool['label']}: its autoscaler is off")
+    bounded = min(max(quantity, pool["min_nodes"]), pool["max_nodes"])
+    scale(document, cluster, pool, bounded, now)
+
+
 def start_upgrade(document: Document, cluster: Cluster, version: str, now: float) -> None:
     """Begin an upgrade; its end is a matter of time."""
     at = now + settings(document)["upgrade_delay_seconds"]
@@ -164,15 +183,24 @@ def advance(document: Document, now: float) -> None:
         if upgrade and now >= upgrade["at"]:
             cluster["upgrade"] = None
             cluster["version"] = upgrade["version"]
-            for pool in cluster["pools"]:
-                for node in list(pool["nodes"]):
-                    recycle(document, cluster, pool, node, now)
+            _replace_nodes(document, cluster, now)
         for pool in cluster["pools"]:
             for node in pool["nodes"]:
-                if cluster["answers"] and now >= node["active_at"]:
+                if cluster["answers"] and now >= node["active_at"] and not node.get("broken"):
                     node["active"] = True
             if pool["nodes"] and all(node["active"] for node in pool["nodes"]):
                 pool["ready"] = True
+
+
+def _replace_nodes(document: Document, cluster: Cluster, now: float) -> None:
+    """All leave at once, as users saw it (docs/facts/vultr-users.md, 5): meanwhile a pool shows no
+    node, and is active all the same. New ones come one after the other."""
+    apart = settings(document)["upgrade_node_seconds"]
+    coming = now
+    for pool in cluster["pools"]:
+        for node in list(pool["nodes"]):
+            recycle(document, cluster, pool, node, coming)
+            coming += apart
 
 
 def nodes(cluster: Cluster) -> list[Node]:

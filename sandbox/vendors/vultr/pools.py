@@ -43,6 +43,16 @@ def _check_counts(body: dict[str, Any], quantity: Any) -> None:
         raise refuse(400, "Invalid min_nodes. Must not be more than max_nodes")
 
 
+def _check_bounds(pool: Pool, body: dict[str, Any]) -> None:
+    """As users met it (docs/facts/vultr-users.md, 1), with the provider's every PATCH."""
+    scales = pool["auto_scaler"] if body.get("auto_scaler") is None else body["auto_scaler"]
+    if not scales and any(body.get(name) is not None for name in ("min_nodes", "max_nodes")):
+        raise refuse(
+            422,
+            "You cannot update auto scalar minimum or maximum nodes if `auto_scaler` is disabled.",
+        )
+
+
 def add_pools(api: RestApi, fleet: VultrFleet) -> None:
     """Add ``…/node-pools``, and its nodes."""
 
@@ -66,6 +76,7 @@ def add_pools(api: RestApi, fleet: VultrFleet) -> None:
         body = json_body(request)
         with fleet.change() as document:
             pool = _pool(document, cluster_id, pool_id)
+            _check_bounds(pool, body)
             _update(pool, body, fleet.now())
             if body.get("node_quantity") is not None:
                 _check_counts(body, body["node_quantity"])

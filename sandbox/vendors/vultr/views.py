@@ -23,13 +23,18 @@ def cluster_view(cluster: Cluster, now: float) -> View:
         "service_subnet": "10.96.0.0/12",
         "ip": f"45.76.{cluster['block']}.2" if cluster["answers"] else _NO_ADDRESS,
         "endpoint": f"{cluster['id']}.vultr-k8s.com",
-        "version": cluster["version"],
+        "version": "" if cluster.get("version_lost") else cluster["version"],
         "region": cluster["region"],
         "status": cluster["status"],
         "ha_controlplanes": cluster["ha_controlplanes"],
-        "firewall_group_id": cluster["firewall_group_id"],
+        "firewall_group_id": linked_group(cluster, now),
         "node_pools": [pool_view(pool, now) for pool in cluster["pools"]],
     }
+
+
+def linked_group(cluster: Cluster, now: float) -> str:
+    """The managed firewall group's id once it is linked, "" until then."""
+    return cluster["firewall_group_id"] if now >= cluster.get("firewall_linked_at", 0) else ""
 
 
 def pool_view(pool: Pool, now: float) -> View:
@@ -58,6 +63,7 @@ def instance_view(cluster: Cluster, pool: Pool, node: Node) -> View:
     plan = PLANS.get(pool["plan"], {})
     own = addresses(cluster, node)
     active = node["active"]
+    public = active and not pool.get("vpc_only")
     return {
         "id": node["id"],
         **_OS,
@@ -65,12 +71,12 @@ def instance_view(cluster: Cluster, pool: Pool, node: Node) -> View:
         "disk": plan.get("disk", 0),
         "vcpu_count": plan.get("vcpu_count", 0),
         "plan": pool["plan"],
-        "main_ip": own.main_ip if active else _NO_ADDRESS,
-        "netmask_v4": "255.255.255.0" if active else "",
-        "gateway_v4": own.gateway_v4 if active else _NO_ADDRESS,
-        "v6_network": own.v6_network if active else "",
-        "v6_main_ip": own.v6_main_ip if active else "",
-        "v6_network_size": 64 if active else 0,
+        "main_ip": own.main_ip if public else _NO_ADDRESS,
+        "netmask_v4": "255.255.255.0" if public else "",
+        "gateway_v4": own.gateway_v4 if public else _NO_ADDRESS,
+        "v6_network": own.v6_network if public else "",
+        "v6_main_ip": own.v6_main_ip if public else "",
+        "v6_network_size": 64 if public else 0,
         "internal_ip": own.internal_ip if active else "",
         "region": cluster["region"],
         "date_created": node["date_created"],

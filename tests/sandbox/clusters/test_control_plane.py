@@ -1,5 +1,6 @@
 """A real control plane: made, seeded, scaled, killed, stopped, started again and deleted."""
 
+import base64
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 
 from sandbox.clusters.api import ApiError, ClusterApi
@@ -103,6 +105,53 @@ def test_kubeconfig_looks_as_the_vendors(cluster: Planes) -> None:
     assert config["clusters"][0]["cluster"]["server"] == f"https://{ID}.vultr-k8s.com:6443"
     assert {"client-certificate-data", "client-key-data"} == set(config["users"][0]["user"])
     assert config["users"][0]["name"] == "admin"
+
+
+def status_with(cluster: Planes, kubeconfig: str, folder: Path) -> int:
+    """What the API server answers to the kubeconfig's certificate."""
+    user = yaml.safe_load(kubeconfig)["users"][0]["user"]
+    pair = []
+    for key in ("client-certificate-data", "client-key-data"):
+        pair.append(folder / key)
+        pair[-1].write_bytes(base64.b64decode(user[key]))
+    address = cluster.planes.address(f"{ID}.vultr-k8s.com")
+    assert address
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(
+            f"https://127.0.0.1:{address[1]}/api/v1/nodes",
+            cert=(str(pair[0]), str(pair[1])),
+            verify=False,
+            timeout=10,
+        ).status_code
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_rotated_kubeconfig_is_refused_and_the_new_one_works(
+    cluster: Planes, tmp_path: Path
+) -> None:
+    old = cluster.planes.kubeconfig(ID)
+    assert old is not None
+    assert status_with(cluster, old, tmp_path) == 200
+    cluster.planes.rotate(ID)
+    new = cluster.planes.kubeconfig(ID)
+    assert new is not None
+    eventually(lambda: status_with(cluster, new, tmp_path) == 200)
+    assert status_with(cluster, old, tmp_path) == 401
+    assert len(names(cluster, "api/v1/nodes")) == 3
+
+
+def test_the_vendor_sees_budgets_that_allow_nothing(cluster: Planes) -> None:
+    eventually(lambda: cluster.planes.undisruptable(ID) == [])
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "pg", "namespace": "default"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "pg"}}},
+    }
+    cluster.api().create(budget, "test")
+    eventually(lambda: cluster.planes.undisruptable(ID) == ["default/pg"])
+    cluster.api().delete("apis/policy/v1/namespaces/default/poddisruptionbudgets/pg")
 
 
 def test_an_unknown_cluster_has_no_kubeconfig_and_no_address(cluster: Planes) -> None:

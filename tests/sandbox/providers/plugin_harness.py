@@ -1,7 +1,7 @@
 """Drives a provider plugin as an engine does: Check, Diff, Create, Update, Read, Delete."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
@@ -105,11 +105,12 @@ class Engine:
         )
         return as_programs_see(state.sdk, planned)
 
-    def update(self, state: State, inputs: Properties) -> State:
-        """Update in place."""
+    def update(self, state: State, inputs: Properties, ignoring: tuple[str, ...] = ()) -> State:
+        """Update in place; `ignoring` is the option ignoreChanges."""
         checked = self.check(state.sdk, inputs)
+        call = replace(self.call(state.sdk), ignored=ignoring)
         outputs = self.plugin.update(
-            self.session, self.call(state.sdk), state.id, state.outputs, state.inputs, checked
+            self.session, call, state.id, state.outputs, state.inputs, checked
         )
         return State(state.sdk, state.id, checked, as_programs_see(state.sdk, outputs))
 
@@ -146,6 +147,11 @@ class Emulator:
         log = requests.get(f"{self.url}/_sandbox/requests", timeout=10).json()
         entries = log["requests"] if isinstance(log, dict) else log
         return [f"{entry['method']} {entry['path']}" for entry in entries]
+
+    def set(self, **settings: Any) -> None:
+        """Change settings of the sandbox."""
+        url = f"{self.url}/_sandbox/settings"
+        requests.put(url, json=settings, timeout=10).raise_for_status()
 
     def forget(self) -> None:
         """Clear the request log."""

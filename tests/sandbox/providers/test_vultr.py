@@ -55,6 +55,11 @@ class FakeClusters:
 
     def upgrade(self, cluster_id: str, version: str) -> None: ...
 
+    def rotate(self, cluster_id: str) -> None: ...
+
+    def undisruptable(self, cluster_id: str) -> list[str]:
+        return []
+
     def delete(self, cluster_id: str) -> None: ...
 
     def kubeconfig(self, cluster_id: str) -> str | None:
@@ -87,6 +92,7 @@ def server() -> Iterator[SwitchingServer]:
 def api(tmp_path: Path, clock: Clock, server: SwitchingServer) -> Iterator[Emulator]:
     server.app = create_app(tmp_path, FakeClusters(), clock)
     emulator = Emulator(server.url)
+    emulator.set(firewall_delay_seconds=0)
     yield emulator
     emulator.require_met()
 
@@ -112,6 +118,15 @@ def cluster_with(**pool: Any) -> dict[str, Any]:
 @pytest.fixture
 def cluster(engine: Engine) -> State:
     return engine.create(vultr.Kubernetes, CLUSTER)
+
+
+SCALED = {"autoScaler": True, "minNodes": 1, "maxNodes": 5}
+
+
+@pytest.fixture
+def scaled(engine: Engine) -> State:
+    """The cluster with a pool that scales itself: VKE takes the provider's PATCH of no other."""
+    return engine.create(vultr.Kubernetes, cluster_with(**SCALED))
 
 
 def rule_inputs(group: str, **more: Any) -> dict[str, Any]:
@@ -174,10 +189,27 @@ def test_what_replaces_a_cluster(engine: Engine, cluster: State, name: str, valu
     assert list(engine.changes(cluster, {**CLUSTER, name: value}).values()) in (["~~"], ["++"])
 
 
-def test_scaling_keeps_old_outputs_known_and_does_not_wait(
+def test_a_pool_that_does_not_scale_itself_can_not_be_changed(
     engine: Engine, api: Emulator, cluster: State
 ) -> None:
-    wanted = cluster_with(nodeQuantity=4)
+    for change in ({"nodeQuantity": 4}, {"labels": {"a": "b"}}):
+        with pytest.raises(PluginError, match="You cannot update auto scalar minimum or maximum"):
+            engine.update(cluster, cluster_with(**change))
+    further = {"clusterId": cluster.id, "label": "b", "plan": "vc2-2c-4gb", "nodeQuantity": 2}
+    pool = engine.create(vultr.KubernetesNodePools, further)
+    with pytest.raises(PluginError, match="You cannot update auto scalar minimum or maximum"):
+        engine.update(pool, {**further, "nodeQuantity": 3})
+    # What is ignored isn't sent, whatever the API says by now.
+    wanted = {**cluster_with(nodeQuantity=4), "version": "v1.36.1+1"}
+    api.forget()
+    engine.update(cluster, wanted, ignoring=("nodePools.nodeQuantity", "version"))
+    assert not [sent for sent in api.sent() if not sent.startswith("GET")]
+
+
+def test_scaling_keeps_old_outputs_known_and_does_not_wait(
+    engine: Engine, api: Emulator, scaled: State
+) -> None:
+    cluster, wanted = scaled, cluster_with(**SCALED, nodeQuantity=4)
     assert engine.changes(cluster, wanted) == {"nodePools.nodeQuantity": "~"}
     planned = engine.plan_update(cluster, wanted)
     assert len(planned["nodePools"]["nodes"]) == 3
@@ -193,10 +225,10 @@ def test_scaling_keeps_old_outputs_known_and_does_not_wait(
 
 
 def test_a_later_up_asks_nothing_and_a_refresh_finds_the_new_node(
-    engine: Engine, cluster: State, clock: Clock
+    engine: Engine, scaled: State, clock: Clock
 ) -> None:
-    wanted = cluster_with(nodeQuantity=4)
-    updated = engine.update(cluster, wanted)
+    wanted = cluster_with(**SCALED, nodeQuantity=4)
+    updated = engine.update(scaled, wanted)
     clock.now += 60
     refreshed = engine.refresh(updated)
     assert refreshed is not None
@@ -217,11 +249,11 @@ def test_a_new_version_is_posted_without_waiting(
 
 @pytest.mark.parametrize(("field", "value"), [("plan", "vc2-4c-8gb"), ("label", "other")])
 def test_a_pools_plan_and_label_never_change(
-    engine: Engine, cluster: State, field: str, value: str
+    engine: Engine, scaled: State, field: str, value: str
 ) -> None:
-    wanted = cluster_with(**{field: value})
-    assert engine.changes(cluster, wanted) == {f"nodePools.{field}": "~"}
-    updated = engine.update(cluster, wanted)
+    wanted = cluster_with(**SCALED, **{field: value})
+    assert engine.changes(scaled, wanted) == {f"nodePools.{field}": "~"}
+    updated = engine.update(scaled, wanted)
     assert engine.changes(updated, wanted) == {f"nodePools.{field}": "~"}
 
 
@@ -242,7 +274,8 @@ def test_a_poll_that_fails_leaves_the_cluster_in_the_state(engine: Engine, api: 
     assert state.id
     assert "500" in state.errors[0]
     assert engine.changes(state, CLUSTER) == {}
-    assert "kubeConfig" in engine.update(state, CLUSTER).outputs
+    with pytest.raises(PluginError, match="Kubernetes cluster is not ready"):
+        engine.update(state, CLUSTER)
 
 
 def test_a_cluster_that_fails_says_so(engine: Engine, api: Emulator) -> None:
@@ -283,6 +316,7 @@ def test_a_cluster_is_imported_by_its_id(engine: Engine, cluster: State) -> None
 
 def test_a_further_pool(engine: Engine, api: Emulator, cluster: State) -> None:
     inputs = {"clusterId": cluster.id, "label": "b", "plan": "vc2-2c-4gb", "nodeQuantity": 2}
+    inputs |= SCALED
     pool = engine.create(vultr.KubernetesNodePools, inputs)
     assert pool.outputs["status"] == "active"
     assert engine.changes(pool, inputs) == {}

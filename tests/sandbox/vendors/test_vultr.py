@@ -28,6 +28,8 @@ class Backend:
 
     def __init__(self) -> None:
         self.answers = True
+        self.rotated = ""
+        self.budgets: list[str] = []
         self.clusters: dict[str, str] = {}
         self.nodes: dict[str, list[NodeSpec]] = {}
 
@@ -46,6 +48,12 @@ class Backend:
 
     def delete(self, cluster_id: str) -> None:
         del self.clusters[cluster_id], self.nodes[cluster_id]
+
+    def rotate(self, cluster_id: str) -> None:
+        self.rotated = cluster_id
+
+    def undisruptable(self, cluster_id: str) -> list[str]:
+        return self.budgets
 
 
 class Vultr:
@@ -352,7 +360,125 @@ def test_an_upgrade_replaces_every_node_after_a_moment(vultr: Vultr) -> None:
 @pytest.mark.parametrize("version", ["v1.34.3+1", "v1.99.0+1", None])
 def test_an_impossible_upgrade_is_refused(vultr: Vultr, version: str | None) -> None:
     path = f"/kubernetes/clusters/{vultr.cluster()['id']}/upgrades"
-    assert vultr.call("POST", path, {"upgrade_version": version}).status_code == 400
+    answer = vultr.call("POST", path, {"upgrade_version": version})
+    assert answer.status_code == 422
+    assert answer.json["error"] == "Validation error: invalid upgrade version"
+
+
+def control(vultr: Vultr, cluster: dict[str, Any], what: str, **body: Any) -> int:
+    path = f"/_sandbox/clusters/{cluster['id']}/{what}"
+    return vultr.client.post(path, json=body).status_code
+
+
+def test_an_upgrade_has_a_preflight(vultr: Vultr) -> None:
+    cluster = vultr.cluster(node_pools=[{**POOL, "node_quantity": 1}])
+    vultr.backend.budgets = ["default/pg-primary"]
+    path = f"/kubernetes/clusters/{cluster['id']}"
+    answer = vultr.call("POST", f"{path}/upgrades", {"upgrade_version": "v1.36.2+1"})
+    assert answer.status_code == 422
+    assert answer.json["error"] == (
+        "Validation error: Cannot upgrade vke cluster at this time: PDB does not allow "
+        "disruptions: preflight checks failed (2 errors): 1. check pdb default/pg-primary: does "
+        "not allow disruptions (allowed: 0): no disruptions allowed 2. check cluster ready-nodes: "
+        "operations may cause service disruption: single node cluster"
+    )
+    vultr.seconds += 60
+    assert vultr.get(path)["vke_cluster"]["version"] == "v1.35.5+1"
+
+
+def test_nodes_of_an_upgrade_come_one_after_the_other(vultr: Vultr) -> None:
+    vultr.settings(upgrade_node_seconds=10, node_delay_seconds=3)
+    cluster = vultr.cluster()
+    path = f"/kubernetes/clusters/{cluster['id']}"
+    vultr.call("POST", f"{path}/upgrades", {"upgrade_version": "v1.36.2+1"})
+    vultr.seconds += 1
+    seen = []
+    for _ in range(4):
+        (pool,) = vultr.get(path)["vke_cluster"]["node_pools"]
+        seen.append((pool["status"], len(pool["nodes"])))
+        vultr.seconds += 10
+    assert seen == [("active", 0), ("active", 1), ("active", 2), ("active", 3)]
+
+
+def test_the_vendor_upgrades_by_itself_and_may_lose_the_version(vultr: Vultr) -> None:
+    cluster = vultr.cluster()
+    path = f"/kubernetes/clusters/{cluster['id']}"
+    assert control(vultr, cluster, "upgrade", version="v1.36.1+1") == 204
+    vultr.seconds += 1
+    assert vultr.get(path)["vke_cluster"]["version"] == "v1.36.1+1"
+    assert control(vultr, cluster, "lose-version") == 204
+    assert vultr.get(path)["vke_cluster"]["version"] == ""
+    assert vultr.get(f"{path}/available-upgrades")["available_upgrades"] == ["v1.36.2+1"]
+    answer = vultr.call("POST", f"{path}/upgrades", {"upgrade_version": "v1.36.2+1"})
+    assert answer.status_code == 422
+
+
+def test_the_autoscaler_works_within_its_bounds(vultr: Vultr) -> None:
+    scaled = {**POOL, "auto_scaler": True, "min_nodes": 2, "max_nodes": 5}
+    cluster = vultr.cluster(node_pools=[scaled])
+    path = pool_path(cluster)
+    for asked, given in ((4, 4), (9, 5), (1, 2)):
+        assert control(vultr, cluster, "autoscale", pool="edge", nodes=asked) == 204
+        assert vultr.get(path)["node_pool"]["node_quantity"] == given
+    assert vultr.call("PATCH", path, {"auto_scaler": False}).status_code == 202
+    assert control(vultr, cluster, "autoscale", pool="edge", nodes=4) == 400
+    assert vultr.call("PATCH", path, {"node_quantity": 4}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"node_quantity": 4, "auto_scaler": False, "min_nodes": 1, "max_nodes": 1},
+        {"max_nodes": 4},
+    ],
+)
+def test_bounds_of_a_pool_that_does_not_scale_are_refused(vultr: Vultr, body: Any) -> None:
+    path = pool_path(vultr.cluster())
+    answer = vultr.call("PATCH", path, body)
+    assert answer.status_code == 422
+    assert answer.json["error"] == (
+        "You cannot update auto scalar minimum or maximum nodes if `auto_scaler` is disabled."
+    )
+    assert vultr.get(path)["node_pool"]["node_quantity"] == 3
+
+
+def test_the_group_is_linked_late(vultr: Vultr) -> None:
+    vultr.settings(firewall_delay_seconds=20)
+    cluster = vultr.cluster(enable_firewall=True)
+    path = f"/kubernetes/clusters/{cluster['id']}"
+    assert cluster["status"] == "active"
+    assert cluster["firewall_group_id"] == ""
+    vultr.seconds += 20
+    assert vultr.get(path)["vke_cluster"]["firewall_group_id"]
+
+
+def test_the_kubeconfig_is_refused_while_the_cluster_is_pending(vultr: Vultr) -> None:
+    made = vultr.call("POST", "/kubernetes/clusters", CLUSTER).json["vke_cluster"]
+    assert vultr.call("GET", f"/kubernetes/clusters/{made['id']}/config").status_code == 400
+
+
+def test_a_kubeconfig_is_rotated_and_a_node_breaks(vultr: Vultr) -> None:
+    cluster = vultr.cluster()
+    assert control(vultr, cluster, "rotate") == 204
+    assert vultr.backend.rotated == cluster["id"]
+    node = cluster["node_pools"][0]["nodes"][0]["id"]
+    assert control(vultr, cluster, "break", node=node) == 204
+    vultr.seconds += 600
+    assert vultr.get(f"/instances/{node}")["instance"]["status"] == "pending"
+
+
+def test_a_pool_in_the_vpc_alone_has_no_public_address(vultr: Vultr) -> None:
+    vultr.cluster(node_pools=[{**POOL, "vpc_only": True}])
+    assert {(i["status"], i["main_ip"], i["v6_main_ip"]) for i in instances(vultr)} == {
+        ("active", "0.0.0.0", "")
+    }
+
+
+def test_thirty_requests_a_second(vultr: Vultr) -> None:
+    vultr.settings(requests_per_second=30)
+    assert [vultr.call("GET", "/vpcs").status_code for _ in range(31)] == [200] * 30 + [429]
+    vultr.seconds += 1
+    assert vultr.call("GET", "/vpcs").status_code == 200
 
 
 @pytest.mark.parametrize("how", ["", "/delete-with-linked-resources"])
