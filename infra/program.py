@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pulumi
 
-from components.cluster.vke import ClusterReader, vultr_of_this_stack
-from components.errors import CloudflareError, NoCredential
+from components.cluster.live_nodes import ClusterReader
+from components.cluster.vke import vultr_of_this_stack
+from components.errors import CloudflareError, NoCredential, VultrError
 from components.firewall import cloudflare_ranges
 from components.vendors.cloudflare import CloudflareApi
 from components.vendors.credentials import cloudflare_access, stack_config
@@ -20,9 +21,11 @@ from infra.stacks import edge, region
 from infra.stacks.origin_trust import ReadSecret, contradictions
 from infra.state.checkpoint import StackState, read_state
 from infra.state.edge_refusals import edge_refusals
+from infra.state.live_refusals import live_refusals, live_warnings
 from infra.state.live_twins import LiveTwins
 from infra.state.orphans import take_over_orphans
 from infra.state.region_refusals import region_refusals
+from infra.state.survey import Survey, survey
 
 
 def main() -> None:
@@ -40,11 +43,20 @@ def main() -> None:
 
 
 def _deploy(inventory: Inventory, stack: Stack) -> None:
-    state = read_state()
+    state, found = read_state(), Survey()
     if refused := list(_refusals(stack, state)):
         raise SettingsError(refused)
+    if isinstance(stack, RegionStack):
+        try:
+            found = survey(stack, state, vultr_of_this_stack)
+            if refused := list(live_refusals(stack, found, vultr_of_this_stack)):
+                raise SettingsError(refused)
+        except VultrError as error:
+            raise pulumi.RunError(str(error)) from None
+        for warning in live_warnings(stack, inventory, found):
+            pulumi.log.warn(warning)
     take_over_orphans(state, LiveTwins(vultr_of_this_stack, _cloudflare))
-    register(inventory, stack, vultr_of_this_stack, pulumi.Config().require_secret, state)
+    register(inventory, stack, vultr_of_this_stack, pulumi.Config().require_secret, state, found)
 
 
 def _refusals(stack: Stack, state: StackState) -> Iterator[str]:
@@ -70,6 +82,7 @@ def register(
     vultr: Callable[[], ClusterReader],
     secret: ReadSecret,
     state: StackState,
+    found: Survey | None = None,
 ) -> None:
     """Register the resources of one stack. Raises SettingsError.
 
@@ -77,13 +90,15 @@ def register(
         vultr: gives what live nodes are read with; the edge stack doesn't ask for it.
         secret: gives secrets of the stack's configuration.
         state: what the stack's last checkpoint holds.
+        found: a region's cluster, as it is there already.
     """
     if wrong := list(contradictions(inventory)):
         raise SettingsError(wrong)
     for warning in drain_warnings(stack, inventory):
         pulumi.log.warn(warning)
     if isinstance(stack, RegionStack):
-        region.deploy(stack, inventory, vultr(), cloudflare_ranges.load(), secret)
+        ranges = cloudflare_ranges.load()
+        region.deploy(stack, inventory, vultr(), ranges, secret, found or Survey())
     if isinstance(stack, EdgeStack):
         edge.deploy(stack, inventory, secret, state)
 

@@ -1,11 +1,10 @@
 """Stacks rendered offline, with a cluster that Vultr seems to have."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from components.cluster.contract import Node
 from components.errors import VultrError
-from components.vendors.vultr import LiveCluster, LiveNode, Pool, Wanted
+from components.vendors.vultr_cluster import LiveCluster, LiveNode, Pool
 from ops.render.offline import Registered, Rendering, render
 
 
@@ -39,7 +38,7 @@ def live_cluster(nodes: tuple[LiveNode, ...], label: str = "edgefleet-us") -> Li
         version="v1.35.5+1",
         status="active",
         firewall_group_id="g1",
-        pools=(Pool("p1", "edge"),),
+        pools=(Pool("p1", "edge", len(nodes)),),
         nodes=nodes,
     )
 
@@ -58,10 +57,8 @@ class FakeVultr:
             raise VultrError(f"Vultr has no {cluster_id}")
         return self._cluster
 
-    def wait_for_cluster(
-        self, cluster_id: str, wanted: Wanted, say: Callable[[str], None]
-    ) -> LiveCluster:
-        raise AssertionError("a preview waits for nothing")
+    def has_instance(self, instance_id: str) -> bool:
+        return False
 
     def kubeconfig(self, cluster_id: str) -> str:
         raise AssertionError("a preview of a new cluster has no kubeconfig")

@@ -4,6 +4,7 @@
 cluster is one more file in this folder.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ class Node:
     """A live node that can serve.
 
     `id` stays with the machine and goes with it; `name` is what people call it. The addresses are
-    public and in canonical form.
+    public and in canonical form; `ipv6` is "" where the cluster's nodes may be without.
     """
 
     id: str
@@ -30,15 +31,26 @@ class Cluster(Protocol):
     Attributes:
         kubeconfig: YAML, a secret.
         identity: tells the cluster from any other; it stays when the kubeconfig is a new one.
+        version: of Kubernetes. With another one, whoever runs the cluster may have made what is in
+            it anew.
         nodes: the live nodes that are ready, by id.
+        expected_nodes: how many serve after `pulumi up`.
+        before_nodes_go: what has to outlive the records of nodes that leave, for it empties them.
         owner: the resource with which all that is in the cluster goes; None for a cluster that
             lives on when this stack is destroyed.
     """
 
     kubeconfig: pulumi.Output[str]
     identity: pulumi.Output[str]
+    version: pulumi.Output[str]
     nodes: pulumi.Output[list[Node]]
+    expected_nodes: pulumi.Output[int]
+    before_nodes_go: Sequence[pulumi.Resource]
     owner: pulumi.Resource | None
+
+    def follow(self, take: Callable[[Sequence[Node]], None]) -> None:
+        """Have nodes taken as they come while the cluster is changing; `nodes` come at the end."""
+        ...
 
 
 def in_cluster(

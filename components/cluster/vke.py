@@ -2,30 +2,25 @@
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NotRequired, Protocol, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import ediri_vultr as vultr
 import pulumi
 
 from ..errors import NoCredential, VultrError
 from ..vendors.credentials import stack_config, vultr_key
-from ..vendors.vultr import LiveCluster, VultrApi, Wanted
+from ..vendors.vultr import VultrApi
+from ..vendors.vultr_cluster import LiveCluster
 from .contract import Node
+from .drained_pool import DrainedPool
+from .kubeconfig import is_refused
+from .live_nodes import ClusterReader, LiveNodes, Serving, expected
+from .pool_settings import PoolSettings, PoolSettingsArgs
+from .settling import NODES_MINUTES
+from .version import UPGRADE_MINUTES, ClusterVersion
 
-
-class ClusterReader(Protocol):
-    """What `VkeCluster` asks of Vultr itself; `VultrApi` is one."""
-
-    def find_cluster(self, label: str) -> LiveCluster | None: ...
-
-    def cluster(self, cluster_id: str) -> LiveCluster: ...
-
-    def wait_for_cluster(
-        self, cluster_id: str, wanted: Wanted, say: Callable[[str], None]
-    ) -> LiveCluster: ...
-
-    def kubeconfig(self, cluster_id: str) -> str: ...
+_POOL_INPUTS = ("nodeQuantity", "autoScaler", "minNodes", "maxNodes", "labels", "taints")
 
 
 class PoolArgs(TypedDict):
@@ -38,12 +33,35 @@ class PoolArgs(TypedDict):
     labels: NotRequired[Mapping[str, str]]
 
 
+class Minutes(TypedDict):
+    """How long nothing may change while `pulumi up` waits: for `nodes`, for an `upgrade`."""
+
+    nodes: NotRequired[float]
+    upgrade: NotRequired[float]
+
+
+class Known(TypedDict):
+    """What is known of a cluster before anything is registered.
+
+    `seen`: the cluster as it was read. `published`: ids of the nodes that have records. `leaving`:
+    labels of pools that go now, and whose nodes serve no more. `upgrading`: the version is about to
+    change, so nodes come and go.
+    """
+
+    seen: NotRequired[LiveCluster | None]
+    published: NotRequired[Collection[str]]
+    leaving: NotRequired[Collection[str]]
+    upgrading: NotRequired[bool]
+
+
 class VkeClusterArgs(TypedDict):
     """A cluster.
 
     `label` is unique in the account: a preview finds the cluster's nodes by it. The first of
     `pools` is the pool that is made with the cluster. `vpc_cidr` makes a VPC for it. `vultr` is
-    where live nodes are read; without one, Vultr with the provider's key.
+    where live nodes are read; without one, Vultr with the provider's key. Without `ipv6`, nodes
+    that have no IPv6 address serve too. `accept_loss` lets more than half of the records go though
+    Vultr still has the nodes.
     """
 
     label: str
@@ -53,13 +71,10 @@ class VkeClusterArgs(TypedDict):
     vultr: NotRequired[ClusterReader]
     vpc_cidr: NotRequired[str | None]
     high_availability: NotRequired[bool]
-
-
-def wanted(version: str, pools: Sequence[PoolArgs]) -> Wanted:
-    """What the cluster has to come to before anything is built on its nodes."""
-    return Wanted(
-        version, {p["label"]: p.get("autoscale") or (p["nodes"], p["nodes"]) for p in pools}
-    )
+    ipv6: NotRequired[bool]
+    minutes: NotRequired[Minutes]
+    accept_loss: NotRequired[bool]
+    known: NotRequired[Known]
 
 
 def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
@@ -76,71 +91,58 @@ def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
     return inputs
 
 
-def serving(cluster: LiveCluster) -> list[Node]:
-    """The nodes that are ready, as anybody needs them."""
-    return [
-        Node(id=node.id, name=node.label, ipv4=node.ipv4, ipv6=node.ipv6)
-        for node in cluster.ready_nodes
-    ]
+def pool_settings(pool: PoolArgs) -> dict[str, Any]:
+    """What of a pool can change, as `PoolSettings` takes it."""
+    settings: dict[str, Any] = {"pool": pool["label"]}
+    if bounds := pool.get("autoscale"):
+        settings["autoscale"] = {"min": bounds[0], "max": bounds[1]}
+    else:
+        settings["nodes"] = pool["nodes"]
+    if labels := pool.get("labels"):
+        settings["labels"] = dict(labels)
+    return settings
 
 
 class VkeCluster(pulumi.ComponentResource):
     """A VKE cluster with a firewall group that Vultr links to every node it ever has.
 
     Outputs:
-        identity, kubeconfig, nodes, owner: as `contract.Cluster` has them. `nodes` are known in
-            every preview, live after a node was recycled, and in an update as they are once the
-            cluster has what was asked for. `identity` is the id at Vultr.
+        identity, kubeconfig, version, nodes, owner: as `contract.Cluster` has them. `nodes` are
+            known in every preview, live after a node was recycled, and in an update as they are
+            once the cluster has what was changed. `identity` is the id at Vultr.
         endpoint: a host name without scheme.
-        firewall_group_id: the managed group, "" where the cluster was made without one.
+        firewall_group_id: the managed group, "" where Vultr shows none.
+        expected_nodes: how many serve after `pulumi up`.
     """
 
     owner: pulumi.Resource | None
     identity: pulumi.Output[str]
+    version: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     firewall_group_id: pulumi.Output[str]
     nodes: pulumi.Output[list[Node]]
+    expected_nodes: pulumi.Output[int]
+    before_nodes_go: Sequence[pulumi.Resource]
 
     def __init__(
         self, name: str, args: VkeClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("edgefleet:index:VkeCluster", name, None, opts)
         self._args = args
+        self._known: Known = args.get("known", {})
         self._vultr = args.get("vultr") or vultr_of_this_stack()
-        child = pulumi.ResourceOptions(parent=self)
-        first, *further = args["pools"]
-        cluster = vultr.Kubernetes(
-            f"{name}-cluster",
-            label=args["label"],
-            region=args["location"],
-            version=args["version"],
-            enable_firewall=True,
-            ha_controlplanes=args.get("high_availability", False),
-            vpc_id=_vpc(name, args, child),
-            node_pools=vultr.KubernetesNodePoolsArgs(**pool_inputs(first)),
-            # Vultr never tells these two (docs/facts/vultr.md §1): for a cluster that was imported,
-            # the provider would see them change and replace it.
-            opts=_ignoring(
-                child, ["enableFirewall", "vpcId"], _scaled(first, "nodePools.nodeQuantity")
-            ),
+        self._serving = Serving(args.get("ipv6", True), self._known.get("leaving", ()))
+        self._live = LiveNodes(
+            self._vultr,
+            args["label"],
+            self._serving,
+            self,
+            self._known.get("published", ()),
+            args.get("accept_loss", False),
+            self._known.get("seen"),
         )
-        pools = [
-            vultr.KubernetesNodePools(
-                f"{name}-pool-{pool['label']}",
-                cluster_id=cluster.id,
-                **pool_inputs(pool),
-                opts=_ignoring(child, _scaled(pool, "nodeQuantity")),
-            )
-            for pool in further
-        ]
-        # Not an `apply` on the provider's own list of nodes: that keeps old values in a preview,
-        # and an update returns before Vultr lists the new ones (docs/facts/real-providers.md,
-        # Vultr 2-4).
-        live = pulumi.Output.all(
-            cluster.id, cluster.version, *[pool.node_quantity for pool in pools]
-        ).apply(lambda settled: self._live(settled[0]), run_with_unknowns=True)
-
+        cluster = self._cluster(name)
         self.owner = cluster
         self.identity = cluster.id.apply(str)
         self.endpoint = cluster.endpoint
@@ -149,12 +151,25 @@ class VkeCluster(pulumi.ComponentResource):
                 lambda known: self._kubeconfig(*known)
             )
         )
-        # After a failed poll, and where Vultr links the group late, the provider's output is ""
-        # until a refresh (docs/facts/real-providers.md, Vultr 8, 9).
-        self.firewall_group_id = pulumi.Output.all(cluster.firewall_group_id, live).apply(
-            lambda known: known[0] or (known[1].firewall_group_id if known[1] else "")
+        settings, self.before_nodes_go = self._pools(name, cluster)
+        changed = ClusterVersion(
+            f"{name}-version",
+            {
+                "cluster_id": cluster.id,
+                "version": args["version"],
+                "ipv6": self._serving.ipv6,
+                "minutes": args.get("minutes", {}).get("upgrade", UPGRADE_MINUTES),
+            },
+            # Protected, as the cluster is, it keeps the pools that it depends on from a
+            # `destroy --exclude-protected`.
+            pulumi.ResourceOptions(
+                parent=self, deleted_with=cluster, depends_on=[*settings, *self.before_nodes_go]
+            ),
         )
-        self.nodes = live.apply(lambda found: serving(found) if found else [])
+        self.version = changed.version
+        self._read(cluster, [changed, *settings])
+        if self._known.get("upgrading") and not pulumi.runtime.is_dry_run():
+            cluster.id.apply(lambda found: self._live.watch(found, changed.version.future()))
         self.register_outputs(
             {
                 "clusterId": self.identity,
@@ -164,52 +179,102 @@ class VkeCluster(pulumi.ComponentResource):
             }
         )
 
-    async def _live(self, cluster_id: object) -> LiveCluster | None:
-        """The cluster as it is (preview) or as it comes to be (update). Polls in a thread: an
-        `apply` that blocks stalls every other registration."""
+    def follow(self, take: Callable[[Sequence[Node]], None]) -> None:
+        """Have nodes taken as they come while the cluster is upgraded; `nodes` come at the end."""
+        self._live.follow(take)
+
+    def _cluster(self, name: str) -> vultr.Kubernetes:
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        return vultr.Kubernetes(
+            f"{name}-cluster",
+            label=args["label"],
+            region=args["location"],
+            version=args["version"],
+            enable_firewall=True,
+            ha_controlplanes=args.get("high_availability", False),
+            vpc_id=_vpc(name, args, child),
+            node_pools=vultr.KubernetesNodePoolsArgs(**pool_inputs(args["pools"][0])),
+            # Vultr never tells the first two (docs/facts/vultr.md §1): for a cluster that was
+            # imported, the provider would see them change and replace it. The others change by
+            # ClusterVersion and PoolSettings, whose reasons say why.
+            opts=_ignoring(child, ["enableFirewall", "vpcId", "version", "nodePools"]),
+        )
+
+    def _pools(
+        self, name: str, cluster: vultr.Kubernetes
+    ) -> tuple[list[PoolSettings], list[DrainedPool]]:
+        """Further pools; what can change about each; and what empties those that go."""
         args = self._args
-        loop = asyncio.get_running_loop()
-
-        def say(text: str) -> None:
-            # From the polling thread, where Pulumi's log has no event loop.
-            loop.call_soon_threadsafe(pulumi.log.info, text, self)
-
-        try:
-            if pulumi.runtime.is_dry_run():
-                return await self._as_it_is(cluster_id)
-            return await asyncio.to_thread(
-                self._vultr.wait_for_cluster,
-                str(cluster_id),
-                wanted(args["version"], args["pools"]),
-                say,
+        settings: list[PoolSettings] = []
+        drains: list[DrainedPool] = []
+        for number, pool in enumerate(args["pools"]):
+            label, made = pool["label"], list[pulumi.Resource]()
+            if number > 0:
+                # A pool that is taken out of the file goes: protection stays with the cluster.
+                child = pulumi.ResourceOptions(parent=self, protect=False)
+                made.append(
+                    vultr.KubernetesNodePools(
+                        f"{name}-pool-{label}",
+                        cluster_id=cluster.id,
+                        **pool_inputs(pool),
+                        opts=_ignoring(child, list(_POOL_INPUTS)),
+                    )
+                )
+            unprotected = pulumi.ResourceOptions(
+                parent=self, protect=False, deleted_with=cluster, depends_on=made
             )
-        except VultrError as error:
-            raise pulumi.RunError(str(error)) from None
+            if made:
+                drain = f"{name}-pool-{label}-drain"
+                kubeconfig = self.kubeconfig
+                drains.append(
+                    DrainedPool(drain, {"kubeconfig": kubeconfig, "pool": label}, unprotected)
+                )
+            wanted: PoolSettingsArgs = {
+                "cluster_id": cluster.id,
+                **pool_settings(pool),
+                "ipv6": self._serving.ipv6,
+                "minutes": args.get("minutes", {}).get("nodes", NODES_MINUTES),
+            }  # pyright: ignore[reportAssignmentType]
+            settings.append(PoolSettings(f"{name}-pool-{label}-settings", wanted, unprotected))
+        return settings, drains
 
-    async def _as_it_is(self, cluster_id: object) -> LiveCluster | None:
-        if isinstance(cluster_id, str):
-            return await asyncio.to_thread(self._vultr.cluster, cluster_id)
-        # New, or about to be replaced. What stands there now is shown instead of nothing, or
-        # every record of the region would look deleted.
-        label = self._args["label"]
-        found = await asyncio.to_thread(self._vultr.find_cluster, label)
-        if found:
-            pulumi.log.warn(
-                f"cluster {label}: its id is not known yet. Shown are the nodes of {found.id}, "
-                "which has this label now; `pulumi up` follows the nodes it finds then",
-                self,
-            )
-        return found
+    def _read(self, cluster: vultr.Kubernetes, changed: Sequence[pulumi.Resource]) -> None:
+        """The nodes, once the cluster has what was changed.
+
+        Not an `apply` on the provider's own list of nodes: that keeps old values in a preview, and
+        an update returns before Vultr lists the new ones (docs/facts/real-providers.md, Vultr 2-4).
+        """
+        live = pulumi.Output.all(cluster.id, *[each.urn for each in changed]).apply(
+            lambda settled: self._live.read(settled[0]), run_with_unknowns=True
+        )
+        # After a failed poll, and where Vultr links the group late, the provider's output is ""
+        # until a refresh (docs/facts/real-providers.md, Vultr 8, 9).
+        self.firewall_group_id = pulumi.Output.all(cluster.firewall_group_id, live).apply(
+            lambda known: known[0] or self._live.firewall_group(known[1])
+        )
+        self.nodes = live.apply(lambda found: self._serving.nodes(found) if found else [])
+        sizes = {pool["label"]: pool["nodes"] for pool in self._args["pools"]}
+        self.expected_nodes = live.apply(lambda found: expected(found, sizes, self._serving))
 
     async def _kubeconfig(self, cluster_id: str, kube_config: str) -> str:
-        # Empty after a create whose last poll failed, until a refresh
-        # (docs/facts/real-providers.md, Vultr 9).
-        if kube_config:
-            return b64decode(kube_config).decode()
+        """The provider's, and Vultr's where that is none: empty after a create whose last poll
+        failed (docs/facts/real-providers.md, Vultr 9), or refused since it was rotated."""
+        stored = b64decode(kube_config).decode()
         try:
-            return await asyncio.to_thread(self._vultr.kubeconfig, cluster_id)
+            if stored and not await asyncio.to_thread(is_refused, stored):
+                return stored
+            if not stored:
+                await self._live.active(cluster_id)
+            current = await asyncio.to_thread(self._vultr.kubeconfig, cluster_id)
         except VultrError as error:
             raise pulumi.RunError(str(error)) from None
+        if stored:
+            pulumi.log.info(
+                f"cluster {self._args['label']}: its API server refuses the kubeconfig in the "
+                "state (401), so Vultr's current one is used",
+                self,
+            )
+        return current
 
 
 def vultr_of_this_stack() -> VultrApi:
@@ -237,12 +302,5 @@ def _vpc(
     ).id
 
 
-def _scaled(pool: PoolArgs, path: str) -> list[str]:
-    """An autoscaled pool's size belongs to the autoscaler (docs/facts/vultr.md §1, TF #472)."""
-    return [path] if pool.get("autoscale") else []
-
-
-def _ignoring(child: pulumi.ResourceOptions, *paths: list[str]) -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions.merge(
-        child, pulumi.ResourceOptions(ignore_changes=[path for group in paths for path in group])
-    )
+def _ignoring(child: pulumi.ResourceOptions, paths: list[str]) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(ignore_changes=paths))

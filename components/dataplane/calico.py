@@ -40,10 +40,12 @@ class CalicoDataplaneArgs(CalicoOptions):
 
     `api_endpoint` ("host:port") is where calico-node reaches the API server without kube-proxy or
     itself; "kubeconfig" takes the kubeconfig's, and is the default where kube-proxy is stopped.
-    `force` takes over fields that somebody else has set to another value.
+    `force` takes over fields that somebody else has set to another value. With another
+    `cluster_version` everything is put back.
     """
 
     kubeconfig: pulumi.Input[str]
+    cluster_version: NotRequired[pulumi.Input[str]]
     api_endpoint: NotRequired[pulumi.Input[str] | None]
     force: NotRequired[bool]
 
@@ -93,6 +95,8 @@ class CalicoDataplane(pulumi.ComponentResource):
                 "force": args.get("force", False),
                 **fields,
             }
+            if version := args.get("cluster_version"):
+                patched["cluster_version"] = version
             # One after the other, and back in the other order.
             after = pulumi.ResourceOptions(depends_on=made[-1:])
             options = pulumi.ResourceOptions.merge(child, after)

@@ -8,13 +8,13 @@ endpoint allows is accepted ahead of the host's own rules, ufw's too (docs.tiger
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
-from ..server_side.patch import ServerSidePatch
+from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
 from ..server_side.waiting import Awaited
 
 _POLL_SECONDS = 1.0
@@ -22,9 +22,10 @@ _SWITCH = {"kind": "KubeControllersConfiguration", "object_name": "default"}
 
 
 class HostEndpointsArgs(TypedDict):
-    """A cluster by its kubeconfig."""
+    """A cluster by its kubeconfig. With another `cluster_version` the switch is put back."""
 
     kubeconfig: pulumi.Input[str]
+    cluster_version: NotRequired[pulumi.Input[str]]
 
 
 def without_endpoint(
@@ -82,19 +83,18 @@ class HostEndpoints(pulumi.ComponentResource):
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
         node = {"hostEndpoint": {"autoCreate": "Enabled"}}
-        switch = ServerSidePatch(
-            f"{name}-switch",
-            {
-                "kubeconfig": args["kubeconfig"],
-                "kind": "KubeControllersConfiguration",
-                "object_name": "default",
-                "fields": {"spec": {"controllers": {"node": node}}},
-                "field_manager": "edgefleet-host-endpoints",
-                # Calico's controllers write "Disabled" there at their first start.
-                "force": True,
-            },
-            child,
-        )
+        patch: ServerSidePatchArgs = {
+            "kubeconfig": args["kubeconfig"],
+            "kind": "KubeControllersConfiguration",
+            "object_name": "default",
+            "fields": {"spec": {"controllers": {"node": node}}},
+            "field_manager": "edgefleet-host-endpoints",
+            # Calico's controllers write "Disabled" there at their first start.
+            "force": True,
+        }
+        if version := args.get("cluster_version"):
+            patch["cluster_version"] = version
+        switch = ServerSidePatch(f"{name}-switch", patch, child)
         awaited = {"kubeconfig": args["kubeconfig"], "generation": switch.generation}
         _MadeForEveryNode(f"{name}-made", awaited, child)
         self.register_outputs({})

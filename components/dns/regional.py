@@ -1,7 +1,7 @@
 """`RegionalDns`: one proxied A and one AAAA record for each node of a region."""
 
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
@@ -16,13 +16,15 @@ class RegionalDnsArgs(TypedDict):
     """`hostname` gets the records; `owner` says in their comment whose they are.
 
     `expected_nodes` is how many nodes there will be: a preview says what is still to follow.
+    `follow` is a cluster's: nodes that come while it changes get their records at once.
     """
 
     zone_id: pulumi.Input[str]
     hostname: str
     owner: str
     nodes: pulumi.Input[Sequence[Node]]
-    expected_nodes: int
+    expected_nodes: pulumi.Input[int]
+    follow: NotRequired[Callable[[Callable[[Sequence[Node]], None]], None]]
 
 
 class Record(TypedDict):
@@ -45,6 +47,7 @@ def records(owner: str, nodes: Sequence[Node]) -> dict[str, Record]:
         )
         for node in sorted(nodes, key=lambda node: node.id)
         for kind, address in (("A", node.ipv4), ("AAAA", node.ipv6))
+        if address
     }
 
 
@@ -67,15 +70,29 @@ class RegionalDns(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: RegionalDnsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        # Its records wait for what they depend on; it itself doesn't, or records that come while
+        # an upgrade goes on would wait for that.
+        after = opts.depends_on if opts else None
+        opts = pulumi.ResourceOptions.merge(opts, None)
+        opts.depends_on = None
         super().__init__("edgefleet:index:RegionalDns", name, None, opts)
-        self._depends_on = opts.depends_on if opts else None
+        self._name = name
+        self._args = args
+        self._registered: set[str] = set()
         self.hostname = pulumi.Output.from_input(args["hostname"])
-        pulumi.Output.from_input(args["nodes"]).apply(
-            lambda nodes: self._register(name, args, nodes)
+        if follow := args.get("follow"):
+            # While an upgrade goes on, what the last records wait for waits for its end.
+            follow(lambda nodes: self._register(nodes, []))
+        pulumi.Output.all(args["nodes"], args["expected_nodes"]).apply(
+            lambda known: self._finish(known[0], known[1], after)
         )
 
-    def _register(self, name: str, args: RegionalDnsArgs, nodes: Sequence[Node]) -> None:
+    def _register(self, nodes: Sequence[Node], after: Any) -> None:
+        name, args = self._name, self._args
         for key, record in records(args["owner"], nodes).items():
+            if key in self._registered:
+                continue
+            self._registered.add(key)
             cloudflare.DnsRecord(
                 f"{name}-{key}",
                 zone_id=args["zone_id"],
@@ -87,10 +104,13 @@ class RegionalDns(pulumi.ComponentResource):
                 ttl=AUTOMATIC_TTL,
                 # Addresses are plain strings and carry no dependency (docs/architecture.md, "Node
                 # addresses come from one call").
-                opts=pulumi.ResourceOptions(parent=self, depends_on=self._depends_on),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
+
+    def _finish(self, nodes: Sequence[Node], expected: int, after: Any) -> None:
+        self._register(nodes, after)
         if pulumi.runtime.is_dry_run() and (
-            text := to_follow(args["hostname"], len(nodes), args["expected_nodes"])
+            text := to_follow(self._args["hostname"], len(nodes), expected)
         ):
             pulumi.log.info(text, self)
         self.register_outputs({"hostname": self.hostname})

@@ -18,6 +18,8 @@ from .plan import where
 
 APPEAR_SECONDS = 300
 ROLLOUT_SECONDS = 600
+CLUSTER_LEVEL = {"kind": "ConfigMap", "namespace": "kube-system", "object_name": "-"}
+"""With a kubeconfig beside it: a `ServerObject` for what concerns the cluster as a whole."""
 _POLL_SECONDS = 1.0
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between attempts at changing an object that others change too."""
@@ -55,6 +57,10 @@ class Refused(Exception):
 
 class Unreachable(Exception):
     """No answer from the API server, or none to these credentials."""
+
+
+class CredentialsRefused(Unreachable):
+    """The API server answers, but not to these credentials."""
 
 
 class _Response(Protocol):
@@ -135,6 +141,9 @@ class ServerObject:
                 if obj := self.get():
                     return obj
                 problem = "it does not exist"
+            except CredentialsRefused:
+                # Waiting gives no other ones.
+                raise
             except Unreachable as error:
                 problem = str(error)
             if time.monotonic() > deadline:
@@ -184,9 +193,9 @@ class ServerObject:
             if refused.status != 404:
                 raise
 
-    def items(self, path: str) -> list[Json]:
+    def items(self, path: str, **query: str) -> list[Json]:
         """The objects that the API server lists at `path`."""
-        return self._call("GET", path)["items"]
+        return self._call("GET", path, [*query.items()])["items"]
 
     def pods(self, obj: Mapping[str, Any]) -> list[Json]:
         """The pods of a workload."""
@@ -196,6 +205,16 @@ class ServerObject:
             f"/api/v1/namespaces/{self._props['namespace']}/pods",
             [("labelSelector", ",".join(f"{key}={value}" for key, value in labels.items()))],
         )["items"]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        """What the API server answers to a request of another kind."""
+        return self._call(method, path, None, content, content_type)
 
     def _call(
         self,
@@ -226,7 +245,9 @@ class ServerObject:
             raise Unreachable(f"the API server does not answer ({_reason(error)})") from None
         answer = _object(data)
         if status == 401:
-            raise Unreachable("the API server refuses the kubeconfig's credentials (401)")
+            raise CredentialsRefused(
+                "the API server refuses the kubeconfig's credentials (401): was it rotated?"
+            )
         if not 200 <= status < 300:
             raise Refused(status, answer)
         return answer

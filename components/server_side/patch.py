@@ -9,6 +9,7 @@ What it does not name, it does not touch.
 The provider runs in a process of its own (Pulumi's dynamic provider) and may block.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -37,7 +38,7 @@ from .plan import (
 
 FIELD_MANAGER = "edgefleet"
 _IDENTITY = ("kind", "namespace", "object_name", "field_manager")
-_STORED = ("kubeconfig", "force", "create_missing", *SECTIONS)
+_STORED = ("kubeconfig", "cluster_version", "force", "create_missing", *SECTIONS)
 
 
 class ContainerPatch(TypedDict):
@@ -82,9 +83,14 @@ class Patch(TypedDict):
 
 
 class ServerSidePatchArgs(Patch):
-    """What to patch, and where: a cluster by its kubeconfig."""
+    """What to patch, and where: a cluster by its kubeconfig.
+
+    With another `cluster_version` the fields are put back: whoever upgrades a cluster may write its
+    objects anew.
+    """
 
     kubeconfig: pulumi.Input[str]
+    cluster_version: NotRequired[pulumi.Input[str]]
 
 
 class _Provider(ResourceProvider):
@@ -161,7 +167,7 @@ class _Provider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         identity = [key for key in _IDENTITY if _stored(olds, key) != _stored(news, key)]
-        changed = not _same(olds, news)
+        changed = not _same(olds, news) or _drifted(news)
         return DiffResult(
             changes=bool(identity) or changed, replaces=identity, delete_before_replace=True
         )
@@ -210,10 +216,33 @@ def _stored(props: Mapping[str, Any], key: str) -> Any:
 
 
 def _same(olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    if any(_stored(olds, key) != _stored(news, key) for key in _STORED[:3]):
+    if any(_stored(olds, key) != _stored(news, key) for key in _STORED[:4]):
         return False
     old, new = ({leaf.at: leaf.value for leaf in leaves(props)} for props in (olds, news))
     return old == new
+
+
+def _drifted(props: Mapping[str, Any]) -> bool:
+    """Whether somebody has changed our fields since: read at each preview and update, as the owner
+    of an object may write it anew. Says which; false where the cluster doesn't tell."""
+    if not _known(props) or not (wanted := leaves(props)):
+        return False
+    try:
+        server = ServerObject(props, patient=False)
+        obj = server.get()
+    except (Refused, Unreachable):
+        return False
+    if obj is None:
+        return False
+    found = [
+        f"{leaf.label} is {'gone' if present is MISSING else repr(present)}, not {leaf.value!r}"
+        for leaf in wanted
+        if (present := value_at(obj, leaf.path)) != leaf.value
+    ]
+    if found:
+        sys.stderr.write(f"{server.where}: somebody changed it: {'; '.join(found)}\n")
+        sys.stderr.flush()
+    return bool(found)
 
 
 def _known(props: Mapping[str, Any]) -> bool:

@@ -5,11 +5,8 @@ node's address takes four requests (docs/facts/real-providers.md, Vultr 2, 4, 6)
 live nodes with their addresses take one request for the clusters and one per 500 instances.
 """
 
-import time
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import requests
@@ -17,84 +14,17 @@ import requests
 from ..errors import VultrError
 from ..json_object import Json, object_at, objects_at
 from .session import Session
+from .vultr_cluster import LiveCluster, live_cluster
 
 BASE = "https://api.vultr.com/v2"
 
 
-@dataclass(frozen=True)
-class LiveNode:
-    """A node as Vultr has it now. `id` is its instance id; addresses are "" until Vultr has
-    assigned them."""
-
-    id: str
-    label: str
-    pool: str
-    status: str
-    ipv4: str
-    ipv6: str
-
-    @property
-    def ready(self) -> bool:
-        """Active, and reachable by both address families."""
-        return self.status == "active" and bool(self.ipv4) and bool(self.ipv6)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A node pool by its id and label."""
-
-    id: str
-    label: str
-
-
-@dataclass(frozen=True)
-class LiveCluster:
-    """A cluster as Vultr has it now."""
-
-    id: str
-    label: str
-    location: str
-    version: str
-    status: str
-    firewall_group_id: str
-    pools: tuple[Pool, ...]
-    nodes: tuple[LiveNode, ...]
-
-    @property
-    def ready_nodes(self) -> tuple[LiveNode, ...]:
-        """The nodes that can serve, in the order of their ids."""
-        return tuple(sorted((n for n in self.nodes if n.ready), key=lambda node: node.id))
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a cluster should come to.
-
-    `pools` maps each pool's label to its least and its most nodes, equal where nothing scales it.
-    """
-
-    version: str
-    pools: Mapping[str, tuple[int, int]]
-
-
-def unmet(cluster: LiveCluster, wanted: Wanted) -> list[str]:
-    """What still keeps `cluster` from being as `wanted`, as sentences; none when it is."""
-    missing: list[str] = []
-    if cluster.version != wanted.version:
-        missing.append(f"version {wanted.version} (it is {cluster.version})")
-    if cluster.status != "active":
-        missing.append(f"the cluster (it is {cluster.status})")
-    for label, (least, most) in sorted(wanted.pools.items()):
-        nodes = [node for node in cluster.nodes if node.pool == label]
-        ready = sum(node.ready for node in nodes)
-        if ready < least:
-            missing.append(f"{least - ready} of {least} nodes of pool {label}")
-        elif len(nodes) > most:
-            missing.append(f"{len(nodes) - most} leaving nodes of pool {label}")
-        elif waiting := [node for node in nodes if not node.ready]:
-            named = ", ".join(f"{node.label} ({node.status})" for node in waiting)
-            missing.append(f"nodes of pool {label}: {named}")
-    return missing
+def deletion(cluster_id: str) -> str:
+    """The command that deletes a cluster with what Vultr made for it."""
+    return (
+        'curl -X DELETE -H "Authorization: Bearer $VULTR_API_KEY" '
+        f"{BASE}/kubernetes/clusters/{cluster_id}/delete-with-linked-resources"
+    )
 
 
 class VultrApi:
@@ -118,16 +48,27 @@ class VultrApi:
         """
         found = [cluster for cluster in self.clusters() if cluster["label"] == label]
         if len(found) > 1:
-            ids = ", ".join(sorted(c["id"] for c in found))
+            told = "; ".join(self.told(cluster) for cluster in found)
             raise VultrError(
-                f"Vultr has {len(found)} clusters labelled {label!r} ({ids}). Delete or rename the "
-                "ones that are not this stack's, then run the command again."
+                f"Vultr has {len(found)} clusters labelled {label!r}: {told}. An `up` whose answer "
+                "was lost may have made the second. Delete one that is empty, in Vultr's console "
+                f"or by `{deletion('ID')}`, then run the command again: it takes over the one that "
+                "is left"
             )
-        return self._with_nodes(found[0]) if found else None
+        return self.with_nodes(found[0]) if found else None
+
+    def told(self, cluster: Json) -> str:
+        """A cluster of `clusters()` in words, and whether anything was ever made for it."""
+        group = cluster.get("firewall_group_id")
+        rules = len(self.firewall_rules(group)) if group else 0
+        nodes = sum(len(objects_at(pool, "nodes")) for pool in objects_at(cluster, "node_pools"))
+        kept = f"{rules} firewall rules" if rules else "empty: no firewall rule was made for it"
+        made = cluster.get("date_created") or "an unknown time"
+        return f"{cluster['id']} (of {made}, {nodes} nodes, {kept})"
 
     def cluster(self, cluster_id: str) -> LiveCluster:
         """The cluster with this id."""
-        return self._with_nodes(self._get(f"/kubernetes/clusters/{cluster_id}")["vke_cluster"])
+        return self.with_nodes(self._get(f"/kubernetes/clusters/{cluster_id}")["vke_cluster"])
 
     def kubeconfig(self, cluster_id: str) -> str:
         """The cluster's kubeconfig as YAML. A secret."""
@@ -160,54 +101,44 @@ class VultrApi:
         """The account's VPCs, as the API gives them."""
         return self._list("/vpcs", "vpcs")
 
-    def wait_for_cluster(
-        self,
-        cluster_id: str,
-        wanted: Wanted,
-        say: Callable[[str], None],
-        timeout: float = 1800,
-        interval: float = 5,
-    ) -> LiveCluster:
-        """Poll until the cluster is as `wanted`; blocks.
+    def upgrades(self, cluster_id: str) -> list[str]:
+        """The versions that a cluster can go to, as Vultr offers them."""
+        found = self._get(f"/kubernetes/clusters/{cluster_id}/available-upgrades")
+        return list(found.get("available_upgrades") or [])
 
-        Args:
-            say: told what is awaited, each time that changes.
-            timeout, interval: seconds.
+    def versions(self) -> list[str]:
+        """The versions that a new cluster can have."""
+        return list(self._get("/kubernetes/versions").get("versions") or [])
 
-        Raises VultrError when the time is up, too, naming what didn't come.
-        """
-        deadline = time.monotonic() + timeout
-        said: list[str] = []
-        while True:
-            cluster = self.cluster(cluster_id)
-            missing = unmet(cluster, wanted)
-            if not missing:
-                return cluster
-            if missing != said:
-                say(f"cluster {cluster.label}: waiting for {'; '.join(missing)}")
-                said = missing
-            if time.monotonic() > deadline:
-                raise VultrError(
-                    f"cluster {cluster.label}: after {timeout / 60:.0f} minutes still waiting for "
-                    f"{'; '.join(missing)}. Look at it in Vultr's console; `pulumi up` goes on "
-                    "from here."
-                )
-            time.sleep(min(interval, max(0.0, deadline - time.monotonic()) + 0.1))
+    def upgrade(self, cluster_id: str, version: str) -> None:
+        """Begin to upgrade a cluster. An error may come after Vultr carried it out."""
+        path = f"/kubernetes/clusters/{cluster_id}/upgrades"
+        self._send("POST", path, {"upgrade_version": version})
 
-    def _with_nodes(self, cluster: Json) -> LiveCluster:
-        pools = objects_at(cluster, "node_pools")
-        ids = {node["id"] for pool in pools for node in objects_at(pool, "nodes")}
-        instances = {i["id"]: i for i in self._list("/instances", "instances") if i["id"] in ids}
-        return LiveCluster(
-            id=cluster["id"],
-            label=cluster["label"],
-            location=cluster["region"],
-            version=cluster["version"],
-            status=cluster["status"],
-            firewall_group_id=cluster.get("firewall_group_id") or "",
-            pools=tuple(Pool(pool["id"], pool["label"]) for pool in pools),
-            nodes=tuple(_nodes(pools, instances)),
-        )
+    def change_pool(self, cluster_id: str, pool_id: str, change: Mapping[str, Any]) -> None:
+        """PATCH of a node pool: what `change` doesn't name stays."""
+        path = f"/kubernetes/clusters/{cluster_id}/node-pools/{pool_id}"
+        self._send("PATCH", path, dict(change))
+
+    def remove_pool_labels(self, cluster_id: str, pool_id: str, keys: Collection[str]) -> None:
+        """Take labels off a node pool; PATCH only adds some (docs/facts/vultr.md §1)."""
+        path = f"/kubernetes/clusters/{cluster_id}/node-pools/{pool_id}/labels"
+        for label in objects_at(self._get(path), "labels"):
+            if label["key"] in keys:
+                self._send("DELETE", f"{path}/{label['id']}")
+
+    def has_instance(self, instance_id: str) -> bool:
+        """Whether Vultr still has the machine: False only where it says that it hasn't."""
+        path = f"/instances/{instance_id}"
+        answer = self._session.ask("GET", path)
+        if answer.status_code == 404:
+            return False
+        self._checked("GET", path, answer)
+        return True
+
+    def with_nodes(self, cluster: Json) -> LiveCluster:
+        """A cluster of `clusters()`, with the addresses of its nodes."""
+        return live_cluster(cluster, self._list("/instances", "instances"))
 
     def _list(self, path: str, key: str) -> list[Json]:
         found: list[Json] = []
@@ -221,6 +152,11 @@ class VultrApi:
 
     def _get(self, path: str, query: dict[str, str] | None = None) -> Json:
         return self._checked("GET", path, self._session.ask("GET", path, query=query))
+
+    def _send(self, method: str, path: str, body: Json | None = None) -> None:
+        answer = self._session.ask(method, path, body=body)
+        if not answer.ok:
+            self._checked(method, path, answer)
 
     def _checked(self, method: str, path: str, answer: requests.Response) -> Json:
         status = answer.status_code
@@ -243,25 +179,3 @@ class VultrApi:
             return answer.json()
         except ValueError:
             raise VultrError(f"{said} no JSON: {answer.text[:300]}", status) from None
-
-
-def _nodes(pools: Iterable[Json], instances: Mapping[str, Json]) -> Iterable[LiveNode]:
-    for pool in pools:
-        for node in objects_at(pool, "nodes"):
-            instance = instances.get(node["id"], {})
-            yield LiveNode(
-                id=node["id"],
-                label=node["label"],
-                pool=pool["label"],
-                status=node["status"],
-                ipv4=_address(instance.get("main_ip")),
-                ipv6=_address(instance.get("v6_main_ip")),
-            )
-
-
-def _address(text: str | None) -> str:
-    """`text` in its canonical form, "" where there is none yet (Vultr says "0.0.0.0" or "")."""
-    if not text:
-        return ""
-    address = ip_address(text)
-    return "" if address.is_unspecified else str(address)

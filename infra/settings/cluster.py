@@ -59,6 +59,15 @@ class Vpc(Section):
     cidr: Cidr
 
 
+class Timeouts(Section):
+    """Minutes in which something has to change while `pulumi up` waits: for nodes to come or go,
+    for an upgrade, for pods to roll over the nodes."""
+
+    nodes: int = Field(default=30, ge=1)
+    upgrade: int = Field(default=60, ge=1)
+    rollout: int = Field(default=15, ge=1)
+
+
 ReplacingField = Literal["location", "highAvailability"]
 
 
@@ -66,7 +75,9 @@ class Cluster(Section):
     """A VKE cluster.
 
     `replace` is consent: the names of the fields whose change may delete this cluster and make
-    another. `protect` keeps Pulumi from deleting it at all.
+    another. `protect` keeps Pulumi from deleting it at all. Without `ipv6`, nodes that have no
+    IPv6 address are published too. `accept_loss` is consent to take away the records of more than
+    half of the nodes though Vultr still has the machines.
     """
 
     label: DnsLabel | None = None
@@ -76,6 +87,9 @@ class Cluster(Section):
     vpc: Vpc | None = None
     high_availability: bool = False
     protect: bool = True
+    ipv6: bool = True
+    timeouts: Timeouts = Timeouts()
+    accept_loss: bool = False
     replace: list[ReplacingField] = Field(default=[])
 
     @model_validator(mode="after")

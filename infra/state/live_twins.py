@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from components.edge.worker_filter import foreign_rules
-from components.vendors.vultr import LiveCluster
+from components.vendors.vultr_cluster import LiveCluster
 from infra.state.resource_types import (
     CLUSTER,
     FIREWALL_RULE,

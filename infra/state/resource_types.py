@@ -1,6 +1,8 @@
 """Type tokens of resources, as states and registrations name them."""
 
 CLUSTER = "vultr:index/kubernetes:Kubernetes"
+VKE = "edgefleet:index:VkeCluster"
+VERSION = "pulumi-python:dynamic/index:ClusterVersion"
 POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
 VPC = "vultr:index/vpc:Vpc"
 FIREWALL_RULE = "vultr:index/firewallRule:FirewallRule"

@@ -19,9 +19,9 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import ROOT, SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
-from components.cluster.vke import ClusterReader
+from components.cluster.live_nodes import ClusterReader
 from components.errors import VultrError
-from components.vendors.vultr import LiveCluster, Wanted
+from components.vendors.vultr_cluster import LiveCluster
 from infra.fleet.inventory import Inventory, Stack
 from infra.fleet.reading import load
 from infra.program import register
@@ -38,10 +38,8 @@ class _NoVultr:
     def cluster(self, cluster_id: str) -> LiveCluster:
         raise VultrError(f"cluster {cluster_id}: offline, nothing to read")
 
-    def wait_for_cluster(
-        self, cluster_id: str, wanted: Wanted, say: Callable[[str], None]
-    ) -> LiveCluster:
-        raise VultrError(f"cluster {cluster_id}: offline, nothing to wait for")
+    def has_instance(self, instance_id: str) -> bool:
+        return False
 
     def kubeconfig(self, cluster_id: str) -> str:
         raise VultrError(f"cluster {cluster_id}: offline, no kubeconfig")

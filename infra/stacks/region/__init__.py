@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components.cluster.vke import ClusterReader
+from components.cluster.live_nodes import ClusterReader
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.pins import images
@@ -12,6 +12,7 @@ from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoi
 from infra.stacks.region.publish import publish
 from infra.stacks.region.serve import isolate_namespaces, serve
 from infra.stacks.region.site import Site
+from infra.state.survey import Survey
 
 
 def deploy(
@@ -20,6 +21,7 @@ def deploy(
     vultr: ClusterReader,
     ranges: CloudflareRanges,
     secret: ReadSecret,
+    found: Survey,
 ) -> None:
     """Register the stack's resources and its outputs.
 
@@ -30,10 +32,11 @@ def deploy(
         vultr: where live nodes are read.
         ranges: the addresses Cloudflare connects from.
         secret: gives secrets of the stack's configuration.
+        found: the cluster, as it is there already.
 
     Raises SettingsError.
     """
-    cluster = make_cluster(stack, vultr)
+    cluster = make_cluster(stack, vultr, found)
     firewall = close_at_vultr(stack, cluster, ranges)
     provider = kubernetes_provider(stack, cluster)
     site = Site(stack, inventory, ranges, images.load(), secret, cluster, provider)

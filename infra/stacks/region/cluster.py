@@ -4,12 +4,14 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster.contract import Cluster
-from components.cluster.vke import ClusterReader, PoolArgs, VkeCluster
+from components.cluster.live_nodes import ClusterReader
+from components.cluster.vke import PoolArgs, VkeCluster
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import Pool
+from infra.state.survey import Survey
 
 
-def make_cluster(stack: RegionStack, vultr: ClusterReader) -> VkeCluster:
+def make_cluster(stack: RegionStack, vultr: ClusterReader, found: Survey) -> VkeCluster:
     wanted = stack.settings.cluster
     return VkeCluster(
         stack.name,
@@ -20,7 +22,16 @@ def make_cluster(stack: RegionStack, vultr: ClusterReader) -> VkeCluster:
             "pools": [_pool(pool) for pool in wanted.pools],
             "vpc_cidr": wanted.vpc.cidr if wanted.vpc else None,
             "high_availability": wanted.high_availability,
+            "ipv6": wanted.ipv6,
+            "minutes": {"nodes": wanted.timeouts.nodes, "upgrade": wanted.timeouts.upgrade},
+            "accept_loss": wanted.accept_loss,
             "vultr": vultr,
+            "known": {
+                "seen": found.cluster,
+                "published": found.published,
+                "leaving": found.leaving,
+                "upgrading": found.upgrades_to(wanted.version),
+            },
         },
         pulumi.ResourceOptions(protect=wanted.protect),
     )

@@ -39,6 +39,7 @@ def lay_dataplane(site: Site) -> CalicoDataplane:
         {
             **settings.calico_options(),
             "kubeconfig": site.cluster.kubeconfig,
+            "cluster_version": site.cluster.version,
             "api_endpoint": settings.calico.api_endpoint,
             "digests": site.digests,
             "force": settings.calico.force,
@@ -53,7 +54,7 @@ def host_endpoints(site: Site, calico: CalicoDataplane) -> HostEndpoints | None:
         return None
     return HostEndpoints(
         site.name("host-endpoints"),
-        {"kubeconfig": site.cluster.kubeconfig},
+        {"kubeconfig": site.cluster.kubeconfig, "cluster_version": site.cluster.version},
         site.after(calico),
     )
 

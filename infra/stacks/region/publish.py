@@ -2,22 +2,23 @@
 
 import pulumi
 
-from components.dns.regional import RegionalDns
+from components.dns.regional import RegionalDns, RegionalDnsArgs
 from infra.stacks.region.site import Site
 
 
 def publish(site: Site, *answering: pulumi.Resource) -> None:
     stack = site.stack
-    withdrawn = site.inventory.withdrawn(stack)
-    nodes = sum(pool.nodes for pool in stack.settings.cluster.pools)
-    RegionalDns(
-        site.name("dns"),
-        {
-            "zone_id": stack.fleet.zone_id,
-            "hostname": stack.hostname,
-            "owner": stack.name,
-            "nodes": [] if withdrawn else site.cluster.nodes,
-            "expected_nodes": 0 if withdrawn else nodes,
-        },
-        pulumi.ResourceOptions(depends_on=list(answering)),
-    )
+    args: RegionalDnsArgs = {
+        "zone_id": stack.fleet.zone_id,
+        "hostname": stack.hostname,
+        "owner": stack.name,
+        "nodes": [],
+        "expected_nodes": 0,
+    }
+    if not site.inventory.withdrawn(stack):
+        args["nodes"] = site.cluster.nodes
+        args["expected_nodes"] = site.cluster.expected_nodes
+        args["follow"] = site.cluster.follow
+    # Records of a pool that goes leave before its nodes are emptied.
+    after = [*answering, *site.cluster.before_nodes_go]
+    RegionalDns(site.name("dns"), args, pulumi.ResourceOptions(depends_on=after))

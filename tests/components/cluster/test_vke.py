@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from components.cluster.vke import pool_inputs, wanted
-from components.vendors.vultr import Wanted
+from components.cluster.vke import pool_inputs
 from tests.projects import CLUSTER, copy_project, region, write_stack
 from tests.rendered import live_nodes, of_type, rendered
 
 KUBERNETES = "vultr:index/kubernetes:Kubernetes"
 POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
+SETTINGS = "pulumi-python:dynamic/index:PoolSettings"
+DRAIN = "pulumi-python:dynamic/index:DrainedPool"
+VERSION = "pulumi-python:dynamic/index:ClusterVersion"
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
 
 
@@ -34,14 +36,6 @@ def test_pool_inputs():
     }
 
 
-def test_what_is_waited_for():
-    pools = [
-        {"label": "a", "plan": "p", "nodes": 3},
-        {"label": "b", "plan": "p", "nodes": 2, "autoscale": (1, 4)},
-    ]
-    assert wanted("v1", pools) == Wanted("v1", {"a": (3, 3), "b": (1, 4)})  # pyright: ignore[reportArgumentType]
-
-
 def test_the_cluster_is_protected_and_has_its_own_firewall_group(project: Path):
     cluster = of_type(rendered(project, "us"), KUBERNETES)["us-cluster"]
     assert cluster.inputs == {
@@ -53,8 +47,10 @@ def test_the_cluster_is_protected_and_has_its_own_firewall_group(project: Path):
         "nodePools": {"label": "edge", "plan": "vc2-2c-4gb", "nodeQuantity": 3},
     }
     assert cluster.options["protect"] is True
-    # Never read back: after an import the provider would replace the cluster for them.
-    assert cluster.options["ignoreChanges"] == ["enableFirewall", "vpcId"]
+    # Never read back: after an import the provider would replace the cluster for the first two.
+    # The others change by resources of ours.
+    ignored = ["enableFirewall", "vpcId", "version", "nodePools"]
+    assert cluster.options["ignoreChanges"] == ignored
 
 
 def test_protection_can_be_lifted(project: Path):
@@ -62,7 +58,7 @@ def test_protection_can_be_lifted(project: Path):
     assert "protect" not in of_type(rendered(project, "us"), KUBERNETES)["us-cluster"].options
 
 
-def test_further_pools_and_the_autoscalers_sizes(project: Path):
+def test_pools_and_what_can_change_about_them(project: Path):
     bounds = {"min": 2, "max": 5}
     write_stack(
         project,
@@ -71,17 +67,51 @@ def test_further_pools_and_the_autoscalers_sizes(project: Path):
             pools=[
                 {**CLUSTER["pools"][0], "autoscale": bounds},
                 {"label": "big", "plan": "vc2-4c-8gb", "nodes": 2, "autoscale": bounds},
-                {"label": "plain", "plan": "vc2-4c-8gb", "nodes": 2},
+                {"label": "plain", "plan": "vc2-4c-8gb", "nodes": 2, "labels": {"a": "b"}},
             ]
         ),
     )
     rendering = rendered(project, "us")
-    first = of_type(rendering, KUBERNETES)["us-cluster"]
-    assert "nodePools.nodeQuantity" in first.options["ignoreChanges"]
     pools = of_type(rendering, POOL)
     assert sorted(pools) == ["us-pool-big", "us-pool-plain"]
-    assert pools["us-pool-big"].options["ignoreChanges"] == ["nodeQuantity"]
-    assert "ignoreChanges" not in pools["us-pool-plain"].options
+    for pool in pools.values():
+        assert "nodeQuantity" in pool.options["ignoreChanges"]
+        # Taken out of the file, it goes.
+        assert "protect" not in pool.options
+    settings = of_type(rendering, SETTINGS)
+    wanted = {name: registered.inputs for name, registered in settings.items()}
+    scaled = {"cluster_id": "<unknown>", "ipv6": True, "minutes": 30, "autoscale": bounds}
+    assert wanted == {
+        "us-pool-edge-settings": {**scaled, "pool": "edge"},
+        "us-pool-big-settings": {**scaled, "pool": "big"},
+        "us-pool-plain-settings": {
+            "cluster_id": "<unknown>",
+            "ipv6": True,
+            "minutes": 30,
+            "pool": "plain",
+            "nodes": 2,
+            "labels": {"a": "b"},
+        },
+    }
+
+
+def test_a_pool_is_emptied_after_its_records_went_and_before_it_goes(project: Path):
+    """What goes, goes in the opposite order of what it depends on."""
+    write_stack(
+        project,
+        "us",
+        region(pools=[*CLUSTER["pools"], {"label": "big", "plan": "vc2-4c-8gb", "nodes": 1}]),
+    )
+    rendering = rendered(project, "us", live_nodes(1))
+    (drain,) = of_type(rendering, DRAIN).values()
+    (pool,) = of_type(rendering, POOL).values()
+    (version,) = of_type(rendering, VERSION).values()
+    assert pool.urn in drain.options["dependsOn"]
+    for record in of_type(rendering, RECORD).values():
+        assert drain.urn in record.options["dependsOn"]
+    # `destroy --exclude-protected` keeps what the protected ones depend on.
+    assert version.options["protect"] is True
+    assert {pool.urn, drain.urn} & set(version.options["dependsOn"])
 
 
 def test_a_vpc_of_its_own(project: Path):

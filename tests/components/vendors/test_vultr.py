@@ -12,64 +12,8 @@ import pytest
 
 from components.errors import VultrError
 from components.vendors import vultr as vultr_api
-from components.vendors.vultr import LiveCluster, LiveNode, Pool, VultrApi, Wanted, unmet
-
-WANTED = Wanted("v1.35.5+1", {"edge": (2, 2)})
-
-
-def node(number: int, **changes: Any) -> LiveNode:
-    values = {
-        "id": f"n{number}",
-        "label": f"edge-{number}",
-        "pool": "edge",
-        "status": "active",
-        "ipv4": f"192.0.2.{number}",
-        "ipv6": f"2001:db8::{number}",
-    }
-    return LiveNode(**{**values, **changes})
-
-
-def cluster(*nodes: LiveNode, **changes: Any) -> LiveCluster:
-    values = {
-        "id": "c1",
-        "label": "edgefleet-us",
-        "location": "ewr",
-        "version": "v1.35.5+1",
-        "status": "active",
-        "firewall_group_id": "g1",
-        "pools": (Pool("p1", "edge"),),
-        "nodes": nodes,
-    }
-    return LiveCluster(**{**values, **changes})
-
-
-@pytest.mark.parametrize(
-    ("live", "missing"),
-    [
-        (cluster(node(1), node(2)), []),
-        (cluster(node(1)), ["1 of 2 nodes of pool edge"]),
-        (cluster(node(1), node(2, status="pending")), ["1 of 2 nodes of pool edge"]),
-        (cluster(node(1), node(2, ipv6="")), ["1 of 2 nodes of pool edge"]),
-        (cluster(node(1), node(2), node(3)), ["1 leaving nodes of pool edge"]),
-        (cluster(node(1), node(2), status="pending"), ["the cluster (it is pending)"]),
-        (
-            cluster(node(1), node(2), version="v1.34.1+1"),
-            ["version v1.35.5+1 (it is v1.34.1+1)"],
-        ),
-        (cluster(node(1, pool="other"), node(2)), ["1 of 2 nodes of pool edge"]),
-    ],
-)
-def test_what_is_unmet(live: LiveCluster, missing: list[str]):
-    assert unmet(live, WANTED) == missing
-
-
-def test_an_autoscaled_pool_may_have_any_size_within_bounds():
-    bounds = Wanted("v1.35.5+1", {"edge": (1, 3)})
-    assert unmet(cluster(node(1)), bounds) == []
-    assert unmet(cluster(node(1), node(2), node(3)), bounds) == []
-    assert unmet(cluster(node(1), node(2, status="pending")), bounds) == [
-        "nodes of pool edge: edge-2 (pending)"
-    ]
+from components.vendors.vultr import VultrApi
+from components.vendors.vultr_cluster import LiveNode
 
 
 class Vultr:
@@ -150,7 +94,7 @@ def test_all_pages_are_read(vultr: Vultr):
     vultr.answer("/instances@more", {"instances": [instance(1)], "meta": {"links": {"next": ""}}})
     found = VultrApi("key").find_cluster("edgefleet-us")
     assert found
-    assert [n.ipv4 for n in found.ready_nodes] == ["192.0.2.0", "192.0.2.1"]
+    assert [n.ipv4 for n in found.ready_nodes()] == ["192.0.2.0", "192.0.2.1"]
 
 
 def test_an_address_that_is_not_assigned_yet(vultr: Vultr):
@@ -159,7 +103,7 @@ def test_an_address_that_is_not_assigned_yet(vultr: Vultr):
     found = VultrApi("key").find_cluster("edgefleet-us")
     assert found
     assert found.nodes[0].ipv4 == found.nodes[0].ipv6 == ""
-    assert found.ready_nodes == ()
+    assert found.ready_nodes() == ()
 
 
 def test_two_clusters_with_one_label(vultr: Vultr):
@@ -171,32 +115,6 @@ def test_two_clusters_with_one_label(vultr: Vultr):
 def test_no_cluster(vultr: Vultr):
     vultr.answer("/kubernetes/clusters", {"vke_clusters": []})
     assert VultrApi("key").find_cluster("edgefleet-us") is None
-
-
-def test_waiting_says_what_is_awaited_each_time_it_changes(vultr: Vultr):
-    wanted = Wanted("v1.35.5+1", {"edge": (2, 2)})
-    vultr.answer(
-        "/kubernetes/clusters/c1",
-        {"vke_cluster": raw_cluster(status="pending")},
-        {"vke_cluster": raw_cluster()},
-        {"vke_cluster": raw_cluster()},
-        {"vke_cluster": raw_cluster(count=2)},
-    )
-    vultr.answer("/instances", {"instances": [instance(0), instance(1)]})
-    said: list[str] = []
-    found = VultrApi("key").wait_for_cluster("c1", wanted, said.append, interval=0.01)
-    assert len(found.ready_nodes) == 2
-    assert said == [
-        "cluster edgefleet-us: waiting for the cluster (it is pending); 1 of 2 nodes of pool edge",
-        "cluster edgefleet-us: waiting for 1 of 2 nodes of pool edge",
-    ]
-
-
-def test_waiting_ends(vultr: Vultr):
-    vultr.answer("/kubernetes/clusters/c1", {"vke_cluster": raw_cluster()})
-    vultr.answer("/instances", {"instances": [instance(0)]})
-    with pytest.raises(VultrError, match="still waiting for 1 of 2 nodes of pool edge"):
-        VultrApi("key").wait_for_cluster("c1", WANTED, lambda _: None, timeout=0, interval=0.01)
 
 
 def test_a_refused_key_says_what_to_do(vultr: Vultr):

@@ -10,7 +10,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from components.edge.worker_filter import REF
 from components.errors import CloudflareError
-from components.vendors.vultr import LiveCluster, Pool
+from components.vendors.vultr_cluster import LiveCluster, Pool
 from infra.state import orphans
 from infra.state.checkpoint import StackState
 from infra.state.live_twins import LiveTwins, Twin

@@ -131,7 +131,7 @@ def test_a_node_count_is_one_field_and_two_records_a_node(
 ):
     found = changed(tmp_path, CHANGES["node-count"], monkeypatch)
     assert stacks(found) == {"us": "changed"}
-    assert only(found, "us") == [("nodePools.nodeQuantity", 3, 5)]
+    assert only(found, "us") == [("nodes", 3, 5)]
     (diff,) = (diff for diff in found.stacks if diff.stack == "us")
     assert "6 records" in diff.said[0]
     assert "10 records" in diff.says[0]
@@ -197,7 +197,7 @@ def test_json_tells_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     plain = changed(tmp_path, CHANGES["node-count"], monkeypatch).plain()
     (stack,) = (each for each in json.loads(json.dumps(plain))["stacks"] if each["stack"] == "us")
     (resource,) = stack["changed"]
-    assert resource["fields"] == [{"path": "nodePools.nodeQuantity", "old": 3, "new": 5}]
+    assert resource["fields"] == [{"path": "nodes", "old": 3, "new": 5}]
 
 
 # --- field by field ------------------------------------------------------------------------------
