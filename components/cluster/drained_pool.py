@@ -15,8 +15,9 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Resou
 from pulumi.dynamic import UpdateResult as Updated
 
 from ..json_object import Json, object_at, objects_at
+from ..progress import say
 from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
-from .settling import to_the_engine
+from ..vendors.credentials import forgets_the_unreachable
 
 POOL_LABEL = "vke.vultr.com/node-pool"
 """Vultr's cloud-controller-manager gives it to every node (docs/facts/vultr.md §3)."""
@@ -113,6 +114,11 @@ class _Provider(ResourceProvider):
         return Updated(props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        if forgets_the_unreachable():
+            try:
+                ServerObject({**CLUSTER_LEVEL, **props}, patient=False).items("/api/v1/nodes")
+            except (Refused, Unreachable):
+                return ReadResult("", {})
         return ReadResult(id_, props)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
@@ -122,10 +128,10 @@ class _Provider(ResourceProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         try:
-            Drain(ServerObject({**CLUSTER_LEVEL, **props}), props["pool"], to_the_engine).run(
-                DRAIN_MINUTES
-            )
+            Drain(ServerObject({**CLUSTER_LEVEL, **props}), props["pool"], say).run(DRAIN_MINUTES)
         except (Refused, Unreachable, TimeoutError) as error:
+            if isinstance(error, Unreachable) and forgets_the_unreachable():
+                return
             raise RuntimeError(
                 f"pool {props['pool']} isn't drained, so it stays: {error}. `pulumi up` again goes "
                 "on from here"

@@ -17,11 +17,12 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 
 from ..errors import VultrError
 from ..json_object import object_at
+from ..progress import say
 from ..vendors.credentials import vultr_key
 from ..vendors.provider import VendorProvider
 from ..vendors.vultr import VultrApi
 from ..vendors.vultr_cluster import LiveCluster, Pool
-from .settling import NODES_MINUTES, pool_missing, settle, to_the_engine
+from .settling import NODES_MINUTES, pool_missing, settle
 
 
 class Bounds(TypedDict):
@@ -117,7 +118,7 @@ class _Provider(VendorProvider):
                 lambda: vultr.cluster(cluster_id),
                 lambda live: pool_missing(live, label, bounds(props), props.get("ipv6", True)),
                 props.get("minutes") or NODES_MINUTES,
-                to_the_engine,
+                say,
             )
         except VultrError as error:
             raise RuntimeError(f"pool {label}: {error}") from None

@@ -4,7 +4,6 @@ Vultr answers a change before it has made it, and so does the provider
 (docs/facts/real-providers.md, Vultr 2).
 """
 
-import sys
 import time
 from collections.abc import Callable
 
@@ -106,9 +105,3 @@ def settle(
 
 def _passing(error: VultrError) -> bool:
     return error.status is None or error.status == 429 or error.status >= 500
-
-
-def to_the_engine(text: str) -> None:
-    """A line of a dynamic provider's process, which Pulumi shows while it runs."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

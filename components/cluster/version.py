@@ -14,11 +14,12 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from ..errors import VultrError
+from ..progress import say
 from ..vendors.credentials import vultr_key
 from ..vendors.provider import VendorProvider
 from ..vendors.vultr import VultrApi
 from ..vendors.vultr_cluster import LiveCluster
-from .settling import settle, to_the_engine, version_missing
+from .settling import settle, version_missing
 
 UPGRADE_MINUTES = 60
 """How long nothing may change while a cluster is upgraded."""
@@ -95,7 +96,7 @@ def _await(vultr: VultrApi, before: LiveCluster, props: Mapping[str, Any]) -> No
         lambda: vultr.cluster(before.id),
         lambda live: _missing(before, live, props),
         props.get("minutes") or UPGRADE_MINUTES,
-        to_the_engine,
+        say,
     )
 
 
@@ -106,14 +107,17 @@ def _await_new_nodes(vultr: VultrApi, before: LiveCluster, props: Mapping[str, A
 
     def missing(live: LiveCluster) -> list[str]:
         left = len(old & {node.id for node in live.nodes})
-        return [*_missing(before, live, props), *([f"{left} old nodes to be replaced"] if left else [])]
+        return [
+            *_missing(before, live, props),
+            *([f"{left} old nodes to be replaced"] if left else []),
+        ]
 
     try:
-        settle(lambda: vultr.cluster(before.id), missing, STAYING_MINUTES, to_the_engine)
+        settle(lambda: vultr.cluster(before.id), missing, STAYING_MINUTES, say)
     except VultrError:
         if _missing(before, vultr.cluster(before.id), props):
             raise
-        to_the_engine(f"cluster {before.label}: its nodes stayed, so they were upgraded in place")
+        say(f"cluster {before.label}: its nodes stayed, so they were upgraded in place")
 
 
 def _begin(vultr: VultrApi, cluster_id: str, label: str, version: str) -> None:

@@ -14,7 +14,7 @@ import pulumi
 import yaml
 
 from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
-from ..server_side.rollout import Rollout, RolloutArgs
+from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
 from .calico_options import (
     IP_POOL,
     KUBE_PROXY,
@@ -41,11 +41,13 @@ class CalicoDataplaneArgs(CalicoOptions):
     `api_endpoint` ("host:port") is where calico-node reaches the API server without kube-proxy or
     itself; "kubeconfig" takes the kubeconfig's, and is the default where kube-proxy is stopped.
     `force` takes over fields that somebody else has set to another value. With another
-    `cluster_version` everything is put back.
+    `cluster_version` everything is put back. `rollout_minutes` is how long nothing may change while
+    calico-node rolls.
     """
 
     kubeconfig: pulumi.Input[str]
     cluster_version: NotRequired[pulumi.Input[str]]
+    rollout_minutes: NotRequired[float]
     api_endpoint: NotRequired[pulumi.Input[str] | None]
     force: NotRequired[bool]
 
@@ -106,6 +108,7 @@ class CalicoDataplane(pulumi.ComponentResource):
             **_CALICO_NODE,
             "kubeconfig": args["kubeconfig"],
             "generation": pulumi.Output.all(*generations).apply(max),
+            "minutes": args.get("rollout_minutes", ROLLOUT_MINUTES),
         }
         Rollout(f"{name}-rollout", awaited, child)
         self.environment = pulumi.Output.from_input(environment)

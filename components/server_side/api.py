@@ -17,7 +17,6 @@ from .fields import Leaf, Owner, Path, body, handed_back
 from .plan import where
 
 APPEAR_SECONDS = 300
-ROLLOUT_SECONDS = 600
 CLUSTER_LEVEL = {"kind": "ConfigMap", "namespace": "kube-system", "object_name": "-"}
 """With a kubeconfig beside it: a `ServerObject` for what concerns the cluster as a whole."""
 _POLL_SECONDS = 1.0

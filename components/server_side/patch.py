@@ -9,7 +9,6 @@ What it does not name, it does not touch.
 The provider runs in a process of its own (Pulumi's dynamic provider) and may block.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -25,6 +24,8 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from ..progress import say
+from ..vendors.credentials import forgets_the_unreachable
 from .api import Refused, ServerObject, Unreachable
 from .fields import MISSING, SECTIONS, Leaf, leaves, live, value_at
 from .plan import (
@@ -150,6 +151,8 @@ class _Provider(ResourceProvider):
         try:
             obj = server.get()
         except (Refused, Unreachable) as error:
+            if isinstance(error, Unreachable) and forgets_the_unreachable():
+                return ReadResult("", {})
             raise RuntimeError(
                 f"{server.where}: {error}. A refresh reads with the kubeconfig that the last "
                 "`pulumi up` stored; where it was rotated since, `pulumi up` without --refresh "
@@ -190,11 +193,13 @@ class _Provider(ResourceProvider):
         except Refused as refused:
             raise RuntimeError(f"{server.where}: can't be given back: {refused}") from None
         except Unreachable as error:
+            if forgets_the_unreachable():
+                return
             raise RuntimeError(
                 f"{server.where}: {error}. This stack's state holds the kubeconfig of the last "
                 "`pulumi up`; where it was rotated since, run `pulumi up` once, which stores the "
-                "new one. Where the cluster is gone for good, `pulumi state delete` forgets this "
-                "patch"
+                "new one. Where the cluster is gone for good, PULUMI_K8S_DELETE_UNREACHABLE=true "
+                "forgets this patch"
             ) from None
 
 
@@ -240,8 +245,7 @@ def _drifted(props: Mapping[str, Any]) -> bool:
         if (present := value_at(obj, leaf.path)) != leaf.value
     ]
     if found:
-        sys.stderr.write(f"{server.where}: somebody changed it: {'; '.join(found)}\n")
-        sys.stderr.flush()
+        say(f"{server.where}: somebody changed it: {'; '.join(found)}")
     return bool(found)
 
 

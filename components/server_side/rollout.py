@@ -2,26 +2,33 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from ..json_object import object_at, objects_at
-from .api import ROLLOUT_SECONDS, Refused, ServerObject, Unreachable
+from ..progress import say
+from .api import CredentialsRefused, Refused, ServerObject, Unreachable
 from .waiting import Awaited
 
+ROLLOUT_MINUTES = 15
 _POLL_SECONDS = 1.0
+_SHOWN = 5
 
 
 class RolloutArgs(TypedDict):
-    """The workload; `generation` is the patch's output, so that a changed patch is awaited anew."""
+    """The workload; `generation` is the patch's output, so that a changed patch is awaited anew.
+
+    `minutes` is how long nothing may change meanwhile: so it suits 3 nodes and 100.
+    """
 
     kubeconfig: pulumi.Input[str]
     kind: str
     namespace: str
     object_name: str
     generation: pulumi.Input[int]
+    minutes: NotRequired[float]
 
 
 def rolled_out(obj: Mapping[str, Any]) -> bool:
@@ -67,29 +74,44 @@ class _Provider(Awaited):
 
     def wait(self, props: Mapping[str, Any]) -> None:
         workload = ServerObject(props)
-        deadline = time.monotonic() + ROLLOUT_SECONDS
-        pods: list[dict[str, Any]] = []
-        problem = ""
+        minutes = props.get("minutes") or ROLLOUT_MINUTES
+        deadline = time.monotonic() + minutes * 60
+        said, waiting, problem = ("", ""), "", ""
         while True:
             try:
                 obj = workload.get()
                 if obj is None or rolled_out(obj):
                     return
-                pods, problem = workload.pods(obj), ""
+                waiting, problem = _waiting(obj, workload.pods(obj)), ""
+            except CredentialsRefused as error:
+                raise RuntimeError(f"{workload.where}: {error}") from None
             except (Refused, Unreachable) as error:
                 problem = str(error)
+            if (waiting, problem) != said:
+                said = (waiting, problem)
+                deadline = time.monotonic() + minutes * 60
+                say(f"{workload.where}: {problem or waiting}")
             if time.monotonic() > deadline:
                 raise RuntimeError(
-                    f"{workload.where}: patched, but after {ROLLOUT_SECONDS // 60} minutes not "
-                    f"ready on: {', '.join(unready(pods)) or 'unknown nodes'}"
-                    f"{f'; {problem}' if problem else ''}. The patch is in place: run "
-                    "`pulumi up` again to go on waiting, or take its options back"
+                    f"{workload.where}: patched, but {waiting or 'not ready'}"
+                    f"{f'; {problem}' if problem else ''}: nothing has changed for {minutes:g} "
+                    "minutes (timeouts). The patch is in place: run `pulumi up` again to go on "
+                    "waiting, or take its options back"
                 )
             time.sleep(_POLL_SECONDS)
 
 
+def _waiting(obj: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> str:
+    status = object_at(obj, "status")
+    done = status.get("updatedNumberScheduled", status.get("updatedReplicas")) or 0
+    desired = status.get("desiredNumberScheduled", object_at(obj, "spec").get("replicas")) or 0
+    names = unready(pods)
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN))
+    return f"{done} of {desired} pods are new; not ready on: {shown or 'none'}"
+
+
 class Rollout(Resource, module="index", name="Rollout"):
-    """Creating or updating it waits, up to ten minutes, and names the nodes that aren't ready."""
+    """Creating or updating it waits while something changes, and names nodes that aren't ready."""
 
     def __init__(
         self, name: str, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None

@@ -1,6 +1,6 @@
 """Where the vendors' credentials are: secret configuration of the stack, or the environment.
 
-The same places that the providers look at, and the only place here that knows the environment.
+The same places that the providers look at, and the only file here that knows the environment.
 Resources of ours ask when they read or change something: a key in the state would be the old one
 after a rotation.
 """
@@ -52,3 +52,9 @@ def stack_config(key: str) -> str | None:
     """The configuration of the stack that this program runs for, as `Config`."""
     namespace, _, name = key.partition(":")
     return pulumi.Config(namespace).get(name)
+
+
+def forgets_the_unreachable(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the person says that a cluster which doesn't answer is gone: by the variable that the
+    Kubernetes provider has for it, so that one word counts for both."""
+    return environment.get("PULUMI_K8S_DELETE_UNREACHABLE", "").lower() in ("1", "true")

@@ -40,6 +40,7 @@ def lay_dataplane(site: Site) -> CalicoDataplane:
             **settings.calico_options(),
             "kubeconfig": site.cluster.kubeconfig,
             "cluster_version": site.cluster.version,
+            "rollout_minutes": settings.cluster.timeouts.rollout,
             "api_endpoint": settings.calico.api_endpoint,
             "digests": site.digests,
             "force": settings.calico.force,

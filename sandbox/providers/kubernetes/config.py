@@ -1,6 +1,7 @@
 """The provider's arguments: which cluster, and which of the provider's modes."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def configure(config: Properties) -> Session:
         namespace=cluster.namespace if cluster else str(config.get("namespace") or "default"),
         upsert=_flag(config, "upsertExistingObjects"),
         patch_force=_flag(config, "enablePatchForce"),
-        delete_unreachable=_flag(config, "deleteUnreachable"),
+        delete_unreachable=_flag(config, "deleteUnreachable", default=_told_to_delete()),
         skip_update_unreachable=_flag(config, "skipUpdateUnreachable"),
         mutable_config_maps=_flag(config, "enableConfigMapMutable"),
         mutable_secrets=_flag(config, "enableSecretMutable"),
@@ -120,6 +121,11 @@ def _connect(config: Properties) -> tuple[Cluster | None, str]:
     except (Unreachable, ApiError) as error:
         return None, f"unable to load schema information from the API server: {error}"
     return cluster, ""
+
+
+def _told_to_delete() -> bool:
+    """As the real one reads its environment; this one has that of `fleet sandbox start`."""
+    return os.environ.get("PULUMI_K8S_DELETE_UNREACHABLE") == "true"
 
 
 def _flag(config: Properties, name: str, default: bool = False) -> bool:
