@@ -377,9 +377,10 @@ def test_a_rollout_that_hangs_names_the_node(
             lambda: cluster.get(calico)["status"]["desiredNumberScheduled"] == 1,
             "a pod to wait for",
         )
-        monkeypatch.setattr(server_side_rollout, "ROLLOUT_SECONDS", 0)
+        monkeypatch.setattr(server_side_rollout, "ROLLOUT_MINUTES", 0)
         with pytest.raises(
-            RuntimeError, match=r"after 0 minutes not ready on: no node \(Pending\)"
+            RuntimeError,
+            match=r"not ready on: no node \(Pending\): nothing has changed for 0 minutes",
         ):
             _Rollout().create(target)
     finally:

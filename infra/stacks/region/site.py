@@ -10,6 +10,7 @@ from components.cluster.contract import Cluster, in_cluster
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.stacks.origin_trust import ReadSecret
+from infra.state.resource_types import DAEMON_SET
 
 
 @dataclass(frozen=True)
@@ -34,4 +35,18 @@ class Site:
 
     def after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what lives in the cluster and comes after these."""
-        return in_cluster(self.cluster, *resources, provider=self.kubernetes)
+        options = in_cluster(self.cluster, *resources, provider=self.kubernetes)
+        options.transformations = [self._patient]
+        return options
+
+    def _patient(
+        self, args: pulumi.ResourceTransformationArgs
+    ) -> pulumi.ResourceTransformationResult | None:
+        """DaemonSets roll node by node: the provider's ten minutes would do for a few."""
+        if args.type_ != DAEMON_SET:
+            return None
+        cluster = self.stack.settings.cluster
+        nodes = sum(pool.autoscale.max if pool.autoscale else pool.nodes for pool in cluster.pools)
+        minutes = f"{cluster.timeouts.rollout + 2 * nodes}m"
+        args.opts.custom_timeouts = pulumi.CustomTimeouts(create=minutes, update=minutes)
+        return pulumi.ResourceTransformationResult(args.props, args.opts)
