@@ -201,13 +201,15 @@ class LiveNodes:
         return found
 
     async def _brake(self, cluster: LiveCluster) -> None:
-        nodes = self._serving.nodes(cluster)
-        left = await asyncio.to_thread(unproven, self._published, nodes, self._vultr.has_instance)
+        # Those of a pool that is taken out of the stack file are meant to go.
+        meant = {node.id for node in cluster.nodes if node.pool in self._serving.leaving}
+        published, nodes = set(self._published) - meant, self._serving.nodes(cluster)
+        left = await asyncio.to_thread(unproven, published, nodes, self._vultr.has_instance)
         if not left:
             return
         why = ", ".join(self._serving.unready(cluster)) or "Vultr's list of the cluster lacks them"
         text = (
-            f"cluster {self._label}: the records of {len(left)} of {len(self._published)} nodes "
+            f"cluster {self._label}: the records of {len(left)} of {len(published)} nodes "
             f"would go, but Vultr still has these machines: {', '.join(left)}. {why}"
         )
         if not self._accept_loss:

@@ -33,7 +33,8 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     for index, pool in enumerate(cluster.pools[1:], start=1):
         known = further.get(f"{stack.name}-pool-{pool.label}")
         if known and known.get("plan") != pool.plan:
-            yield _plan_change(f"{where}.pools[{index}]", pool, str(known.get("plan")))
+            way = f"take {pool.label!r} out of the file: `pulumi up` drains its nodes first"
+            yield _plan_change(f"{where}.pools[{index}]", pool, str(known.get("plan")), way)
 
 
 def _replacements(where: str, cluster: Cluster, made: Mapping[str, Any]) -> Iterator[str]:
@@ -73,7 +74,8 @@ def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str
             "further pools come after it"
         )
     elif made.get("plan") != pool.plan:
-        yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")))
+        way = f"shrink {pool.label!r} to `nodes: 1`: the pool that a cluster was made with stays"
+        yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")), way)
 
 
 def _ufw_left_behind(stack: RegionStack, state: StackState) -> Iterator[str]:
@@ -113,9 +115,9 @@ def _tag(image: str) -> str:
     return image.partition("@")[0].rpartition(":")[2]
 
 
-def _plan_change(where: str, pool: Pool, old: str) -> str:
+def _plan_change(where: str, pool: Pool, old: str, way: str) -> str:
     return (
         f"{where}.plan: {old!r} → {pool.plan!r}: Vultr ignores a new plan for a pool that exists. "
-        f"Add a pool with another label and plan {pool.plan!r}, `pulumi up`, drain the nodes of "
-        f"{pool.label!r}, then shrink or remove it"
+        f"Add a pool with another label and plan {pool.plan!r}, `pulumi up`, then {way} "
+        "(docs/operations.md)"
     )

@@ -196,14 +196,28 @@ class Fleet:
             for address in (instance["main_ip"], instance["v6_main_ip"])
         )
 
-    def kubernetes(self, stack: str, path: str) -> dict[str, Any]:
-        """GET from the stack's API server, as kubectl would with the stack's kubeconfig."""
+    def kubernetes(
+        self,
+        stack: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        method: str = "",
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """GET from the stack's API server, as kubectl would with the stack's kubeconfig; POST where
+        there is a body."""
         call = f"/v2/kubernetes/clusters/{self.cluster(stack)['id']}/config"
         config = yaml.safe_load(b64decode(self.vultr("GET", call)["kube_config"]))
         settings = Configuration()
         settings.proxy = self.environment["HTTPS_PROXY"]
         client = new_client_from_config_dict(config, client_configuration=settings)
-        request = client.param_serialize("GET", path, auth_settings=["BearerToken"])
+        request = client.param_serialize(
+            method or ("POST" if body else "GET"),
+            path,
+            header_params={"Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
         return json.loads(client.call_api(*request).read())
 
     def faulty(self, vendor: str, *faults: Mapping[str, Any]) -> None:

@@ -5,25 +5,21 @@ Each step is a fixture that stands on the one before.
 """
 
 import json
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.fleet import by_hand
+from tests.fleet import by_hand, walking
 from tests.fleet.fleet import ZONE, Fleet
-from tests.projects import ROOT
+from tests.fleet.walking import walk
 
 pytestmark = pytest.mark.skipif(
     shutil.which("curl") is None, reason="the printed script uses curl, which is not on PATH"
 )
-PAGE = (ROOT / "docs" / "adopting.md").read_text()
 WEB = {"label": "web", "plan": "vc2-2c-4gb", "node_quantity": 2}
 BATCH = {"label": "batch", "plan": "vc2-4c-8gb", "node_quantity": 1}
 HOST = "us.example.com"
@@ -32,39 +28,7 @@ SCRIPT = "cloudflare:index/workersScript:WorkersScript"
 
 def blocks(step: int) -> list[str]:
     """The page's blocks with commands, under the heading of a step."""
-    section = re.split(r"^## ", PAGE, flags=re.M)[step + 1]
-    assert section.startswith(f"{step}. ")
-    return re.findall(r"^```console\n(.*?)^```$", section, re.M | re.S)
-
-
-def walk(fleet: Fleet, block: str) -> str:
-    """Run a block's commands; each must pass and print the lines under it. All of the output."""
-    told = ""
-    for command, *expected in (part.splitlines() for part in block.split("$ ")[1:]):
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=fleet.project,
-            env={
-                **fleet.environment,
-                "PATH": f"{ROOT / '.venv' / 'bin'}:{fleet.environment['PATH']}",
-                "PULUMI_SKIP_CONFIRMATIONS": "true",
-                "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
-                "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )  # fmt: skip
-        printed = done.stdout + done.stderr
-        assert done.returncode == 0, f"{command}\n{printed}"
-        lines = [line.rstrip() for line in printed.splitlines()]
-        for line in expected:
-            pattern = re.sub(r"([*?[])", r"[\1]", line).replace("…", "*")
-            assert any(fnmatchcase(each, pattern) for each in lines), (
-                f"{command}: {line}\n{printed}"
-            )
-        told += printed
-    return told
+    return walking.blocks("adopting.md", f"{step}. ")
 
 
 def steps(fleet: Fleet, stack: str) -> list[dict[str, Any]]:

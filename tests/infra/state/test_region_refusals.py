@@ -70,7 +70,8 @@ def test_a_plan_that_vultr_would_ignore(tmp_path: Path):
     assert sentence == (
         "Pulumi.us.yaml: edgefleet:cluster.pools[0].plan: 'vc2-2c-4gb' → 'vc2-4c-8gb': Vultr "
         "ignores a new plan for a pool that exists. Add a pool with another label and plan "
-        "'vc2-4c-8gb', `pulumi up`, drain the nodes of 'edge', then shrink or remove it"
+        "'vc2-4c-8gb', `pulumi up`, then shrink 'edge' to `nodes: 1`: the pool that a cluster was "
+        "made with stays (docs/operations.md)"
     )
 
 
@@ -87,6 +88,7 @@ def test_a_further_pools_plan(tmp_path: Path):
     pools = [*WANTED["pools"], {"label": "big", "plan": "b", "nodes": 1}]
     (sentence,) = refused(tmp_path, made, pools=pools)
     assert "pools[1].plan: 'a' → 'b'" in sentence
+    assert "take 'big' out of the file: `pulumi up` drains its nodes first" in sentence
     pools[1]["plan"] = "a"
     assert refused(tmp_path, made, pools=pools) == []
 
