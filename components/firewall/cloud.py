@@ -68,10 +68,13 @@ class CloudFirewall(pulumi.ComponentResource):
 
 
 def _require_group(group_id: str) -> str:
-    if not group_id:
-        raise pulumi.RunError(
-            "The cluster has no managed firewall group: it was made without one, and Vultr can't "
-            "add it later. Its nodes would be open to everybody. Make a new cluster beside it (a "
-            "new stack file with the same region), then drain and remove this one."
-        )
-    return group_id
+    if group_id or pulumi.runtime.is_dry_run():
+        # A preview doesn't wait for what Vultr links late.
+        return group_id
+    raise pulumi.RunError(
+        "Vultr shows no managed firewall group for this cluster, which would be open to everybody, "
+        "so its addresses were not published. It links one some time after it made a cluster: "
+        "`pulumi up` again goes on waiting. Look for it in Vultr's console, under the cluster's "
+        "firewall; only a cluster that was made without one never gets it, and needs a new cluster "
+        "beside it (a new stack file with the same region)"
+    )

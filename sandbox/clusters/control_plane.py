@@ -133,10 +133,12 @@ class ControlPlanes(ClusterBackend):
             self._background(cluster, self._sync)
 
     def upgrade(self, cluster_id: str, version: str) -> None:
-        """Nodes that come from now on run ``version``; the API server stays what it is."""
+        """Nodes that come from now on run ``version``, and what VKE ships is applied anew; the API
+        server stays what it is."""
         if cluster := self._clusters.get(cluster_id):
             cluster.record.version = version
             cluster.save()
+            self._background(cluster, self._ship)
 
     def delete(self, cluster_id: str) -> None:
         with self._lock:
@@ -276,6 +278,10 @@ class ControlPlanes(ClusterBackend):
     def _sync(self, cluster: _Cluster) -> None:
         if (nodes := cluster.nodes) is not None:
             self._ask(cluster, lambda api: seed.sync_nodes(api, nodes, cluster.record.version))
+
+    def _ship(self, cluster: _Cluster) -> None:
+        record = cluster.record
+        self._ask(cluster, lambda api: seed.seed(api, record.version, endpoint(record.id)))
 
     def _control(self, cluster: _Cluster) -> None:
         with contextlib.suppress(ApiError):  # Tried again within a second.

@@ -43,7 +43,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """Only us is up."""
     made = Fleet.make(tmp_path_factory.mktemp("operations"))
     try:
-        made.up("us")[0].require()
+        made.vultr("PUT", "/_sandbox/settings", {"firewall_delay_seconds": 15})
+        told = made.up("us")[0].require().output
+        assert "cluster edgefleet-us: waiting for its firewall group, at most 15 minutes" in told
         yield made
     finally:
         made.stop()

@@ -1,11 +1,13 @@
 """Which nodes serve, how many will, and when an answer is not to be believed."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.cluster import live_nodes
 from components.cluster.contract import Node
 from components.cluster.drained_pool import to_evict
 from components.cluster.live_nodes import Serving, expected, unproven
@@ -88,6 +90,29 @@ def test_nobody_is_asked_while_half_are_left(published: set[str], ready: set[str
 
     if 2 * len(published - ready) <= len(published):
         assert unproven(published, nodes_of(ready), has_instance) == []
+
+
+class Late:
+    """Shows its firewall group after some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def cluster(self, cluster_id: str) -> LiveCluster:
+        self.looks -= 1
+        return cluster(node(1), firewall_group_id="" if self.looks > 0 else "g1")
+
+
+@pytest.mark.parametrize(("looks", "found"), [(1, "g1"), (3, "g1"), (99, "")])
+def test_the_firewall_group_is_waited_for(monkeypatch: pytest.MonkeyPatch, looks: int, found: str):
+    monkeypatch.setattr(live_nodes, "INTERVAL", 0.001)
+    monkeypatch.setattr(live_nodes, "FIREWALL_MINUTES", 5 * 0.001 / 60)
+    monkeypatch.setattr(live_nodes.pulumi.runtime, "is_dry_run", lambda: False)
+    monkeypatch.setattr(live_nodes.pulumi.log, "info", lambda *_: None)
+    late: Any = Late(looks)
+    reader = live_nodes.LiveNodes(late, "edgefleet-us", Serving(), None)  # pyright: ignore
+    shown = cluster(node(1), firewall_group_id="")
+    assert asyncio.run(reader.firewall_group(shown)) == found
 
 
 def pod(name: str, owner: str = "", **changes: Any) -> dict[str, Any]:

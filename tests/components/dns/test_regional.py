@@ -40,6 +40,11 @@ def test_replacing_a_node_changes_its_own_records_only(numbers: set[int], data: 
     assert all(before[key] == after[key] for key in before.keys() & after.keys())
 
 
+def test_a_node_without_ipv6_has_an_a_record_alone():
+    node = replace(serving_nodes(1)[0], ipv6="")
+    assert [r["type"] for r in records("us", [node]).values()] == ["A"]
+
+
 @given(st.permutations(serving_nodes(5)))
 def test_the_order_of_nodes_does_not_matter(nodes: list):
     assert list(records("us", nodes).items()) == list(records("us", serving_nodes(5)).items())

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from components.dataplane.host_endpoints import _Awaited as HostEndpoints
+from components.server_side import api
+from components.server_side.api import CredentialsRefused, ServerObject
 from components.server_side.rollout import _Provider as Rollout
 from components.server_side.waiting import Awaited
 
@@ -60,3 +62,26 @@ def test_reading_waits_for_nothing():
     read = provider.read("DaemonSet/n", dict(STATE))
     assert (read.id, read.outs) == ("DaemonSet/n", STATE)
     assert provider.waited == []
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "https://192.0.2.1:6443"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {token: t}}]
+"""
+
+
+def test_credentials_that_are_refused_are_not_waited_with(monkeypatch: pytest.MonkeyPatch):
+    """No others come by waiting; and nobody has to ask whether it is the right cluster."""
+
+    def refused(_: ServerObject) -> None:
+        raise CredentialsRefused("401")
+
+    monkeypatch.setattr(ServerObject, "get", refused)
+    monkeypatch.setattr(api.time, "sleep", lambda _: pytest.fail("waited"))
+    props = {"kubeconfig": KUBECONFIG, "kind": "ConfigMap", "namespace": "n", "object_name": "o"}
+    with pytest.raises(CredentialsRefused, match="401"):
+        ServerObject(props).appear()

@@ -107,9 +107,19 @@ def test_an_address_that_is_not_assigned_yet(vultr: Vultr):
 
 
 def test_two_clusters_with_one_label(vultr: Vultr):
-    vultr.answer("/kubernetes/clusters", {"vke_clusters": [raw_cluster(), raw_cluster()]})
-    with pytest.raises(VultrError, match="Vultr has 2 clusters labelled 'edgefleet-us'"):
+    used = raw_cluster(count=3, id="a", firewall_group_id="g1", date_created="yesterday")
+    empty = raw_cluster(count=2, id="b", firewall_group_id="g2")
+    vultr.answer("/kubernetes/clusters", {"vke_clusters": [used, empty]})
+    vultr.answer("/firewalls/g1/rules", {"firewall_rules": [{}, {}]})
+    vultr.answer("/firewalls/g2/rules", {"firewall_rules": []})
+    with pytest.raises(VultrError) as caught:
         VultrApi("key").find_cluster("edgefleet-us")
+    for part in (
+        "Vultr has 2 clusters labelled 'edgefleet-us': a (of yesterday, 3 nodes, 2 firewall rules)",
+        "b (of an unknown time, 2 nodes, empty: no firewall rule was made for it)",
+        "clusters/ID/delete-with-linked-resources",
+    ):
+        assert part in str(caught.value)
 
 
 def test_no_cluster(vultr: Vultr):
