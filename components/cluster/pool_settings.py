@@ -36,7 +36,8 @@ class PoolSettingsArgs(TypedDict):
     """A pool of a cluster by its label: either `nodes` or `autoscale`, and its labels.
 
     `ipv6` says whether a node without an IPv6 address is one that can serve. `minutes` is how long
-    nothing may change while nodes come or go.
+    nothing may change while nodes come or go. `serving`: the pool has served before this resource
+    came, so that where nothing is to change nothing is waited for.
     """
 
     cluster_id: pulumi.Input[str]
@@ -46,6 +47,7 @@ class PoolSettingsArgs(TypedDict):
     labels: NotRequired[Mapping[str, str]]
     ipv6: NotRequired[bool]
     minutes: NotRequired[float]
+    serving: NotRequired[bool]
 
 
 def bounds(props: Mapping[str, Any]) -> tuple[int, int | None]:
@@ -114,6 +116,8 @@ class _Provider(VendorProvider):
             dropped = object_at(olds, "labels").keys() - object_at(props, "labels").keys()
             if dropped & pool.labels.keys():
                 vultr.remove_pool_labels(cluster_id, pool.id, dropped)
+            if props.get("serving") and not (patch or olds):
+                return props
             settle(
                 lambda: vultr.cluster(cluster_id),
                 lambda live: pool_missing(live, label, bounds(props), props.get("ipv6", True)),

@@ -55,6 +55,9 @@ class _Provider(VendorProvider):
             upgrading = (before.version or unknown) != version
             if upgrading:
                 _begin(vultr, before.id, before.label, version)
+            elif unknown:
+                # Just made, or known for longer than this resource: nothing is changed.
+                return props
             _await(vultr, before, props)
             if upgrading:
                 _await_new_nodes(vultr, before, props)

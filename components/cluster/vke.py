@@ -235,6 +235,9 @@ class VkeCluster(pulumi.ComponentResource):
                 "ipv6": self._serving.ipv6,
                 "minutes": args.get("minutes", {}).get("nodes", NODES_MINUTES),
             }  # pyright: ignore[reportAssignmentType]
+            seen = self._known.get("seen")
+            if seen and seen.pool(label) and self._known.get("published"):
+                wanted["serving"] = True
             settings.append(PoolSettings(f"{name}-pool-{label}-settings", wanted, unprotected))
         return settings, drains
 
