@@ -225,7 +225,7 @@ def _gone(label: str, cluster_id: str) -> VultrError:
     return VultrError(
         f"cluster {label}: Vultr has no {cluster_id} any more; it was deleted outside Pulumi. "
         "`PULUMI_K8S_DELETE_UNREACHABLE=true pulumi refresh` takes out of the state what went with "
-        "it; then `pulumi up` makes a new cluster, or `pulumi destroy` takes away what is left "
+        "it; then `pulumi up` makes a new cluster, or `destroy` takes away what is left "
         "(docs/operations.md)",
         404,
     )

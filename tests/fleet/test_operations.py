@@ -184,5 +184,6 @@ def test_or_what_is_left_of_it_goes(gone: Fleet):
     gone.vultr("DELETE", f"/v2/kubernetes/clusters/{gone.cluster('us')['id']}")
     forget = {"PULUMI_K8S_DELETE_UNREACHABLE": "true"}
     gone.pulumi("us", "refresh", "--yes", **forget).require()
+    gone.pulumi("us", "state", "unprotect", "--all", "--yes").require()
     gone.pulumi("us", "destroy", "--yes", "--skip-preview").require()
     assert gone.records(HOST) == {}
