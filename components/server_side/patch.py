@@ -34,6 +34,7 @@ from .plan import (
     conflict_message,
     mistakes,
     restoration,
+    taken_away,
     where,
 )
 
@@ -129,8 +130,10 @@ class _Provider(ResourceProvider):
             remembered = before(obj, wanted, known, manager)
             given_up = restoration(obj or {"metadata": {}}, dropped, known, manager)
             fields = [*wanted, *given_up.fields]
-            # Nothing is forced that isn't ours but what `force` says: what is set back is ours.
-            after = server.apply(fields, manager, obj, force=bool(props.get("force")))
+            # Nothing is forced that isn't ours but what `force` says: what is set back is ours, and
+            # so is what was taken away since.
+            force = bool(props.get("force")) or taken_away(obj, wanted, olds, manager)
+            after = server.apply(fields, manager, obj, force=force)
             server.hand_back(manager, given_up.back)
         except Refused as refused:
             raise RuntimeError(_refusal(props, obj, refused)) from None
@@ -278,7 +281,9 @@ def _objection(olds: Mapping[str, Any], props: Mapping[str, Any]) -> str | None:
             if (value := value_at(obj or {}, leaf.path)) is not MISSING
         ]
         fields = [*wanted, *staying]
-        server.apply(fields, _manager(props), obj, force=bool(props.get("force")), dry_run=True)
+        manager = _manager(props)
+        force = bool(props.get("force")) or taken_away(obj, wanted, olds, manager)
+        server.apply(fields, manager, obj, force=force, dry_run=True)
     except Unreachable:
         return None
     except Refused as refused:

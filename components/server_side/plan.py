@@ -64,6 +64,25 @@ def conflict_message(
     )
 
 
+def taken_away(
+    obj: Mapping[str, Any] | None,
+    wanted: Iterable[Leaf],
+    olds: Mapping[str, Any] | None,
+    manager: str,
+) -> bool:
+    """Whether all that others hold with another value was ours: the owner of an object may have
+    written it anew. What never was ours takes consent."""
+    ours = {leaf.at for leaf in leaves(olds)} if olds else set[Place]()
+    held = {
+        leaf.at
+        for leaf in wanted
+        if obj is not None
+        and value_at(obj, leaf.path) not in (MISSING, leaf.value)
+        and any(name != manager for name, _ in owners(obj, leaf.path))
+    }
+    return bool(held) and held <= ours
+
+
 def _shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 

@@ -214,9 +214,23 @@ def test_drift_is_seen_and_put_back(cluster: Cluster, calico: Json, patch: Patch
     assert patch.refresh()
     assert patch.inputs["containers"] == {"main": {"env": {"X": "9", "Y": "2"}}}
     assert patch.changes(**env(X="1", Y="2"))
-    assert 'X is "9", set by kubectl; wanted is "1"' in (patch.objection(**env(X="1", Y="2")) or "")
-    patch.up(**env(X="1", Y="2"), force=True)
+    # It was ours, so no consent is needed; something else beside it takes that.
+    assert patch.objection(**env(X="1", Y="2")) is None
+    told = patch.objection(**env(X="1", Y="2", A="7"))
+    assert 'X is "9", set by kubectl; wanted is "1"' in (told or "")
+    patch.up(**env(X="1", Y="2"))
     assert variables(cluster, calico)["X"] == "1"
+
+
+def test_drift_is_seen_without_a_refresh(cluster: Cluster, calico: Json, patch: Patch):
+    patch.up(**env(X="1"))
+    theirs = copy.deepcopy(calico)
+    theirs["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "X", "value": "9"})
+    cluster.apply(theirs, "kubectl", force=True)
+    assert patch.changes(**env(X="1"))
+    patch.up(**env(X="1"))
+    assert variables(cluster, calico)["X"] == "1"
+    assert not patch.changes(**env(X="1"))
 
 
 def test_what_the_owner_changed_meanwhile_stays(cluster: Cluster, calico: Json, patch: Patch):
