@@ -7,6 +7,7 @@ made by hand: both look here.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from components.cluster.settling import NODES_MINUTES, settle
 from components.edge.worker_filter import foreign_rules
 from components.vendors.vultr_cluster import LiveCluster
 from infra.state.resource_types import (
@@ -50,11 +51,13 @@ class Twin(NamedTuple):
 
     `id` is what its provider imports by. `ours`: all that we set and the vendor tells back is as
     this resource has it, so that only we can have made it. `where` says where it is, for a message.
+    `pending`: the vendor is still making it.
     """
 
     id: str
     ours: bool
     where: str = ""
+    pending: bool = False
 
 
 class LiveTwins:
@@ -84,12 +87,21 @@ class LiveTwins:
         if finder := self._finders.get(type_token):
             yield from finder(props)
 
+    def cluster_is_made(self, cluster_id: str, say: Callable[[str], None]) -> None:
+        """Wait until the cluster is active: before, Vultr refuses its kubeconfig, without which the
+        provider imports none. Raises VultrError."""
+
+        def missing(cluster: LiveCluster) -> list[str]:
+            return ["the cluster (it is pending)"] if cluster.status == "pending" else []
+
+        settle(lambda: self._vultr().cluster(cluster_id), missing, NODES_MINUTES, say)
+
     def _clusters(self, props: Props) -> Iterator[Twin]:
         found = self._vultr().find_cluster(props["label"])
         if found:
             pools = {pool.label for pool in found.pools}
             ours = found.location == props["region"] and pools <= {props["nodePools"]["label"]}
-            yield Twin(found.id, ours, found.location)
+            yield Twin(found.id, ours, found.location, found.status == "pending")
 
     def _pools(self, props: Props) -> Iterator[Twin]:
         cluster_id = _known(props, "clusterId")

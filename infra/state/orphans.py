@@ -125,19 +125,26 @@ def held(
 def _orphan(twins: LiveTwins, request: resource_pb2.RegisterResourceRequest) -> str | None:
     try:
         found = list(twins.of(request.type, deserialize_properties(request.object)))
+        ours = next((twin for twin in found if twin.ours), None)
+        if ours:
+            pulumi.log.info(
+                f"{request.name}: {ours.id} is there already, left by an update that was "
+                "interrupted; taking it over"
+            )
+        if ours and ours.pending:
+            if pulumi.runtime.is_dry_run():
+                # `pulumi up` waits for it. A preview shows it as one that is still to be made.
+                return None
+            twins.cluster_is_made(ours.id, pulumi.log.info)
     except VendorError as error:
         raise pulumi.RunError(f"{request.name}: {error}") from None
-    ours = next((twin.id for twin in found if twin.ours), None)
     if ours:
-        pulumi.log.info(
-            f"{request.name}: {ours} is there already, left by an update that was interrupted; "
-            "taking it over"
-        )
-    elif found and request.type == CLUSTER:
+        return ours.id
+    if found and request.type == CLUSTER:
         # Vultr would make a second one of the same label.
         raise pulumi.RunError(
             f"{request.name}: Vultr already has a cluster of that label, {found[0].id} in "
             f"{found[0].where}, that this stack didn't make. Choose another cluster.label, or "
             "delete that cluster"
         )
-    return ours
+    return None

@@ -11,7 +11,7 @@ from infra.state import orphans
 from infra.state.checkpoint import StackState
 from infra.state.live_twins import Twin
 from infra.state.orphans import TAKEN_OVER, held, take_over_orphans
-from infra.state.resource_types import KV_NAMESPACE, RECORD, RULESET
+from infra.state.resource_types import CLUSTER, KV_NAMESPACE, RECORD, RULESET
 
 URN = "urn:pulumi:us::edgefleet::edgefleet:index:RegionalDns$"
 A = {"zoneId": "z", "name": "us.example.com", "type": "A", "content": "192.0.2.1"}
@@ -59,6 +59,27 @@ def test_what_the_state_lacks_is_taken_over(monkeypatch: pytest.MonkeyPatch):
     assert registered(monkeypatch, other).importId == "z/1"
     typed = [alias_pb2.Alias(spec=alias_pb2.Alias.Spec(type="cloudflare:index/record:Record"))]
     assert registered(monkeypatch, other, aliases=typed).importId == "z/1"
+
+
+@pytest.mark.parametrize(("preview", "taken", "waited"), [(True, "", []), (False, "c1", ["c1"])])
+def test_a_cluster_that_is_still_being_made_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, preview: bool, taken: str, waited: list[str]
+):
+    """The provider can't import one that has no kubeconfig yet."""
+    found: list[str] = []
+
+    class Pending(Twins):
+        def of(self, type_token: str, props: Mapping[str, Any]) -> Iterator[Twin]:
+            yield Twin("c1", True, "ewr", pending=True)
+
+        def cluster_is_made(self, cluster_id: str, say: Any) -> None:
+            found.append(cluster_id)
+
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: preview)
+    monkeypatch.setattr("tests.infra.state.test_orphans.Twins", Pending)
+    cluster = {"label": "edgefleet-us"}
+    assert registered(monkeypatch, cluster, type=CLUSTER, name="us-cluster").importId == taken
+    assert found == waited
 
 
 def test_what_the_state_has_by_its_name_is_left(monkeypatch: pytest.MonkeyPatch):
