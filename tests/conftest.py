@@ -27,6 +27,7 @@ GROUPS = {
         "fleet/test_mistakes.py",
         "fleet/test_nodes.py",
         "fleet/test_up.py",
+        "fleet/test_waiting.py",
     ),
     # One API server: kubernetes_harness.py.
     "api server": ("api_server/", "sandbox/providers/kubernetes/"),
@@ -43,6 +44,7 @@ GROUPS = {
 
 LONGEST = (
     "fleet",
+    "fleet/test_operations.py",
     "fleet/test_adopting.py",
     "fleet/test_origin_tls.py",
     "fleet/test_edge_stack.py",
