@@ -12,7 +12,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import pulumi
 
 from ..server_side.kubernetes_object import KubernetesObject
-from .renderings.ufw import iptables_block, ufw_rules
+from .renderings.ufw import iptables_block
 from .rule_table import Rule, check_web_ports
 
 Mode = Literal["enforce", "observe", "remove"]
@@ -49,20 +49,17 @@ class NodeFirewallArgs(TypedDict):
 
 
 def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
-    """The table as `node_sync.sh` reads it: a line a rule, tabs between its fields.
+    """The table as `node_sync.sh` reads it, a tab between a line's kind and the rest.
 
-    `rule4`/`rule6`: ufw's own line for the rule, its comment in hexadecimal as ufw stores it, and
-    in plain. `block4`/`block6`: a line of iptables-restore. `web`: the ports that are Cloudflare's
-    alone. Raises ValueError for a table that admits anybody else to these, or nobody at all.
+    `block4`/`block6`: a line of iptables-restore. `web`: the ports that are Cloudflare's alone.
+    Raises ValueError for a table that admits anybody else to these, or nobody at all.
     """
     rules = list(rules)
-    web = ",".join(map(str, check_web_ports(rules)))
-    lines = [f"web\t{web}"]
-    for rule in ufw_rules(rules, cloudflare):
-        comment = f"{rule.comment.encode().hex()}\t{rule.comment}"
-        lines.append(f"rule{rule.family[1]}\t{rule.tuple}\t{comment}")
+    web = check_web_ports(rules)
+    lines = [f"web\t{','.join(map(str, web))}"]
     for family in ("v4", "v6"):
-        lines += [f"block{family[1]}\t{line}" for line in iptables_block(rules, cloudflare, family)]
+        block = iptables_block(rules, cloudflare, family, web)
+        lines += [f"block{family[1]}\t{line}" for line in block]
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,6 +266,23 @@ class Outside(Namespace):
         ]
         verdicts = self.ask(do="probe", probes=probes, targets=targets)
         return dict(zip(packets, verdicts, strict=True))
+
+
+@contextmanager
+def knocking(outside: Outside, *sources: str, port: int = 443) -> Iterator[dict[str, list[int]]]:
+    """Clients that knock all the while. Afterwards: how often each did, and was let in."""
+    outside.be(sources)
+    pairs = [f"{source}={NODE6 if ':' in source else NODE}" for source in sources]
+    child = outside.start(sys.executable, str(HERE / "endpoints.py"), "knock", str(port), *pairs)
+    assert child.stdin
+    assert child.stdout
+    assert child.stdout.readline() == "ready\n"
+    counted: dict[str, list[int]] = {}
+    yield counted
+    child.stdin.write("enough\n")
+    child.stdin.flush()
+    knocks, opened = json.loads(child.stdout.readline())
+    counted.update({source: [knocks[source], opened[source]] for source in sources})
 
 
 def kill_group(process: "subprocess.Popen[str]") -> None:

@@ -17,7 +17,7 @@ from components.firewall.renderings.calico import (
     node_policy,
     node_port_policy,
 )
-from components.firewall.renderings.ufw import iptables_block, ufw_rules
+from components.firewall.renderings.ufw import FORWARD, iptables_block
 from components.firewall.rule_table import Rule, node_rules, without
 from tests.components.firewall.test_rule_table import (
     USUAL,
@@ -127,7 +127,7 @@ def test_calico_admits_to_a_node_what_the_table_and_ufw_do(
     table, packet = case
     wanted = table_admits(table, packet, CLOUDFLARE)
     block = iptables_block(table, CLOUDFLARE, "v4" if packet.family == "v4" else "v6")
-    assert node_admits(ufw_rules(table, CLOUDFLARE), block, packet) == wanted
+    assert node_admits(block, packet) == wanted
     assert calico_admits(rendered(table), to_node(packet)) == wanted
 
 
@@ -177,11 +177,14 @@ def test_calico_passes_on_what_ufw_does(
         return
     # Any port but a NodePort, which ufw sees only after it has been translated.
     packet = Packet(source, destination, data.draw(st.sampled_from(["TCP", "UDP"])), 8080)
+    everybody = "0.0.0.0/0" if source.version == 4 else "::/0"
+    block = iptables_block(routed, CLOUDFLARE, "v4" if source.version == 4 else "v6")
+    split = [line.split(" -m comment")[0].split()[2:] for line in block if f"-A {FORWARD} " in line]
+    routes = [dict(zip(w[::2], w[1::2], strict=True)) for w in split if "--ctstate" not in w]
     wanted = any(
-        entry.routed
-        and source in ip_network(entry.source)
-        and destination in ip_network(entry.destination)
-        for entry in ufw_rules(routed, CLOUDFLARE)
+        source in ip_network(words.get("-s", everybody))
+        and destination in ip_network(words.get("-d", everybody))
+        for words in routes
     )
     assert calico_admits(rendered([*table, *routed]), packet, forwarded=True) == wanted
 
