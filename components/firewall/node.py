@@ -5,13 +5,14 @@ from the pod. docs/security.md says what the pod may do, and why.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 
-from ..server_side.kubernetes_object import KubernetesObject
+from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
+from .in_step import NodesInStep, warning
 from .renderings.ufw import iptables_block
 from .rule_table import Rule, check_web_ports
 
@@ -29,17 +30,26 @@ NAME = "edgefleet-node-firewall"
 FILES = "/edgefleet"
 STATUS = "/status"
 _FOLDER = Path(__file__).parent
+# Who only observes has done so when there is a state.
+_READY: dict[Mode, str] = {
+    "enforce": "^state=matches ",
+    "remove": "^state=matches ",
+    "observe": "^state=",
+}
 
 
 class NodeFirewallArgs(TypedDict):
-    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
+    """A cluster by its kubeconfig; `rules` is the table (`node_rules()`), `cloudflare` the CIDRs
+    that its "cloudflare" means.
 
     `mode`: "enforce" keeps ufw in step and enables it; "observe" reports what would change, in the
     pods' logs; "remove" takes out what enforcing put in, so that the component can go: a deleted
     component leaves each node's firewall as it stood. `image` must have sh, nsenter and timeout;
-    `interval` is in seconds.
+    `interval` is in seconds. Objects go through the provider that the options give, else through
+    one of this kubeconfig.
     """
 
+    kubeconfig: pulumi.Input[str]
     rules: pulumi.Input[Sequence[Rule]]
     cloudflare: Sequence[str]
     mode: NotRequired[Mode]
@@ -72,9 +82,10 @@ def config_data(table: str) -> dict[str, str]:
     }
 
 
-def content_hash(data: dict[str, str]) -> str:
-    """Changes when any file of the ConfigMap does, and so rolls the pods."""
-    return hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:16]
+def files_name(data: Mapping[str, str]) -> str:
+    """Of the ConfigMap: another for each content, so that pods get theirs when they are replaced,
+    node after node, and never while they run."""
+    return f"{NAME}-{hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:10]}"
 
 
 def pod_spec(
@@ -115,7 +126,7 @@ def pod_spec(
                         "command": [
                             "/bin/sh",
                             "-c",
-                            f"cat {STATUS}/state; grep -q '^state=matches ' {STATUS}/state",
+                            f"cat {STATUS}/state; grep -q '{_READY[mode]}' {STATUS}/state",
                         ]
                     },
                     "periodSeconds": 5,
@@ -142,9 +153,12 @@ def pod_spec(
 class NodeFirewall(pulumi.ComponentResource):
     """ufw on every node, kept in step. A pod is ready while its node matches the table.
 
-    In "enforce", `up` waits for all of them, one node after the other, and so stops at the first
-    node where the table can't be enforced.
+    `up` waits for all of them, one node after the other. A node where the table can't be enforced
+    ends the wait, those after it keep what they had, and `up` goes on and warns; `behind` names
+    them.
     """
+
+    behind: pulumi.Output[list[str]]
 
     def __init__(
         self, name: str, args: NodeFirewallArgs, opts: pulumi.ResourceOptions | None = None
@@ -156,42 +170,54 @@ class NodeFirewall(pulumi.ComponentResource):
         data = pulumi.Output.from_input(args["rules"]).apply(
             lambda rules: config_data(render_table(rules, args["cloudflare"]))
         )
-        child = pulumi.ResourceOptions(
-            parent=self, deleted_with=opts.deleted_with if opts else None
-        )
+        child = in_cluster_of(self, name, args["kubeconfig"], opts)
         config_map = KubernetesObject(
             f"{name}-files",
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+                "metadata": {
+                    "name": data.apply(files_name),
+                    "namespace": namespace,
+                    "labels": labels,
+                },
                 "data": data,
+                "immutable": True,
             },
             child,
+        )
+        pod = pod_spec(
+            config_map.name, mode, args.get("image", IMAGE), args.get("interval", INTERVAL)
         )
         spec = {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-            "template": {
-                "metadata": {
-                    "labels": labels,
-                    "annotations": {"edgefleet.dev/content-hash": data.apply(content_hash)},
-                },
-                "spec": pod_spec(
-                    config_map.name,
-                    mode,
-                    args.get("image", IMAGE),
-                    args.get("interval", INTERVAL),
-                ),
-            },
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         }
-        metadata: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels}
-        if mode == "observe":
-            # A pod that only observes is unready wherever there is something to report.
-            metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
-        KubernetesObject(
+        # `NodesInStep` waits, and lets the rest go on where a node stays behind.
+        unawaited = {"pulumi.com/skipAwait": "true"}
+        metadata = {
+            "name": NAME, "namespace": namespace, "labels": labels, "annotations": unawaited,
+        }  # fmt: skip
+        daemon_set = KubernetesObject(
             f"{name}-daemon-set",
             {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
             child,
         )
+        in_step = NodesInStep(
+            f"{name}-in-step",
+            {
+                "kubeconfig": args["kubeconfig"],
+                "namespace": namespace,
+                "object_name": NAME,
+                "generation": daemon_set.metadata.apply(lambda live: live.get("generation")),
+            },
+            pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with),
+        )
+        self.behind = in_step.behind
+        self.behind.apply(self._warn)
         self.register_outputs({})
+
+    def _warn(self, behind: list[str] | None) -> None:
+        if text := warning(behind):
+            pulumi.log.warn(text, self)

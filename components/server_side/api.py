@@ -184,9 +184,9 @@ class ServerObject:
             if refused.status != 404:
                 raise
 
-    def items(self, path: str) -> list[Json]:
+    def items(self, path: str, query: list[tuple[str, str]] | None = None) -> list[Json]:
         """The objects that the API server lists at `path`."""
-        return self._call("GET", path)["items"]
+        return self._call("GET", path, query)["items"]
 
     def pods(self, obj: Mapping[str, Any]) -> list[Json]:
         """The pods of a workload."""

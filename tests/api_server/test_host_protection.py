@@ -47,9 +47,8 @@ if args.get("table"):
         "rules": node_rules(**args["table"]),
         "cloudflare": cloudflare_ranges.load().cidrs,
         "host_endpoints": endpoints,
-        "kubeconfig": kubeconfig,
         "force": args.get("force", False),
-    }, opts)
+    })
 if args.get("namespaces"):
     NetworkBaseline(
         "baseline", {"namespaces": args["namespaces"], "host_endpoints": endpoints}, opts

@@ -72,7 +72,6 @@ def close_nodes(
                     "rules": table,
                     "cloudflare": site.ranges.cidrs,
                     "host_endpoints": endpoints,
-                    "kubeconfig": site.cluster.kubeconfig,
                     "force": settings.calico.force,
                 },
                 site.after(calico),
@@ -83,6 +82,7 @@ def close_nodes(
             NodeFirewall(
                 site.name("node-firewall"),
                 {
+                    "kubeconfig": site.cluster.kubeconfig,
                     "rules": table,
                     "cloudflare": site.ranges.cidrs,
                     "mode": mode,
