@@ -25,9 +25,9 @@ class CalicoHostProtectionArgs(TypedDict):
     """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
 
     `host_endpoints` are the nodes, and say by their kubeconfig which cluster it is: objects go
-    through the provider that the options give, else through one of that kubeconfig. IPv6 is policed only where felix was told to: give
-    `CalicoDataplane` `ipv6`. `force` takes felix's failsafe ports over from whoever else has set
-    them.
+    through the provider that the options give, else through one of that kubeconfig. IPv6 is
+    policed only where felix was told to: give `CalicoDataplane` `ipv6`. `force` takes felix's
+    failsafe ports over from whoever else has set them.
     """
 
     rules: pulumi.Input[Sequence[Rule]]
@@ -68,7 +68,7 @@ class CalicoHostProtection(pulumi.ComponentResource):
         policies: dict[str, Callable[[Sequence[Rule]], dict[str, Any]]] = {
             "nodes": lambda rules: node_policy(rules, cloudflare),
             "forward": lambda rules: forward_policy(rules, cloudflare),
-            "node-ports": node_port_policy,
+            "node-ports": lambda rules: node_port_policy(rules, cloudflare),
         }
         for part, render in policies.items():
             spec = rules.apply(render)

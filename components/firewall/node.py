@@ -150,6 +150,10 @@ def pod_spec(
     }
 
 
+def _generation(metadata: Mapping[str, Any]) -> int:
+    return metadata.get("generation", 0)
+
+
 class NodeFirewall(pulumi.ComponentResource):
     """ufw on every node, kept in step. A pod is ready while its node matches the table.
 
@@ -210,7 +214,7 @@ class NodeFirewall(pulumi.ComponentResource):
                 "kubeconfig": args["kubeconfig"],
                 "namespace": namespace,
                 "object_name": NAME,
-                "generation": daemon_set.metadata.apply(lambda live: live.get("generation")),
+                "generation": daemon_set.metadata.apply(_generation),
             },
             pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with),
         )

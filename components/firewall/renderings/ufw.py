@@ -10,13 +10,13 @@ from ipaddress import ip_network
 
 from ..rule_table import (
     EVERYBODY,
-    NODE_PORTS,
     PORTED,
     Family,
     Network,
     Ports,
     Rule,
     networks_of,
+    within_node_ports,
 )
 
 PREFIX = "edgefleet:"
@@ -91,13 +91,6 @@ def _node_ports(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family
                 translated = f"-m conntrack --ctstate DNAT --ctorigdstport {port}"
                 what = f"{_from(source)}-p {rule.protocol} {translated}"
                 yield _line(FORWARD, what, f"{rule.name}: {rule.reason}")
-
-
-def within_node_ports(rule: Rule) -> bool:
-    """Whether all that the rule opens are NodePorts."""
-    return bool(rule.ports) and all(
-        NODE_PORTS[0] <= low and high <= NODE_PORTS[1] for low, high in rule.ports
-    )
 
 
 def _line(chain: str, matches: str, comment: str, verdict: str = "ACCEPT") -> str:

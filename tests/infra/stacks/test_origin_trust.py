@@ -230,11 +230,28 @@ def test_zone_wide_settings_are_set_by_those_who_ask(project: Path):
     assert len(of_type(stack, "pulumi-python:dynamic/index:ZoneMemory")) == 3
 
 
+EXTRA = {"port": 9100, "sources": ["192.0.2.7/32"], "reason": "monitoring"}
+
+
 @pytest.mark.parametrize(
     ("keys", "mistake"),
     [
         ({"firewall": {"adminCidrs": ["0.0.0.0/0"]}}, "opens SSH to everybody"),
         ({"firewall": {"adminCidrs": ["198.51.100.7/24"]}}, "has host bits set"),
+        ({"firewall": {"adminCidrs": ["0.0.0.0/1", "128.0.0.0/1"]}}, "0.0.0.0/0 opens SSH to"),
+        ({"firewall": {"adminCidrs": ["198.0.0.0/7"]}}, "198.0.0.0/7 opens SSH to everybody"),
+        ({"firewall": {"nodeNetworks": ["::/1", "8000::/1"]}}, "::/0 is everybody"),
+        ({"firewall": {"podNetworks": ["10.0.0.0/7"]}}, "10.0.0.0/7 is everybody"),
+        ({"firewall": {"nodeNetworks": ["8.8.8.0/24"]}}, "8.8.8.0/24: is public; everybody with"),
+        ({"firewall": {"podNetworks": ["172.32.0.0/16"]}}, "or say publicNetworks: true"),
+        ({"firewall": {"extraRules": [EXTRA | {"port": 443}]}}, "443 is Cloudflare's alone"),
+        ({"firewall": {"extraRules": [EXTRA | {"port": 22}]}}, "who may in adminCidrs"),
+        ({"firewall": {"extraRules": [EXTRA, EXTRA]}}, "tcp 9100 stands there twice"),
+        ({"firewall": {"extraRules": [EXTRA | {"reason": 'a "b"'}]}}, "must be 3 to 100 letters"),
+        (
+            {"firewall": {"extraRules": [EXTRA | {"port": 10250, "sources": ["0.0.0.0/0"]}]}},
+            "who reaches it runs the cluster",
+        ),
         ({"firewall": {"webPorts": [8080]}}, "must be 80 or 443"),
         ({"firewall": {"source": "everybody"}}, "must be 'cloudflare' or 'explicit'"),
         ({"tls": {"validityDays": 100}}, "must be 7, 30, 90, 365, 730, 1095 or 5475"),
