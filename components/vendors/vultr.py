@@ -7,7 +7,7 @@ live nodes with their addresses take one request for the clusters and one per 50
 
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -159,6 +159,11 @@ class VultrApi:
     def vpcs(self) -> list[Json]:
         """The account's VPCs, as the API gives them."""
         return self._list("/vpcs", "vpcs")
+
+    def private_addresses(self, instances: Collection[str]) -> list[str]:
+        """The addresses that these instances (ids) have in their VPC."""
+        found = [i for i in self._list("/instances", "instances") if i["id"] in instances]
+        return sorted(str(i["internal_ip"]) for i in found if i.get("internal_ip"))
 
     def wait_for_cluster(
         self,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from components.firewall.renderings.vultr import vultr_rules
 from infra.stacks.node_table import node_table
-from tests.infra.state.test_region_refusals import region_stack
-from tests.projects import copy_project, region, write_stack
+from tests.projects import copy_project, region, region_stack, write_stack
 
 
 def test_extra_rules_are_in_all_renderings(tmp_path: Path) -> None:
