@@ -12,6 +12,7 @@ from ..dataplane.host_endpoints import HostEndpoints
 from ..dataplane.policy import global_policy
 from ..server_side.kubernetes_object import in_cluster_of
 from ..server_side.patch import ServerSidePatch
+from .node_networks import NodeNetworks, NodeNetworksArgs
 from .renderings.calico import (
     failsafe_ports,
     forward_policy,
@@ -56,7 +57,11 @@ class CalicoHostProtection(pulumi.ComponentResource):
         child = in_cluster_of(self, name, kubeconfig, opts)
         cloudflare = args["cloudflare"]
         rules = pulumi.Output.from_input(args["rules"]).apply(_checked)
-        made: list[pulumi.Resource] = [args["host_endpoints"]]
+        own = pulumi.ResourceOptions(
+            parent=self, deleted_with=child.deleted_with, depends_on=[args["host_endpoints"]]
+        )
+        asked: NodeNetworksArgs = {"kubeconfig": kubeconfig, "rules": args["rules"]}
+        made: list[pulumi.Resource] = [NodeNetworks(f"{name}-networks", asked, own)]
 
         def then() -> pulumi.ResourceOptions:
             return pulumi.ResourceOptions.merge(

@@ -13,6 +13,7 @@ import pulumi
 
 from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
 from .in_step import NodesInStep, warning
+from .node_networks import NodeNetworks, NodeNetworksArgs
 from .renderings.ufw import iptables_block
 from .rule_table import Rule, check_web_ports
 
@@ -157,6 +158,7 @@ def _generation(metadata: Mapping[str, Any]) -> int:
 class NodeFirewall(pulumi.ComponentResource):
     """ufw on every node, kept in step. A pod is ready while its node matches the table.
 
+    Before it closes any, the table's networks are held against those that the nodes have. Then
     `up` waits for all of them, one node after the other. A node where the table can't be enforced
     ends the wait, those after it keep what they had, and `up` goes on and warns; `behind` names
     them.
@@ -203,10 +205,15 @@ class NodeFirewall(pulumi.ComponentResource):
         metadata = {
             "name": NAME, "namespace": namespace, "labels": labels, "annotations": unawaited,
         }  # fmt: skip
+        checked: list[pulumi.Resource] = []
+        if mode == "enforce":
+            asked: NodeNetworksArgs = {"kubeconfig": args["kubeconfig"], "rules": args["rules"]}
+            own = pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with)
+            checked = [NodeNetworks(f"{name}-networks", asked, own)]
         daemon_set = KubernetesObject(
             f"{name}-daemon-set",
             {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
-            child,
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=checked)),
         )
         in_step = NodesInStep(
             f"{name}-in-step",

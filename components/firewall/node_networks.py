@@ -25,7 +25,7 @@ class NodeNetworksArgs(TypedDict):
     """A cluster by its kubeconfig, and the table that its nodes are to be closed by."""
 
     kubeconfig: pulumi.Input[str]
-    rules: Sequence[Rule]
+    rules: pulumi.Input[Sequence[Rule]]
 
 
 def networks_of_table(rules: Iterable[Rule]) -> tuple[list[str], list[str]]:
@@ -139,11 +139,11 @@ class NodeNetworks(Resource, module="index", name="NodeNetworks"):
     def __init__(
         self, name: str, args: NodeNetworksArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        nodes, pods = networks_of_table(args["rules"])
+        found = pulumi.Output.from_input(args["rules"]).apply(networks_of_table)
         props = {
             "kubeconfig": args["kubeconfig"],
-            "nodes": nodes,
-            "pods": pods,
-            "generation": " ".join([*nodes, "/", *pods]),
+            "nodes": found.apply(lambda both: both[0]),
+            "pods": found.apply(lambda both: both[1]),
+            "generation": found.apply(lambda both: " ".join([*both[0], "/", *both[1]])),
         }
         super().__init__(_Provider(), name, props, opts)

@@ -11,7 +11,6 @@ from components.firewall.cloudflare_ranges import CloudflareRanges
 from components.firewall.host_protection import CalicoHostProtection
 from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
 from components.firewall.node import NodeFirewall
-from components.firewall.node_networks import NodeNetworks
 from infra.fleet.inventory import RegionStack
 from infra.pins.images import pinned
 from infra.stacks.node_table import node_table
@@ -65,13 +64,6 @@ def close_nodes(
     """What has to be there before anything listens on a host port."""
     settings, table = site.stack.settings, node_table(site.stack)
     closed: list[pulumi.Resource] = [calico]
-    if settings.firewall.by_calico or settings.firewall.ufw_mode:
-        networks = NodeNetworks(
-            site.name("node-networks"),
-            {"kubeconfig": site.cluster.kubeconfig, "rules": table},
-            in_cluster(site.cluster, calico),
-        )
-        closed.append(networks)
     if endpoints and settings.firewall.by_calico:
         closed.append(
             CalicoHostProtection(
@@ -82,7 +74,7 @@ def close_nodes(
                     "host_endpoints": endpoints,
                     "force": settings.calico.force,
                 },
-                site.after(*closed),
+                site.after(calico),
             )
         )
     if mode := settings.firewall.ufw_mode:

@@ -73,7 +73,7 @@ def registered(engine: _Engine, mode: Mode = "enforce", **more: Any) -> dict[str
 def test_the_daemon_set_runs_everywhere_on_the_node_s_own_network(engine: _Engine) -> None:
     made = registered(engine)
     assert set(made) == {
-        "NodeFirewall", "ConfigMap", "DaemonSet", "NodesInStep",
+        "NodeFirewall", "NodeNetworks", "ConfigMap", "DaemonSet", "NodesInStep",
         # Nobody gave one: the kubeconfig says which cluster it is, and `kubectl`'s doesn't.
         "kubernetes",
     }  # fmt: skip
