@@ -148,7 +148,9 @@ class NodesInStep(Resource, module="index", name="NodesInStep"):
     def __init__(
         self, name: str, args: NodesInStepArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args, "behind": None}, opts)
+        # A secret, whoever gave it: it is kept in the state.
+        hidden = {**args, "kubeconfig": pulumi.Output.secret(args["kubeconfig"])}
+        super().__init__(_Provider(), name, {**hidden, "behind": None}, opts)
 
 
 def warning(behind: Sequence[str] | None) -> str | None:

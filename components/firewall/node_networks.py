@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import Resource
+from pulumi.dynamic import CheckFailure, CheckResult, Resource
 
 from ..json_object import object_at, objects_at
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
@@ -103,11 +103,23 @@ class _Provider(Awaited):
     def name(self, props: Mapping[str, Any]) -> str:
         return "node-networks"
 
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """In a preview too, of a cluster that is there."""
+        problem = None
+        known = isinstance(news.get("kubeconfig"), str) and isinstance(news.get("generation"), str)
+        if known and olds.get("generation") != news["generation"]:
+            try:
+                problem = _problem(news, patient=False)
+            except (Refused, Unreachable):
+                # Whoever makes something there will say more.
+                problem = None
+        return CheckResult(news, [CheckFailure("nodes", problem)] if problem else [])
+
     def wait(self, props: Mapping[str, Any]) -> None:
         deadline = time.monotonic() + APPEAR_SECONDS
         while True:
             try:
-                nodes, pools = _seen(props)
+                problem = _problem(props)
                 break
             except (Refused, Unreachable) as error:
                 if time.monotonic() > deadline:
@@ -116,12 +128,13 @@ class _Provider(Awaited):
                         f"{error}. Nothing was closed"
                     ) from None
             time.sleep(_POLL_SECONDS)
-        if outside := strays(nodes, pools, props["nodes"], props["pods"]):
-            raise RuntimeError(refusal(outside, props["nodes"], props["pods"]))
+        if problem:
+            raise RuntimeError(problem)
 
 
-def _seen(props: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-    server = ServerObject({"kind": "IPPool", "object_name": "default-ipv4-ippool", **props})
+def _problem(props: Mapping[str, Any], *, patient: bool = True) -> str | None:
+    named = {"kind": "IPPool", "object_name": "default-ipv4-ippool"}
+    server = ServerObject({**named, **props}, patient=patient)
     try:
         pools = server.items("/apis/crd.projectcalico.org/v1/ippools")
     except Refused as refused:
@@ -129,19 +142,21 @@ def _seen(props: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
             raise
         # No Calico: another dataplane's pods are for who runs it to know.
         pools = []
-    return server.items("/api/v1/nodes"), pools
+    outside = strays(server.items("/api/v1/nodes"), pools, props["nodes"], props["pods"])
+    return refusal(outside, props["nodes"], props["pods"]) if outside else None
 
 
 class NodeNetworks(Resource, module="index", name="NodeNetworks"):
     """Is there when every node's addresses are in the table's networks; looks again when these
-    change. What closes nodes comes after it."""
+    change, and in the preview where the cluster is there. What closes nodes comes after it."""
 
     def __init__(
         self, name: str, args: NodeNetworksArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         found = pulumi.Output.from_input(args["rules"]).apply(networks_of_table)
         props = {
-            "kubeconfig": args["kubeconfig"],
+            # A secret, whoever gave it: it is kept in the state.
+            "kubeconfig": pulumi.Output.secret(args["kubeconfig"]),
             "nodes": found.apply(lambda both: both[0]),
             "pods": found.apply(lambda both: both[1]),
             "generation": found.apply(lambda both: " ".join([*both[0], "/", *both[1]])),

@@ -59,7 +59,8 @@ def in_cluster_of(
         # The SDK's package is large; nobody else here needs it.
         from pulumi_kubernetes import Provider
 
-        own = Provider(f"{name}-kubernetes", kubeconfig=kubeconfig, opts=child)
+        secret = pulumi.Output.secret(kubeconfig)
+        own = Provider(f"{name}-kubernetes", kubeconfig=secret, opts=child)
         child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(provider=own))
     return child
 

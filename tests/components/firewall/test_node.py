@@ -77,7 +77,7 @@ def test_the_daemon_set_runs_everywhere_on_the_node_s_own_network(engine: _Engin
         # Nobody gave one: the kubeconfig says which cluster it is, and `kubectl`'s doesn't.
         "kubernetes",
     }  # fmt: skip
-    assert made["kubernetes"]["kubeconfig"] == "{}"
+    assert made["kubernetes"]["kubeconfig"]["value"] == "{}", "as a secret"
     pod = made["DaemonSet"]["spec"]["template"]["spec"]
     assert (pod["hostNetwork"], pod["hostPID"]) == (True, True)
     assert pod["tolerations"] == [{"operator": "Exists"}]
