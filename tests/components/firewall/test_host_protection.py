@@ -79,7 +79,11 @@ def test_a_table_that_opens_the_web_ports_never_reaches_calico(engine: _Engine) 
     opened = Rule("all", "tcp", (), ("0.0.0.0/0",), "because")
     with pytest.raises(ValueError, match=r"all admits 0\.0\.0\.0/0 to port 80"):
         protect([*RULES, opened])
-    assert not [name for name in engine.registered if name.startswith(("protection-nodes", "protection-node-ports"))]
+    assert not [
+        name
+        for name in engine.registered
+        if name.startswith(("protection-nodes", "protection-node-ports"))
+    ]
     settle()
 
 

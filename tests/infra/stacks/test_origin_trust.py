@@ -73,6 +73,27 @@ def test_with_a_ca_the_ingress_looks_for_certificates(project: Path):
     assert volumes["files"]["secret"]["secretName"] == files.inputs["metadata"]["name"]
 
 
+def test_a_config_map_that_names_files_is_another_than_one_that_names_none(project: Path):
+    """Pods roll from one to the other: those that still run keep that which names their files."""
+
+    def names() -> tuple[str, str]:
+        stack = render(project, "us")
+        pod = of_type(stack, DAEMONS)["us-ingress-controller"].inputs["spec"]["template"]["spec"]
+        made = of_type(stack, CONFIG)["us-ingress-config"].inputs["metadata"]["name"]
+        (told,) = (a for a in pod["containers"][0]["args"] if a.startswith("-nginx-configmaps="))
+        assert told == f"-nginx-configmaps=$(POD_NAMESPACE)/{made}"
+        return made, next((v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v), "")
+
+    off = names()
+    with_ca(project)
+    observing = names()
+    us(project, originPulls="require")
+    required = names()
+    assert off == ("nginx-config", "")
+    assert observing[0] == observing[1].replace("nginx-files", "nginx-config")
+    assert required == observing, "the same files: running pods take it over"
+
+
 def test_the_edge_signs_with_the_first_ca(project: Path):
     edge(with_ca(project), originPullsKey=SECURE)
     stack = render(project, "edge")
