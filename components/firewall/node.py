@@ -31,6 +31,7 @@ NAME = "edgefleet-node-firewall"
 FILES = "/edgefleet"
 STATUS = "/status"
 _FOLDER = Path(__file__).parent
+_KERNEL_PART = "# node_kernel.sh stands here: what the kernel holds.\n"
 # Who only observes has done so when there is a state.
 _READY: dict[Mode, str] = {
     "enforce": "^state=matches ",
@@ -74,11 +75,17 @@ def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sync_script() -> str:
+    """What runs on a node, in one piece: it comes there through a pipe."""
+    whole = (_FOLDER / "node_sync.sh").read_text()
+    return whole.replace(_KERNEL_PART, (_FOLDER / "node_kernel.sh").read_text())
+
+
 def config_data(table: str) -> dict[str, str]:
     """The ConfigMap: the two scripts and the table."""
     return {
         "loop.sh": (_FOLDER / "node_loop.sh").read_text(),
-        "sync.sh": (_FOLDER / "node_sync.sh").read_text(),
+        "sync.sh": sync_script(),
         "table": table,
     }
 

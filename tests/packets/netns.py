@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.firewall.node import sync_script
+
 HERE = Path(__file__).parent
-SYNC = HERE.parents[1] / "components" / "firewall" / "node_sync.sh"
+FIREWALL = HERE.parents[1] / "components" / "firewall"
 TOOLS = {
     "ufw": "ufw", "iptables": "iptables", "ip6tables": "iptables", "ip": "iproute2",
     "nsenter": "util-linux", "unshare": "util-linux", "flock": "util-linux",
@@ -180,7 +182,7 @@ class Node(Namespace):
 
 def script(mode: str) -> tuple[str, ...]:
     """The DaemonSet's script as a command: the repository may be out of a node's sight."""
-    return ("sh", "-c", SYNC.read_text(), "sync", mode)
+    return ("sh", "-c", sync_script(), "sync", mode)
 
 
 def outcome(output: str, returncode: int) -> Outcome:
@@ -291,7 +293,13 @@ def kill_group(process: "subprocess.Popen[str]") -> None:
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    run_with("", *command)
+
+
+def run_with(stdin: str, *command: str) -> None:
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
 
 
 def serve(
