@@ -1,4 +1,4 @@
-# Part of node_sync.sh, which says what it is for: what the kernel holds of ufw and of us.
+# Part of node_sync.sh, which says what it is for: what the kernel holds of ufw and of ours.
 
 enabled() { grep -Eqi '^ENABLED="?yes' "$ETC/ufw.conf"; }
 
