@@ -8,8 +8,14 @@ The folders: `cluster`, `ingress` each say in `contract.py` what the rest needs 
 any ingress; `vendors` has one HTTP client a vendor; `errors.py` draws what can go wrong.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+if "pulumi.dynamic" in sys.modules:
+    # Pulumi's process for dynamic resources imports their modules in several threads at once, and
+    # then requests, which one wants and kubernetes another, was met half loaded.
+    import requests as _requests  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 if TYPE_CHECKING:
     from .cluster.contract import Cluster, Node, in_cluster

@@ -32,7 +32,11 @@ GROUPS = {
     # One API server: kubernetes_harness.py.
     "api server": ("api_server/", "sandbox/providers/kubernetes/"),
     # A node that is put back after each test: packets/conftest.py.
-    "node": ("packets/test_node_loop.py", "packets/test_node_sync.py"),
+    "node": (
+        "packets/test_node_loop.py",
+        "packets/test_node_restores.py",
+        "packets/test_node_sync.py",
+    ),
     # A Worker with the plain table: components/edge/worker/conftest.py.
     "worker": (
         "components/edge/worker/test_edge_forwarding.py",

@@ -73,12 +73,18 @@ class HostEndpoints(pulumi.ComponentResource):
 
     One switch, so once a cluster, whoever uses them. Destroyed, the switch goes back to what it
     was, and Calico deletes those that it made.
+
+    Attributes:
+        kubeconfig: of the cluster, as it was given.
     """
+
+    kubeconfig: pulumi.Input[str]
 
     def __init__(
         self, name: str, args: HostEndpointsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("edgefleet:index:HostEndpoints", name, None, opts)
+        self.kubeconfig = args["kubeconfig"]
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )

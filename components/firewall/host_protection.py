@@ -10,7 +10,9 @@ import pulumi
 
 from ..dataplane.host_endpoints import HostEndpoints
 from ..dataplane.policy import global_policy
+from ..server_side.kubernetes_object import in_cluster_of
 from ..server_side.patch import ServerSidePatch
+from .node_networks import NodeNetworks, NodeNetworksArgs
 from .renderings.calico import (
     failsafe_ports,
     forward_policy,
@@ -23,15 +25,15 @@ from .rule_table import Rule, check_web_ports
 class CalicoHostProtectionArgs(TypedDict):
     """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
 
-    `host_endpoints` are the nodes. IPv6 is policed only where felix was told to: give
-    `CalicoDataplane` `ipv6`. `force` takes felix's failsafe ports over from whoever else has set
-    them.
+    `host_endpoints` are the nodes, and say by their kubeconfig which cluster it is: objects go
+    through the provider that the options give, else through one of that kubeconfig. IPv6 is
+    policed only where felix was told to: give `CalicoDataplane` `ipv6`. `force` takes felix's
+    failsafe ports over from whoever else has set them.
     """
 
     rules: pulumi.Input[Sequence[Rule]]
     cloudflare: Sequence[str]
     host_endpoints: HostEndpoints
-    kubeconfig: pulumi.Input[str]
     force: NotRequired[bool]
 
 
@@ -51,12 +53,15 @@ class CalicoHostProtection(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("edgefleet:index:CalicoHostProtection", name, None, opts)
-        child = pulumi.ResourceOptions(
-            parent=self, deleted_with=opts.deleted_with if opts else None
-        )
+        kubeconfig = args["host_endpoints"].kubeconfig
+        child = in_cluster_of(self, name, kubeconfig, opts)
         cloudflare = args["cloudflare"]
         rules = pulumi.Output.from_input(args["rules"]).apply(_checked)
-        made: list[pulumi.Resource] = [args["host_endpoints"]]
+        own = pulumi.ResourceOptions(
+            parent=self, deleted_with=child.deleted_with, depends_on=[args["host_endpoints"]]
+        )
+        asked: NodeNetworksArgs = {"kubeconfig": kubeconfig, "rules": args["rules"]}
+        made: list[pulumi.Resource] = [NodeNetworks(f"{name}-networks", asked, own)]
 
         def then() -> pulumi.ResourceOptions:
             return pulumi.ResourceOptions.merge(
@@ -68,7 +73,7 @@ class CalicoHostProtection(pulumi.ComponentResource):
         policies: dict[str, Callable[[Sequence[Rule]], dict[str, Any]]] = {
             "nodes": lambda rules: node_policy(rules, cloudflare),
             "forward": lambda rules: forward_policy(rules, cloudflare),
-            "node-ports": node_port_policy,
+            "node-ports": lambda rules: node_port_policy(rules, cloudflare),
         }
         for part, render in policies.items():
             spec = rules.apply(render)
@@ -77,7 +82,7 @@ class CalicoHostProtection(pulumi.ComponentResource):
         ServerSidePatch(
             f"{name}-failsafe",
             {
-                "kubeconfig": args["kubeconfig"],
+                "kubeconfig": kubeconfig,
                 "kind": "FelixConfiguration",
                 "object_name": "default",
                 # Outbound ones stay: nothing here restricts what a node sends.

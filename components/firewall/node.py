@@ -5,14 +5,16 @@ from the pod. docs/security.md says what the pod may do, and why.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 
-from ..server_side.kubernetes_object import KubernetesObject
-from .renderings.ufw import iptables_block, ufw_rules
+from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
+from .in_step import NodesInStep, warning
+from .node_networks import NodeNetworks, NodeNetworksArgs
+from .renderings.ufw import iptables_block
 from .rule_table import Rule, check_web_ports
 
 Mode = Literal["enforce", "observe", "remove"]
@@ -29,17 +31,27 @@ NAME = "edgefleet-node-firewall"
 FILES = "/edgefleet"
 STATUS = "/status"
 _FOLDER = Path(__file__).parent
+_KERNEL_PART = "# node_kernel.sh stands here: what the kernel holds.\n"
+# Who only observes has done so when there is a state.
+_READY: dict[Mode, str] = {
+    "enforce": "^state=matches ",
+    "remove": "^state=matches ",
+    "observe": "^state=",
+}
 
 
 class NodeFirewallArgs(TypedDict):
-    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
+    """A cluster by its kubeconfig; `rules` is the table (`node_rules()`), `cloudflare` the CIDRs
+    that its "cloudflare" means.
 
     `mode`: "enforce" keeps ufw in step and enables it; "observe" reports what would change, in the
     pods' logs; "remove" takes out what enforcing put in, so that the component can go: a deleted
     component leaves each node's firewall as it stood. `image` must have sh, nsenter and timeout;
-    `interval` is in seconds.
+    `interval` is in seconds. Objects go through the provider that the options give, else through
+    one of this kubeconfig.
     """
 
+    kubeconfig: pulumi.Input[str]
     rules: pulumi.Input[Sequence[Rule]]
     cloudflare: Sequence[str]
     mode: NotRequired[Mode]
@@ -49,35 +61,39 @@ class NodeFirewallArgs(TypedDict):
 
 
 def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
-    """The table as `node_sync.sh` reads it: a line a rule, tabs between its fields.
+    """The table as `node_sync.sh` reads it, a tab between a line's kind and the rest.
 
-    `rule4`/`rule6`: ufw's own line for the rule, its comment in hexadecimal as ufw stores it, and
-    in plain. `block4`/`block6`: a line of iptables-restore. `web`: the ports that are Cloudflare's
-    alone. Raises ValueError for a table that admits anybody else to these, or nobody at all.
+    `block4`/`block6`: a line of iptables-restore. `web`: the ports that are Cloudflare's alone.
+    Raises ValueError for a table that admits anybody else to these, or nobody at all.
     """
     rules = list(rules)
-    web = ",".join(map(str, check_web_ports(rules)))
-    lines = [f"web\t{web}"]
-    for rule in ufw_rules(rules, cloudflare):
-        comment = f"{rule.comment.encode().hex()}\t{rule.comment}"
-        lines.append(f"rule{rule.family[1]}\t{rule.tuple}\t{comment}")
+    web = check_web_ports(rules)
+    lines = [f"web\t{','.join(map(str, web))}"]
     for family in ("v4", "v6"):
-        lines += [f"block{family[1]}\t{line}" for line in iptables_block(rules, cloudflare, family)]
+        block = iptables_block(rules, cloudflare, family, web)
+        lines += [f"block{family[1]}\t{line}" for line in block]
     return "\n".join(lines) + "\n"
+
+
+def sync_script() -> str:
+    """What runs on a node, in one piece: it comes there through a pipe."""
+    whole = (_FOLDER / "node_sync.sh").read_text()
+    return whole.replace(_KERNEL_PART, (_FOLDER / "node_kernel.sh").read_text())
 
 
 def config_data(table: str) -> dict[str, str]:
     """The ConfigMap: the two scripts and the table."""
     return {
         "loop.sh": (_FOLDER / "node_loop.sh").read_text(),
-        "sync.sh": (_FOLDER / "node_sync.sh").read_text(),
+        "sync.sh": sync_script(),
         "table": table,
     }
 
 
-def content_hash(data: dict[str, str]) -> str:
-    """Changes when any file of the ConfigMap does, and so rolls the pods."""
-    return hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:16]
+def files_name(data: Mapping[str, str]) -> str:
+    """Of the ConfigMap: another for each content, so that pods get theirs when they are replaced,
+    node after node, and never while they run."""
+    return f"{NAME}-{hashlib.sha256(repr(sorted(data.items())).encode()).hexdigest()[:10]}"
 
 
 def pod_spec(
@@ -118,7 +134,7 @@ def pod_spec(
                         "command": [
                             "/bin/sh",
                             "-c",
-                            f"cat {STATUS}/state; grep -q '^state=matches ' {STATUS}/state",
+                            f"cat {STATUS}/state; grep -q '{_READY[mode]}' {STATUS}/state",
                         ]
                     },
                     "periodSeconds": 5,
@@ -142,12 +158,20 @@ def pod_spec(
     }
 
 
+def _generation(metadata: Mapping[str, Any]) -> int:
+    return metadata.get("generation", 0)
+
+
 class NodeFirewall(pulumi.ComponentResource):
     """ufw on every node, kept in step. A pod is ready while its node matches the table.
 
-    In "enforce", `up` waits for all of them, one node after the other, and so stops at the first
-    node where the table can't be enforced.
+    Before it closes any, the table's networks are held against those that the nodes have. Then
+    `up` waits for all of them, one node after the other. A node where the table can't be enforced
+    ends the wait, those after it keep what they had, and `up` goes on and warns; `behind` names
+    them.
     """
+
+    behind: pulumi.Output[list[str]]
 
     def __init__(
         self, name: str, args: NodeFirewallArgs, opts: pulumi.ResourceOptions | None = None
@@ -159,42 +183,59 @@ class NodeFirewall(pulumi.ComponentResource):
         data = pulumi.Output.from_input(args["rules"]).apply(
             lambda rules: config_data(render_table(rules, args["cloudflare"]))
         )
-        child = pulumi.ResourceOptions(
-            parent=self, deleted_with=opts.deleted_with if opts else None
-        )
+        child = in_cluster_of(self, name, args["kubeconfig"], opts)
         config_map = KubernetesObject(
             f"{name}-files",
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+                "metadata": {
+                    "name": data.apply(files_name),
+                    "namespace": namespace,
+                    "labels": labels,
+                },
                 "data": data,
+                "immutable": True,
             },
             child,
+        )
+        pod = pod_spec(
+            config_map.name, mode, args.get("image", IMAGE), args.get("interval", INTERVAL)
         )
         spec = {
             "selector": {"matchLabels": labels},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-            "template": {
-                "metadata": {
-                    "labels": labels,
-                    "annotations": {"edgefleet.dev/content-hash": data.apply(content_hash)},
-                },
-                "spec": pod_spec(
-                    config_map.name,
-                    mode,
-                    args.get("image", IMAGE),
-                    args.get("interval", INTERVAL),
-                ),
-            },
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         }
-        metadata: dict[str, Any] = {"name": NAME, "namespace": namespace, "labels": labels}
-        if mode == "observe":
-            # A pod that only observes is unready wherever there is something to report.
-            metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
-        KubernetesObject(
+        # `NodesInStep` waits, and lets the rest go on where a node stays behind.
+        unawaited = {"pulumi.com/skipAwait": "true"}
+        metadata = {
+            "name": NAME, "namespace": namespace, "labels": labels, "annotations": unawaited,
+        }  # fmt: skip
+        checked: list[pulumi.Resource] = []
+        if mode == "enforce":
+            asked: NodeNetworksArgs = {"kubeconfig": args["kubeconfig"], "rules": args["rules"]}
+            own = pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with)
+            checked = [NodeNetworks(f"{name}-networks", asked, own)]
+        daemon_set = KubernetesObject(
             f"{name}-daemon-set",
             {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
-            child,
+            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=checked)),
         )
+        in_step = NodesInStep(
+            f"{name}-in-step",
+            {
+                "kubeconfig": args["kubeconfig"],
+                "namespace": namespace,
+                "object_name": NAME,
+                "generation": daemon_set.metadata.apply(_generation),
+            },
+            pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with),
+        )
+        self.behind = in_step.behind
+        self.behind.apply(self._warn)
         self.register_outputs({})
+
+    def _warn(self, behind: list[str] | None) -> None:
+        if text := warning(behind):
+            pulumi.log.warn(text, self)

@@ -7,7 +7,7 @@ node's own ufw, and as policies of Calico's. What the table doesn't name is drop
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Literal
 
 from ..ingress.contract import PORTS
@@ -22,6 +22,8 @@ EVERYBODY = ("0.0.0.0/0", "::/0")
 # serves belongs behind the ingress.
 NODE_PORTS = (30000, 32767)
 PORTED = ("tcp", "udp")
+# Prefix lengths: nobody has more than a /8 of IPv4, registries' allocations of IPv6 begin at /16.
+_WIDEST = {4: 8, 6: 16}
 Network = IPv4Network | IPv6Network
 
 
@@ -79,10 +81,8 @@ def node_rules(
         ("pod_networks", pods),
         ("node_addresses", addresses),
     ):
-        if everybody := set(cidrs) & set(EVERYBODY):
-            raise ValueError(
-                f"{argument}: {everybody.pop()} is everybody. Name the network itself."
-            )
+        if everybody := amounts_to_everybody(cidrs):
+            raise ValueError(f"{argument}: {everybody} is everybody. Name the network itself.")
     peers = nodes + addresses
     if not peers:
         raise ValueError(
@@ -115,6 +115,26 @@ def node_rules(
     if "ipip" in tunnels:
         rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
     return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
+
+
+def amounts_to_everybody(cidrs: Iterable[str]) -> str | None:
+    """What of these networks, put together, is wider than any that somebody has.
+
+    0.0.0.0/1 and 128.0.0.0/1 are 0.0.0.0/0.
+    """
+    networks = [ip_network(cidr) for cidr in cidrs]
+    together: list[Network] = [
+        *collapse_addresses(n for n in networks if isinstance(n, IPv4Network)),
+        *collapse_addresses(n for n in networks if isinstance(n, IPv6Network)),
+    ]
+    return next((str(n) for n in together if n.prefixlen < _WIDEST[n.version]), None)
+
+
+def within_node_ports(rule: Rule) -> bool:
+    """Whether all that the rule opens are NodePorts."""
+    return bool(rule.ports) and all(
+        NODE_PORTS[0] <= low and high <= NODE_PORTS[1] for low, high in rule.ports
+    )
 
 
 def networks_of(rule: Rule, cloudflare: Iterable[str]) -> list[Network]:

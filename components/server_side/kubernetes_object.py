@@ -44,6 +44,27 @@ class KubernetesObject(pulumi.CustomResource):
         return self.metadata["name"]
 
 
+def in_cluster_of(
+    component: pulumi.Resource,
+    name: str,
+    kubeconfig: pulumi.Input[str],
+    opts: pulumi.ResourceOptions | None,
+) -> pulumi.ResourceOptions:
+    """Options of a component's objects: through the provider that it was given, else one made of
+    the kubeconfig. Never Pulumi's default, which would be whatever cluster `kubectl` talks to."""
+    child = pulumi.ResourceOptions(
+        parent=component, deleted_with=opts.deleted_with if opts else None
+    )
+    if component.get_provider("kubernetes:core/v1:ConfigMap") is None:
+        # The SDK's package is large; nobody else here needs it.
+        from pulumi_kubernetes import Provider
+
+        secret = pulumi.Output.secret(kubeconfig)
+        own = Provider(f"{name}-kubernetes", kubeconfig=secret, opts=child)
+        child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(provider=own))
+    return child
+
+
 def _type(api_version: str, kind: str) -> str:
     """`kubernetes:apps/v1:DaemonSet`: the core group has a name here."""
     return f"kubernetes:{'core/v1' if api_version == 'v1' else api_version}:{kind}"

@@ -101,6 +101,11 @@ class VultrApi:
         """The account's VPCs, as the API gives them."""
         return self._list("/vpcs", "vpcs")
 
+    def private_addresses(self, instances: Collection[str]) -> list[str]:
+        """The addresses that these instances (ids) have in their VPC."""
+        found = [i for i in self._list("/instances", "instances") if i["id"] in instances]
+        return sorted(str(i["internal_ip"]) for i in found if i.get("internal_ip"))
+
     def upgrades(self, cluster_id: str) -> list[str]:
         """The versions that a cluster can go to, as Vultr offers them."""
         found = self._get(f"/kubernetes/clusters/{cluster_id}/available-upgrades")

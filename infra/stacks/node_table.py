@@ -13,7 +13,7 @@ def node_table(stack: RegionStack) -> list[Rule]:
     settings, vpc = stack.settings.firewall, stack.settings.cluster.vpc
     uses_ipip = stack.settings.calico.encapsulation == "ipip"
     try:
-        return node_rules(
+        table = node_rules(
             ssh_sources=settings.admin_cidrs,
             node_networks=settings.node_networks or [vpc.cidr if vpc else VULTR_VPCS],
             pod_networks=settings.pod_networks,
@@ -22,5 +22,6 @@ def node_table(stack: RegionStack) -> list[Rule]:
             # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
             tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
         )
+        return [*table, *(extra.rule for extra in settings.extra_rules)]
     except ValueError as error:
         raise SettingsError([f"{stack.file}: edgefleet:firewall: {error}"]) from None

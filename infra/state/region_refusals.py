@@ -81,15 +81,22 @@ def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str
 def _ufw_left_behind(stack: RegionStack, state: StackState) -> Iterator[str]:
     firewall = stack.settings.firewall
     keeper = state.of_type(DAEMON_SET).get(f"{stack.name}-node-firewall-daemon-set")
-    if keeper is None or not firewall.by_calico or firewall.ufw_mode:
+    if keeper is None or firewall.ufw_mode:
         return
     (container,) = keeper["spec"]["template"]["spec"]["containers"]
-    if container["args"][0] == "enforce":
+    if container["args"][0] != "enforce":
+        return
+    left = "the nodes' ufw holds edgefleet's rules, which would stay and which nobody would keep up"
+    if firewall.by_calico:
         yield (
-            f"{stack.file}: edgefleet:firewall.hostProtection: 'calico': the nodes' ufw holds "
-            "edgefleet's rules, which would stay and which nobody would keep up to date. "
+            f"{stack.file}: edgefleet:firewall.hostProtection: 'calico': {left} to date. "
             "`hostProtection: both` keeps both. To leave ufw behind, say `node: remove` beside "
             "hostProtection: calico, `pulumi up`, and take that out again"
+        )
+    else:
+        yield (
+            f"{stack.file}: edgefleet:firewall.node: 'off': {left} to date. Say `node: remove` "
+            "first, `pulumi up`, then `node: off`"
         )
 
 

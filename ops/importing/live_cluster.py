@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from components.vendors.vultr import BASE
+from infra.settings.firewall import Firewall
 from ops.command import CommandError
 
 DEFAULT_POOL = "tf-vke-default"
@@ -15,6 +16,8 @@ DEFAULT_POOL = "tf-vke-default"
 cluster without one is an error (docs/facts/vultr.md §1, resource_vultr_kubernetes.go)."""
 
 _WEB = (80, 443)
+(PODS,) = Firewall().pod_networks
+"""The cluster's subnet where nobody named one."""
 
 
 class ImportRefused(CommandError):
@@ -34,8 +37,15 @@ def check(live: Mapping[str, Any]) -> None:
         )
 
 
-def stack_file(project: str, region: str, live: Mapping[str, Any], vpc: str | None) -> str:
-    """The stack file of a live cluster. `vpc` is its VPC's network, where it has one of its own."""
+def stack_file(
+    project: str,
+    region: str,
+    live: Mapping[str, Any],
+    vpc: str | None,
+    nodes_in: str | None = None,
+) -> str:
+    """The stack file of a live cluster. `vpc` is its VPC's network, where it has one of its own,
+    `nodes_in` that of a VPC which isn't its own."""
     pools = []
     for pool in _pools(live):
         entry: dict[str, Any] = {
@@ -58,8 +68,17 @@ def stack_file(project: str, region: str, live: Mapping[str, Any], vpc: str | No
         cluster["highAvailability"] = True
     if vpc:
         cluster["vpc"] = {"cidr": vpc}
+    config: dict[str, Any] = {f"{project}:region": region, f"{project}:cluster": cluster}
+    firewall: dict[str, Any] = {}
+    if nodes_in:
+        firewall["nodeNetworks"] = [nodes_in]
+    pods = live.get("cluster_subnet") or PODS
+    if pods != PODS:
+        firewall["podNetworks"] = [pods]
+    if firewall:
+        config[f"{project}:firewall"] = firewall
     return yaml.safe_dump(
-        {"config": {f"{project}:region": region, f"{project}:cluster": cluster}},
+        {"config": config},
         sort_keys=False,
         default_flow_style=None,
         width=100,

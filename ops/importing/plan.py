@@ -10,6 +10,7 @@ import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import yaml
 from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
+from infra.stacks.node_table import VULTR_VPCS
 from ops.files import stack_path, trial
 from ops.importing import live_cluster
 from ops.importing.account import Account
@@ -91,8 +93,8 @@ def plan_takeover(
         live = account.cluster(cluster)
         live_cluster.check(live)
         named = yaml.safe_load((project / "Pulumi.yaml").read_text()).get("name", "edgefleet")
-        vpc, remarks = _vpc(live, account)
-        text = live_cluster.stack_file(str(named), region or name, live, vpc)
+        vpc, nodes_in, remarks = _vpc(live, account)
+        text = live_cluster.stack_file(str(named), region or name, live, vpc, nodes_in)
     try:
         inventory, resources = _rendered(project, path.name, text, name, account)
     except SettingsError as error:
@@ -158,15 +160,31 @@ def _owned(project: Path, name: str) -> tuple[set[str], list[str]]:
     return set(), [f"the stack's state can't be read, so it is taken to be empty: {said}"]
 
 
-def _vpc(live: Mapping[str, Any], account: Account) -> tuple[str | None, list[str]]:
+def _vpc(live: Mapping[str, Any], account: Account) -> tuple[str | None, str | None, list[str]]:
+    """The network of the cluster's own VPC; that of another's which its nodes are in; remarks.
+
+    The API doesn't say which VPC a cluster is in (docs/facts/vultr.md §1): its nodes' addresses do.
+    """
+    nodes = [node["id"] for pool in live["node_pools"] for node in pool.get("nodes") or []]
+    addresses = account.vultr.private_addresses(nodes)
     for vpc in account.vultr.vpcs():
-        if vpc["id"] == live.get("vpc_id"):
-            if vpc.get("description") == live["label"]:
-                return f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}", []
-            return None, [
-                f"VPC {vpc['description']!r} ({vpc['id']}) stays as it is, outside this stack"
-            ]
-    return None, []
+        network = f"{vpc['v4_subnet']}/{vpc['v4_subnet_mask']}"
+        holds = addresses and all(ip_address(a) in ip_network(network) for a in addresses)
+        if vpc["id"] != live.get("vpc_id") and not (holds and vpc["region"] == live["region"]):
+            continue
+        if vpc.get("description") == live["label"]:
+            return network, None, []
+        said = f"VPC {vpc['description']!r} ({vpc['id']}) stays as it is, outside this stack"
+        return None, network, [said]
+    strange = [a for a in addresses if ip_address(a) not in ip_network(VULTR_VPCS)]
+    if not strange:
+        return None, None, []
+    said = (
+        f"nodes have private addresses ({', '.join(strange)}) in no VPC that the account has: "
+        "name their network, edgefleet:firewall: {nodeNetworks: […]}, or `pulumi up` stops before "
+        "it closes them"
+    )
+    return None, None, [said]
 
 
 def _rendered(

@@ -93,6 +93,8 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     "pulumi-python:dynamic/index:HostEndpointsMade": (),
     "pulumi-python:dynamic/index:OwnNames": (),
     "pulumi-python:dynamic/index:PoolSettings": ("cluster_id", "pool"),
+    "pulumi-python:dynamic/index:NodeNetworks": (),
+    "pulumi-python:dynamic/index:NodesInStep": ("namespace", "object_name"),
     "pulumi-python:dynamic/index:VultrFirewallRules": ("group_id",),
     "pulumi-python:dynamic/index:ZoneMemory": ("path", "zone_id"),
     "pulumi:providers:kubernetes": ("clusterIdentifier",),

@@ -85,6 +85,12 @@ def markdown(comparison: Comparison) -> str:
     return "".join(made)
 
 
+def _named_by_content(each: Changed) -> bool:
+    """Another one is made beside it, pods roll to that, and it goes last: no reason to warn."""
+    kinds = ("kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret")
+    return each.type in kinds and list(each.replaced) == ["metadata.name"]
+
+
 def _warnings(diff: StackDiff) -> Iterator[str]:
     """A stack that leaves, and what is replaced by a change of its own; what follows from that is
     counted."""
@@ -94,6 +100,7 @@ def _warnings(diff: StackDiff) -> Iterator[str]:
     yield from (
         f"\n> ⚠️ **`{each.name}` would be replaced** for its {', '.join(each.replaced)}."
         for each in own
+        if not _named_by_content(each)
     )
     if follow := len(diff.replaced) - len(own):
         yield f"\n> {follow} more resources hang on what is replaced, and are replaced with it."

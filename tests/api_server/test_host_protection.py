@@ -47,9 +47,8 @@ if args.get("table"):
         "rules": node_rules(**args["table"]),
         "cloudflare": cloudflare_ranges.load().cidrs,
         "host_endpoints": endpoints,
-        "kubeconfig": kubeconfig,
         "force": args.get("force", False),
-    }, opts)
+    })
 if args.get("namespaces"):
     NetworkBaseline(
         "baseline", {"namespaces": args["namespaces"], "host_endpoints": endpoints}, opts
@@ -140,7 +139,7 @@ def test_up_settles_and_destroy_leaves_nothing(calico: Cluster, project: Project
     table = node_rules(**TABLE)
     assert spec(calico, "edgefleet-nodes") == node_policy(table, CLOUDFLARE)
     assert spec(calico, "edgefleet-forward") == forward_policy(table, CLOUDFLARE)
-    assert spec(calico, "edgefleet-node-ports") == node_port_policy(table)
+    assert spec(calico, "edgefleet-node-ports") == node_port_policy(table, CLOUDFLARE)
     failsafes = calico.get(FELIX)["spec"]["failsafeInboundHostPorts"]
     assert failsafes == failsafe_ports(table, CLOUDFLARE)
     assert auto_create(calico) == "Enabled"

@@ -1,5 +1,6 @@
 """What a stop and what destroy leave. Each test leaves the fleet as it found it."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -51,11 +52,25 @@ def test_a_sandbox_that_was_stopped_goes_on(fleet: Fleet):
 
 
 def test_a_destroy_that_protection_stopped_is_mended_by_up(fleet: Fleet):
-    """Pulumi refuses the cluster alone: what is in it leaves the state, and its records go."""
+    """A plain destroy stops in the preview, and all of it stays. Without the preview Pulumi refuses
+    the cluster alone: what is in it leaves the state, and its records go."""
+
+    def kept() -> tuple[set[str], dict[str, str]]:
+        exported = fleet.pulumi("us", "stack", "export").require().output
+        resources = json.loads(exported)["deployment"]["resources"]
+        return {resource["urn"] for resource in resources}, fleet.records("us.example.com")
+
+    before = kept()
+    ran = fleet.pulumi("us", "destroy", "--yes")
+    assert ran.code != 0
+    assert "cannot be deleted" in ran.output
+    assert kept() == before
+
     ran = fleet.pulumi("us", "destroy", "--yes", "--skip-preview")
     assert ran.code != 0
     assert "cannot be deleted" in ran.output
     assert len(fleet.clusters("edgefleet-us")) == 1
+    assert fleet.records("us.example.com") == {}
     fleet.up("us")[0].require()
     assert sorted(fleet.records("us.example.com").values()) == fleet.addresses("us")
 

@@ -63,6 +63,16 @@ def test_a_namespace_that_is_somebody_elses(fleet: Fleet):
     failed(fleet.preview("us"), sentence)
 
 
+def test_networks_that_would_shut_the_nodes_from_each_other(fleet: Fleet):
+    """In the preview, by the nodes that are there; and where nobody previews, before it closes."""
+    configure(fleet, "us", firewall={"nodeNetworks": ["192.168.16.0/20"]})
+    sentence = "the firewall would shut the cluster from itself: node "
+    failed(fleet.preview("us"), sentence)
+    failed(fleet.pulumi("us", "up", "--yes", "--skip-preview"), sentence)
+    fleet.restore()
+    fleet.up("us")[0].require()
+
+
 def test_a_wrong_key(fleet: Fleet):
     wrong = "A" * 36
     ran = fleet.pulumi("us", "preview", VULTR_API_KEY=wrong)

@@ -11,13 +11,16 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.firewall.node import sync_script
+
 HERE = Path(__file__).parent
-SYNC = HERE.parents[1] / "components" / "firewall" / "node_sync.sh"
+FIREWALL = HERE.parents[1] / "components" / "firewall"
 TOOLS = {
     "ufw": "ufw", "iptables": "iptables", "ip6tables": "iptables", "ip": "iproute2",
     "nsenter": "util-linux", "unshare": "util-linux", "flock": "util-linux",
@@ -179,7 +182,7 @@ class Node(Namespace):
 
 def script(mode: str) -> tuple[str, ...]:
     """The DaemonSet's script as a command: the repository may be out of a node's sight."""
-    return ("sh", "-c", SYNC.read_text(), "sync", mode)
+    return ("sh", "-c", sync_script(), "sync", mode)
 
 
 def outcome(output: str, returncode: int) -> Outcome:
@@ -267,13 +270,36 @@ class Outside(Namespace):
         return dict(zip(packets, verdicts, strict=True))
 
 
+@contextmanager
+def knocking(outside: Outside, *sources: str, port: int = 443) -> Iterator[dict[str, list[int]]]:
+    """Clients that knock all the while. Afterwards: how often each did, and was let in."""
+    outside.be(sources)
+    pairs = [f"{source}={NODE6 if ':' in source else NODE}" for source in sources]
+    child = outside.start(sys.executable, str(HERE / "endpoints.py"), "knock", str(port), *pairs)
+    assert child.stdin
+    assert child.stdout
+    assert child.stdout.readline() == "ready\n"
+    counted: dict[str, list[int]] = {}
+    yield counted
+    child.stdin.write("enough\n")
+    child.stdin.flush()
+    knocks, opened = json.loads(child.stdout.readline())
+    counted.update({source: [knocks[source], opened[source]] for source in sources})
+
+
 def kill_group(process: "subprocess.Popen[str]") -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    run_with("", *command)
+
+
+def run_with(stdin: str, *command: str) -> None:
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
 
 
 def serve(

@@ -1,11 +1,13 @@
 """The real nginx in a node, with the TLS settings that the ingress's ConfigMap and files render."""
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -121,8 +123,8 @@ class Nginx:
         return self.outside.start(*command).communicate()[0].strip()
 
     @property
-    def logged(self) -> list[str]:
-        return self._log.read_text().splitlines()
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -152,17 +154,18 @@ def configuration(
     for name, content in trust_files(trust, secrets).items():
         (folder / name).write_text(content)
     Ca.make().leaf(folder / "server.pem", self_signed=True)
-    keys = {**nginx_config(pinned), **trust_config(trust)}
+    keys = {**nginx_config(pinned, trust=trust), **trust_config(trust)}
     trusted = "".join(f"set_real_ip_from {c};\n" for c in keys["set-real-ip-from"].split(","))
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    log_format = keys.get("log-format", "$remote_addr")
+    log_format = " ".join(f"'{line}'" for line in keys["log-format"].splitlines())
+    escape = keys["log-format-escaping"]
     header = SECRET_HEADER.lower().replace("-", "_")
     return (
         "daemon off; master_process off; pid nginx.pid; error_log stderr; events {}\n"
-        f"http {{ log_format main '{log_format}'; access_log access.log main;\n"
+        f"http {{ log_format main escape={escape} {log_format}; access_log access.log main;\n"
         f"default_type text/plain; {temporary}{trusted}"
         f"real_ip_header {keys['real-ip-header']};\n"
         f"{keys.get('http-snippets', '').replace(FOLDER, str(folder))}\n"
@@ -198,11 +201,13 @@ def test_observed_everybody_gets_an_answer_and_the_log_says_who_they_were(
     # nginx has no setting that lets an expired one pass.
     assert nginx.answers(CLOUDFLARE, certificates["expired"]).startswith("400 ")
     assert nginx.answers(CLOUDFLARE, scheme="http") == f"200 {CLOUDFLARE}"
-    verdicts = [line.partition("client-certificate=")[2] for line in nginx.logged]
+    verdicts = [line["client_certificate"] for line in nginx.logged]
     assert verdicts[:2] == ["NONE", "SUCCESS"]
     assert [verdict.partition(":")[0] for verdict in verdicts[2:5]] == ["FAILED"] * 3
     assert verdicts[4] == "FAILED:certificate has expired"
-    assert verdicts[5] == "-"
+    assert verdicts[5] == "", "port 80 knows none"
+    serials = [line["client_certificate_serial"] for line in nginx.logged]
+    assert [bool(serial) for serial in serials] == [False, True, True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -248,10 +253,10 @@ def test_the_secret_header_lets_the_worker_in_old_value_and_new(
             assert answer == f"200 {CLOUDFLARE}"
         assert nginx.answers(CLOUDFLARE, scheme=scheme, **{header: OTHER}).startswith("403 ")
         assert nginx.answers(CLOUDFLARE, scheme=scheme).startswith("403 ")
-    log = "\n".join(nginx.logged)
+    log = json.dumps(nginx.logged)
     assert NEW not in log
     assert OLD not in log
-    known = [line.partition("edge-header=")[2] for line in nginx.logged]
+    known = [line["edge_header"] for line in nginx.logged]
     assert known == ["known", "known", "unknown", "unknown"] * 2
 
 
@@ -267,9 +272,9 @@ def test_the_visitor_stands_in_the_log_and_is_believed_from_cloudflare_alone(
     assert nginx.answers(OUTSIDER, ours, **said) == f"200 {OUTSIDER}"
     assert nginx.answers(IN_VPC, ours, **said) == f"200 {IN_VPC}"
     first, *others = nginx.logged
-    assert first.startswith("192.0.2.1 - - ")
-    assert f"via {CLOUDFLARE} client-certificate=SUCCESS" in first
-    assert [line.split()[0] for line in others] == [OUTSIDER, IN_VPC]
+    assert (first["client"], first["peer"]) == ("192.0.2.1", CLOUDFLARE)
+    assert first["client_certificate"] == "SUCCESS"
+    assert [line["client"] for line in others] == [OUTSIDER, IN_VPC]
     # With the firewall up, both layers at once.
     assert nginx.node.sync(table_of(*pinned)).state == "matches"
     assert nginx.answers(CLOUDFLARE, ours, **said) == "200 192.0.2.1"

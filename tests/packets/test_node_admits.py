@@ -5,9 +5,12 @@ from ipaddress import ip_network
 
 import pytest
 
+from components.firewall.rule_table import Rule
 from tests.packets import netns
 from tests.packets.netns import NODE_IN_VPC, POD, Namespace, Node, Outside, Packet
 from tests.packets.worlds import ADMIN, ADMIN6, IN_VPC, OUTSIDER, OUTSIDER6, made, table_of
+
+MONITOR = "192.0.2.77"
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +18,10 @@ def node(pinned: tuple[str, ...]) -> Iterator[tuple[Node, Outside]]:
     for node, outside in made():
         table = table_of(
             *pinned,
+            extra=[
+                Rule("extra-udp-8472", "udp", ((8472, 8472),), ("0.0.0.0/0",), "WireGuard"),
+                Rule("extra-tcp-30081", "tcp", ((30081, 30081),), (MONITOR + "/32",), "monitor"),
+            ],
             ssh_sources=["198.51.100.0/24", "2001:db8:5::/48"],
             pod_networks=["10.244.0.0/16"],
             node_addresses=["192.0.2.50/32"],
@@ -76,7 +83,9 @@ ADMITTED = [
     *(Packet(source, 0, "icmp") for source in (OUTSIDER, IN_VPC, ADMIN)),
     Packet(IN_VPC, 10250, to=NODE_IN_VPC),
 ]
+ADMITTED += [Packet(source, 8472, "udp") for source in (OUTSIDER, ADMIN, "104.16.0.1")]
 DROPPED = [
+    Packet(OUTSIDER6, 8472, "udp"),
     *(Packet(source, 22) for source in (OUTSIDER, OUTSIDER6, IN_VPC, POD, "104.16.0.1")),
     *(
         Packet(source, port)
@@ -91,7 +100,7 @@ DROPPED = [
     *(
         Packet(source, port, "udp")
         for source in (OUTSIDER, OUTSIDER6, ADMIN, "104.16.0.1")
-        for port in (53, 68, 443, 4789, 8472, 31000)
+        for port in (53, 68, 443, 4789, 31000)
     ),
     *(Packet(source, 31000, "udp") for source in (IN_VPC, POD)),
     *(Packet(source, 443, "udp") for source in (IN_VPC, POD)),
@@ -139,4 +148,14 @@ def test_what_pods_need_is_routed_and_no_more(node: tuple[Node, Outside]) -> Non
         peer = Packet(IN_VPC, 9100, to=address)
         passed = outside.passes([*strangers, peer], sentinels={IN_VPC: address})
         assert passed == {**dict.fromkeys(strangers, False), peer: True}
+        # As kube-proxy translates NodePorts: one is a monitor's, the other nobody's.
+        for port in (30080, 30081):
+            to = f"-t nat -A PREROUTING -p tcp --dport {port} -j DNAT --to {address}:9100"
+            inside.run("iptables", *to.split())
+        asking = {
+            Packet(source, port): (source, port) == (MONITOR, 30081)
+            for source in (MONITOR, OUTSIDER, ADMIN, "104.16.0.1")
+            for port in (30080, 30081)
+        }
+        assert outside.passes(list(asking), sentinels={IN_VPC: address}) == asking
         assert netns.connects(pod, address, netns.GATEWAY, 8443)

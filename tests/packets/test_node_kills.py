@@ -4,8 +4,10 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 
 from tests.packets.netns import HERE, Node, Outside, Packet, script
+from tests.packets.test_node_restores import closed_by_a_former_version
 from tests.packets.worlds import (
     ADMIN,
     IN_VPC,
@@ -92,10 +94,13 @@ def kill_everywhere(
     table: str,
     promises: dict[Packet, bool],
     until: str = "nothing",
+    least: int = 3,
+    stride: int = 1,
 ) -> list[str]:
     """Kills a run at each step, up to the one that is called `until`. What went wrong.
 
     `promises` hold from the first step on, and with everything else once the next run is through.
+    `least` is how many steps there are, `stride` the distance of those that are killed.
     """
     with ExitStack() as stack:
         nodes = [Victim(*stack.enter_context(contextmanager(made)())) for _ in range(2)]
@@ -110,7 +115,7 @@ def kill_everywhere(
         def kill(share: int) -> list[str]:
             wrong = []
             victim = nodes[share]
-            for number in range(1 + share, len(steps) + 1, len(nodes)):
+            for number in numbers[share :: len(nodes)]:
                 step = f"killed before {number}. {steps[number - 1]}"
                 victim.run(table, kill_before=number)
                 wrong += victim.breaks(promises, step)
@@ -121,15 +126,37 @@ def kill_everywhere(
                 victim.node.put_back()
             return wrong
 
+        # Of a chain of steps of one kind, as when ufw flushes its chains, the first.
+        kinds = [" ".join(step.split()[:2]) for step in steps]
+        numbers = [
+            number
+            for number, (before, kind) in enumerate(pairwise(["", *kinds]), start=1)
+            if kind != before or not kind.endswith((" -F", " -X", " -D"))
+        ][::stride]
         print("\n".join(steps))  # noqa: T201
-        assert len(steps) > 9
+        assert len(steps) >= least
         with ThreadPoolExecutor(len(nodes)) as pool:
             return [line for share in pool.map(kill, range(len(nodes))) for line in share]
 
 
 def test_a_killed_update_leaves_the_node_neither_open_nor_locked() -> None:
     promises = {**dict.fromkeys(LIFELINES, True), **dict.fromkeys(STRANGERS, False)}
-    assert kill_everywhere(lambda victim: victim.run(OLD, 0), NEW, promises) == []
+    assert kill_everywhere(lambda victim: victim.run(OLD, 0), NEW, promises, least=6) == []
+
+
+def test_a_node_of_a_former_version_that_is_killed_goes_over_with_the_next_run() -> None:
+    promises = {**dict.fromkeys(LIFELINES[:4], True), **dict.fromkeys(STRANGERS, False)}
+    prepare = lambda victim: closed_by_a_former_version(victim.node)  # noqa: E731
+    assert kill_everywhere(prepare, FIRST, promises, least=10) == []
+
+
+def test_a_run_killed_while_ufw_builds_its_chains_anew_neither_opens_nor_locks() -> None:
+    def broken(victim: Victim) -> None:
+        victim.run(OLD, 0)
+        victim.node.run("iptables", "-F", "ufw-before-forward")
+
+    promises = {**dict.fromkeys(LIFELINES, True), **dict.fromkeys(STRANGERS, False)}
+    assert kill_everywhere(broken, OLD, promises, least=30, stride=3) == []
 
 
 # Until ufw is on, the node is as open as it was: that it isn't locked is all that can be asked.

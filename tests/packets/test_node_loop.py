@@ -67,12 +67,12 @@ def test_the_pod_s_capabilities_are_enough_and_the_loop_keeps_at_it(
     eventually(lambda: pod.state.startswith("state=matches "), "the node was never closed")
     assert outside.passes([STRANGER]) == {STRANGER: False}
 
-    node.run(*["iptables", "-I", "ufw-user-input", "-p", "tcp", "--dport", "443", "-j", "ACCEPT"])
+    node.run(*["iptables", "-I", "edgefleet-input", "-p", "tcp", "--dport", "443", "-j", "ACCEPT"])
     eventually(lambda: not outside.passes([STRANGER])[STRANGER], "the hole was never shut")
 
     output = end(process)
     assert process.returncode == 0
-    assert "add allow tcp 80,443 0.0.0.0/0 any 104.16.0.0/13" in output
+    assert "write our block in before.rules\n" in output
     assert output.count("state=matches mode=enforce changes=0") <= 2, "it repeats itself"
 
 
@@ -106,7 +106,8 @@ def test_a_signal_lets_the_run_finish(bare: World, tmp_path: Path) -> None:
     node, outside = bare
     pod = Pod(tmp_path, node, table_of(*SMALLEST))
     process = pod.start()
-    eventually(lambda: bool(node.comments() - {"opened by hand"}), "the run never began")
+    before = node.root / "etc/ufw/before.rules"
+    eventually(lambda: "edgefleet" in before.read_text(), "the run never began")
     end(process)
     assert pod.state.startswith("state=matches ")
     ssh = Packet(ADMIN, 22)

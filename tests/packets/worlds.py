@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from components.firewall.node import render_table
 from components.firewall.rule_table import node_rules
@@ -25,7 +26,9 @@ def table_of(*cloudflare: str, **overrides: object) -> str:
         "pod_networks": [],
         **overrides,
     }
-    return render_table(node_rules(**settings), cloudflare)  # pyright: ignore[reportArgumentType]
+    extra: Any = settings.pop("extra", [])
+    rules = node_rules(**settings)  # pyright: ignore[reportArgumentType]
+    return render_table([*rules, *extra], cloudflare)
 
 
 def linked() -> Iterator[World]:

@@ -5,11 +5,21 @@ failsafe); felix/rules (dispatch.go, static.go).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
 from ...dataplane.policy import HOST_ENDPOINTS, TIER
-from ..rule_table import EVERYBODY, NODE_PORTS, Network, Rule, networks_of, without
+from ..rule_table import (
+    EVERYBODY,
+    NODE_PORTS,
+    Network,
+    Ports,
+    Rule,
+    networks_of,
+    within_node_ports,
+    without,
+)
 
 REASON = "edgefleet.dev/reason"
 """Annotation of a rule: which of the table's it is, and why."""
@@ -37,37 +47,57 @@ def node_policy(rules: Iterable[Rule], cloudflare: Sequence[str]) -> dict[str, A
 
 
 def forward_policy(rules: Iterable[Rule], cloudflare: Sequence[str]) -> dict[str, Any]:
-    """Spec of the policy for packets that a node passes on, NodePorts' after their translation."""
+    """Spec of the policy for packets that a node passes on, NodePorts' after their translation.
+
+    By then a packet has its pod's port: whoever may ask for a NodePort may reach pods.
+    """
+    rules = list(rules)
     passed: list[dict[str, Any]] = []
     for rule in rules:
         if rule.routed_to is not None:
             passed += _allowed(rule, cloudflare)
+        elif within_node_ports(rule) and (pods := _pods(rules)):
+            passed += _allowed(replace(rule, ports=(), routed_to=tuple(pods)), cloudflare)
     return _policy([*passed, {"action": "Deny"}], ORDER + 1, applyOnForward=True)
 
 
-def node_port_policy(rules: Iterable[Rule]) -> dict[str, Any]:
+def node_port_policy(rules: Iterable[Rule], cloudflare: Sequence[str]) -> dict[str, Any]:
     """Spec of the policy that shuts NodePorts before they are translated, for which eBPF needs no
     iptables. Pods may listen on such a port: what is addressed to them passes on."""
     rules = list(rules)
-    opened = [ports for rule in rules if rule.routed_to is None for ports in _ranges(rule)]
-    shut = without(NODE_PORTS, opened)
-    pods = {cidr for rule in rules for cidr in rule.routed_to or () if cidr not in EVERYBODY}
+    pods = _pods(rules)
+    opening = [rule for rule in rules if rule.routed_to is None]
     denied: list[dict[str, Any]] = []
-    for version in (4, 6):
-        destination: dict[str, Any] = {"ports": _ports(shut)}
-        if here := sorted(cidr for cidr in pods if ip_network(cidr).version == version):
+
+    def deny(version: int, protocol: str, ports: Ports, others: Sequence[str], why: str) -> None:
+        destination: dict[str, Any] = {"ports": _ports(ports)}
+        if here := [cidr for cidr in pods if ip_network(cidr).version == version]:
             destination["notNets"] = here
-        denied += [
+        denied.append(
             {
                 "action": "Deny",
-                "protocol": protocol,
+                "protocol": _PROTOCOLS[protocol],
                 "ipVersion": version,
+                **({"source": {"notNets": list(others)}} if others else {}),
                 "destination": destination,
-                "metadata": {"annotations": {REASON: "NodePorts are nobody's"}},
+                "metadata": {"annotations": {REASON: why}},
             }
-            for protocol in ("TCP", "UDP")
-            if shut
-        ]
+        )
+
+    for version in (4, 6):
+        for protocol in ("tcp", "udp"):
+            opened = [rule for rule in opening if rule.protocol in (protocol, "any")]
+            shut = without(NODE_PORTS, [ports for rule in opened for ports in _ranges(rule)])
+            if shut:
+                deny(version, protocol, shut, (), "NodePorts are nobody's")
+            for rule in filter(within_node_ports, opened):
+                # Whoever else may there isn't shut out.
+                same = [other for other in opened if _overlap(rule, other)]
+                sources = [n for other in same for n in networks_of(other, cloudflare)]
+                here = [n for n in sources if n.version == version]
+                if all(network.prefixlen for network in here):
+                    others = list(dict.fromkeys(map(str, here)))
+                    deny(version, protocol, rule.ports, others, f"others than of {rule.name}")
     # Without a denial at its end: before translation, what no rule matches goes on to the others.
     return _policy(denied, ORDER, preDNAT=True, applyOnForward=True)
 
@@ -89,6 +119,18 @@ def failsafe_ports(rules: Iterable[Rule], cloudflare: Sequence[str]) -> list[dic
     ]
     unique = {tuple(entry.values()): entry for entry in found}
     return [*unique.values(), {"port": _DHCP_CLIENT, "protocol": "udp"}]
+
+
+def _overlap(one: Rule, other: Rule) -> bool:
+    return any(
+        low <= last and first <= high
+        for low, high in _ranges(one)
+        for first, last in _ranges(other)
+    )
+
+
+def _pods(rules: Iterable[Rule]) -> list[str]:
+    return sorted({cidr for r in rules for cidr in r.routed_to or () if cidr not in EVERYBODY})
 
 
 def _policy(ingress: list[dict[str, Any]], order: float, **flags: bool) -> dict[str, Any]:

@@ -1,105 +1,131 @@
-"""The rule table as the node takes it: rules of ufw, and lines for what ufw has no word for."""
+"""The rule table as the node takes it: chains that ufw asks ahead of its own rules.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+ufw's own commands can't hold the table: its rules stand in the order they were made, so that a
+denial of somebody else's decides before them, and each takes a run of ufw. So the table is a block
+in ufw's before.rules, in iptables-restore's words, which ufw and the kernel take at once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
-from typing import Literal
 
-from ..rule_table import EVERYBODY, Family, Network, Rule, networks_of
+from ..rule_table import (
+    EVERYBODY,
+    PORTED,
+    Family,
+    Network,
+    Ports,
+    Rule,
+    networks_of,
+    within_node_ports,
+)
 
-UFW_PREFIX = "edgefleet:"
-CHAIN = "edgefleet-input"
+PREFIX = "edgefleet:"
+INPUT = "edgefleet-input"
+FORWARD = "edgefleet-forward"
 _MULTIPORT_LIMIT = 15  # iptables' multiport; a range counts twice
+_NUMBERS = {"icmp": "icmp", "icmpv6": "ipv6-icmp", "ipip": "4"}
 
 
-@dataclass(frozen=True)
-class UfwRule:
-    """One rule as ufw stores it. `ports` is ufw's spelling, "any" for all."""
-
-    family: Family
-    protocol: Literal["tcp", "udp", "any"]
-    ports: str
-    source: str
-    destination: str
-    routed: bool
-    comment: str
-
-    @property
-    def tuple(self) -> str:
-        """The rule's line in user.rules after "### tuple ###", without its comment."""
-        action = "route:allow" if self.routed else "allow"
-        return f"{action} {self.protocol} {self.ports} {self.destination} any {self.source} in"
-
-
-def ufw_rules(rules: Iterable[Rule], cloudflare: Sequence[str]) -> list[UfwRule]:
-    """The table as ufw rules, but for what ufw has no word for (`iptables_block()`)."""
-    rendered: dict[tuple[str, str], UfwRule] = {}
-    for rule in rules:
-        if rule.protocol not in ("tcp", "udp", "any"):
-            continue
-        for source in networks_of(rule, cloudflare):
-            for destination in _destinations(rule, source.version):
-                entry = UfwRule(
-                    family="v4" if source.version == 4 else "v6",
-                    protocol=rule.protocol,
-                    ports=_ufw_ports(rule),
-                    source=_ufw_network(source),
-                    destination=_ufw_network(destination),
-                    routed=rule.routed_to is not None,
-                    comment=f"{UFW_PREFIX}{rule.name}: {rule.reason}",
-                )
-                # A second rule with the same match would only change the first one's comment.
-                rendered.setdefault((entry.family, entry.tuple), entry)
-    return list(rendered.values())
-
-
-def iptables_block(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family) -> list[str]:
-    """What ufw can't say, as lines of iptables-restore for the chain `CHAIN`.
+def iptables_block(
+    rules: Iterable[Rule], cloudflare: Sequence[str], family: Family, web: Sequence[int] = ()
+) -> list[str]:
+    """The table as lines of iptables-restore for the chains `INPUT` and `FORWARD`.
 
     It begins with what no node can live without: loopback, replies, DHCP. ufw's own before.rules
-    have these too, but a person may have edited them.
+    have these too, but a person may have edited them. It ends with the ports `web` shut to all
+    others, whatever ufw's other rules say; all other packets go on to these.
     """
-    comment = f'-m comment --comment "{UFW_PREFIX}'
+    rules = list(rules)
     client = (
         "-p udp --sport 67 --dport 68"
         if family == "v4"
         else "-s fe80::/10 -d fe80::/10 -p udp --sport 547 --dport 546"
     )
-    matches = [
-        f'-i lo {comment}loopback"',
-        f'-m conntrack --ctstate RELATED,ESTABLISHED {comment}replies"',
-        f'{client} {comment}DHCP client"',
+    replies = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    lines = [
+        _line(INPUT, "-i lo", "loopback"),
+        _line(INPUT, replies, "replies"),
+        _line(INPUT, client, "DHCP client"),
     ]
-    numbers = {"icmp": "icmp", "icmpv6": "ipv6-icmp", "ipip": "4"}
+    # Neighbour discovery has no state; what else has none is nobody's.
+    stateless = [rule for rule in rules if rule.protocol.startswith("icmp")]
+    lines += _admitting(stateless, cloudflare, family)
+    lines.append(_line(INPUT, "-m conntrack --ctstate INVALID", "belongs to nothing", "DROP"))
+    others = [rule for rule in rules if not rule.protocol.startswith("icmp")]
+    lines += _admitting([rule for rule in others if rule.routed_to is None], cloudflare, family)
+    lines += [
+        _line(INPUT, f"-p tcp {ports}", "others: the web ports are those of Cloudflare", "DROP")
+        for ports in _multiport(tuple((port, port) for port in web))
+    ]
+    lines.append(_line(FORWARD, replies, "replies"))
+    lines += _routing([rule for rule in others if rule.routed_to is not None], family)
+    lines += _node_ports(others, cloudflare, family)
+    return list(dict.fromkeys(lines))
+
+
+def _admitting(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family) -> Iterator[str]:
     for rule in rules:
-        if rule.protocol not in numbers:
+        for source in _of(family, networks_of(rule, cloudflare)):
+            for what in _protocol(rule):
+                yield _line(INPUT, f"{_from(source)}{what}", f"{rule.name}: {rule.reason}")
+
+
+def _routing(rules: Iterable[Rule], family: Family) -> Iterator[str]:
+    for rule in rules:
+        for source in _of(family, networks_of(rule, ())):
+            for destination in _of(family, [ip_network(cidr) for cidr in rule.routed_to or ()]):
+                to = f"-d {destination} " if destination.prefixlen else ""
+                for what in _protocol(rule):
+                    reason = f"{rule.name}: {rule.reason}"
+                    yield _line(FORWARD, f"{_from(source)}{to}{what}", reason)
+
+
+def _node_ports(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family) -> Iterator[str]:
+    """What comes to an opened NodePort is on its way to a pod when ufw sees it."""
+    for rule in rules:
+        if rule.protocol not in PORTED or rule.routed_to is not None or not within_node_ports(rule):
             continue
-        for network in networks_of(rule, cloudflare):
-            if network.version == (4 if family == "v4" else 6):
-                source = f"-s {network} " if network.prefixlen else ""
-                protocol = numbers[rule.protocol]
-                matches.append(f'{source}-p {protocol} {comment}{rule.name}: {rule.reason}"')
-    return [f"-A {CHAIN} {match} -j ACCEPT" for match in matches]
+        for source in _of(family, networks_of(rule, cloudflare)):
+            for low, high in rule.ports:
+                port = str(low) if low == high else f"{low}:{high}"
+                translated = f"-m conntrack --ctstate DNAT --ctorigdstport {port}"
+                what = f"{_from(source)}-p {rule.protocol} {translated}"
+                yield _line(FORWARD, what, f"{rule.name}: {rule.reason}")
 
 
-def _destinations(rule: Rule, version: int) -> list[Network]:
-    everywhere = EVERYBODY[0] if version == 4 else EVERYBODY[1]
-    to = (everywhere,) if rule.routed_to is None else rule.routed_to
-    networks = [ip_network(cidr) for cidr in to]
-    return [network for network in networks if network.version == version]
+def _line(chain: str, matches: str, comment: str, verdict: str = "ACCEPT") -> str:
+    what = f"{matches.strip()} " if matches else ""
+    return f'-A {chain} {what}-m comment --comment "{PREFIX}{comment}" -j {verdict}'
 
 
-def _ufw_ports(rule: Rule) -> str:
-    slots = sum(1 if low == high else 2 for low, high in rule.ports)
-    if slots > _MULTIPORT_LIMIT:
-        raise ValueError(
-            f"Rule {rule.name}: {slots} ports, where a range counts twice, and one rule of ufw "
-            f"takes {_MULTIPORT_LIMIT}. Split it."
-        )
-    ranges = sorted(rule.ports)
-    return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in ranges) or "any"
+def _from(source: Network) -> str:
+    return "" if str(source) in EVERYBODY else f"-s {source} "
 
 
-def _ufw_network(network: Network) -> str:
-    full = network.prefixlen == network.max_prefixlen
-    return str(network.network_address if full else network)
+def _protocol(rule: Rule) -> list[str]:
+    """The rule's protocol and ports; several, as one match of ports holds few."""
+    if rule.protocol == "any":
+        return [""]
+    if rule.protocol in _NUMBERS:
+        return [f"-p {_NUMBERS[rule.protocol]}"]
+    if not rule.ports:
+        return [f"-p {rule.protocol}"]
+    return [f"-p {rule.protocol} {ports}" for ports in _multiport(rule.ports)]
+
+
+def _multiport(ports: Ports) -> Iterator[str]:
+    match: list[str] = []
+    slots = 0
+    for low, high in sorted(ports):
+        needed = 1 if low == high else 2
+        if slots + needed > _MULTIPORT_LIMIT:
+            yield f"-m multiport --dports {','.join(match)}"
+            match, slots = [], 0
+        match.append(str(low) if low == high else f"{low}:{high}")
+        slots += needed
+    if match:
+        yield f"-m multiport --dports {','.join(match)}"
+
+
+def _of(family: Family, networks: Iterable[Network]) -> list[Network]:
+    return [network for network in networks if network.version == (4 if family == "v4" else 6)]

@@ -115,12 +115,14 @@ class IngressDaemonSet(pulumi.ComponentResource):
         )
         status = bool(args.get("status_address"))
         rights = bind_rights(name, here, args.get("custom_resources", False), status, child)
+        files_name = _files_name(trust, args.get("origin_secrets"))
+        config_name = _config_name(files_name)
         config = KubernetesObject(
             f"{name}-config",
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
-                "metadata": {**here, "name": CONFIG},
+                "metadata": {**here, "name": config_name},
                 "data": data,
             },
             child,
@@ -130,12 +132,12 @@ class IngressDaemonSet(pulumi.ComponentResource):
         secret = args.get("default_tls_secret")
         if certificate := args.get("default_certificate"):
             secret = _certificate(name, here, certificate, child)
-        mounted = _files(name, here, trust, args.get("origin_secrets"), child)
+        mounted = _files(name, {**here, "name": files_name}, trust, args, child)
         before = [account, *rights, config, ingress_class, *refused]
         ready = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=before))
         pod = partial(
             pod_spec,
-            flags=_arguments(args, secret),
+            flags=_arguments(args, config_name, secret),
             shutdown_seconds=shutdown_timeout(tuning),
             resources=args.get("resources") or RESOURCES,
             tolerations=args.get("tolerations", TOLERATIONS),
@@ -195,7 +197,7 @@ def _config(args: IngressDaemonSetArgs) -> dict[str, str]:
 
 
 def _arguments(
-    args: IngressDaemonSetArgs, secret: pulumi.Input[str] | None
+    args: IngressDaemonSetArgs, config: pulumi.Input[str], secret: pulumi.Input[str] | None
 ) -> list[pulumi.Input[str]]:
     found: list[pulumi.Input[str]] = list(
         flags(
@@ -207,6 +209,7 @@ def _arguments(
             ipv6=args.get("ipv6", True),
         )
     )
+    found[0] = pulumi.Output.concat("-nginx-configmaps=$(POD_NAMESPACE)/", config)
     if secret:
         full = pulumi.Output.from_input(secret).apply(
             lambda given: full_secret_name(given, args.get("namespace", NAMESPACE))
@@ -237,23 +240,40 @@ def _certificate(
     ).name
 
 
-def _files(
-    name: str,
-    metadata: Metadata,
-    trust: EdgeTrust,
-    secrets: pulumi.Input[Sequence[str]] | None,
-    opts: pulumi.ResourceOptions,
+def _files_name(
+    trust: EdgeTrust, secrets: pulumi.Input[Sequence[str]] | None
 ) -> pulumi.Output[str] | None:
-    """The secret with the files that `trust` needs. Named by its content, so that a change rolls
-    the pods: nginx reads files when it starts. The name itself tells nothing."""
+    """Of the secret with the files that `trust` needs: another for each content, so that a change
+    rolls the pods: nginx reads files when it starts. The name itself tells nothing."""
     if not trust.asks:
         return None
     content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
-    digest = pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
+    return pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
+
+
+def _config_name(files_name: pulumi.Output[str] | None) -> pulumi.Input[str]:
+    """Of the ConfigMap: another where it names other files. A pod that still runs keeps that which
+    names the files it has; what else changes in a ConfigMap, running pods take over."""
+    if files_name is None:
+        return CONFIG
+    return files_name.apply(lambda found: found.replace("nginx-files", CONFIG))
+
+
+def _files(
+    name: str,
+    metadata: Mapping[str, Any],
+    trust: EdgeTrust,
+    args: IngressDaemonSetArgs,
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[str] | None:
+    """The secret with the files that `trust` needs."""
+    if not trust.asks:
+        return None
+    secrets = pulumi.Output.secret(args.get("origin_secrets") or [])
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {**metadata, "name": digest},
-        "stringData": content,
+        "metadata": metadata,
+        "stringData": secrets.apply(lambda taken: files(trust, taken)),
     }
     return KubernetesObject(f"{name}-files", manifest, opts).name

@@ -11,6 +11,7 @@ from ..contract import HEALTH_PATH, REGION_HEADER, VISITOR_HEADER
 from ..trust import EdgeTrust
 from .keys import IngressMistake, merged
 from .trust import config as trust_config
+from .trust import log_fields
 
 INGRESS_CLASS = "nginx"
 READINESS_PORT = 8081
@@ -38,6 +39,12 @@ ACCESS_LOG = "\n".join(
     ]
 )
 """A line a request, JSON: `client` is the visitor, `peer` the Cloudflare address that connected."""
+
+
+def access_log(trust: EdgeTrust) -> str:
+    """`ACCESS_LOG`, and what `trust` has to say about who came."""
+    fields = [f'"{name}":"{variable}"' for name, variable in log_fields(trust).items()]
+    return ",\n".join([ACCESS_LOG.removesuffix("}"), *fields]) + "}"
 
 
 class Tuning(TypedDict):
@@ -86,7 +93,7 @@ def nginx_config(
         "default-server-access-log-off": "False",
         "keepalive": str(_number(tuning, "upstream_keepalive", 0, 100_000)),
         "keepalive-timeout": f"{_number(tuning, 'keepalive_timeout', 0, 86_400)}s",
-        "log-format": ACCESS_LOG,
+        "log-format": access_log(trust or EdgeTrust()),
         "log-format-escaping": "json",
         "real-ip-header": VISITOR_HEADER,
         "server-snippets": HEALTH_SNIPPET,
@@ -110,7 +117,7 @@ def nginx_config(
         )
     for keys, whose in ((trust_config(trust or EdgeTrust()), "trust"), (config or {}, "config")):
         if "log-format" in keys:
-            # It belongs to our JSON.
+            # It belongs to our JSON, and this is somebody else's format.
             ours.pop("log-format-escaping", None)
         ours = merged(ours, keys, whose)
     return ours

@@ -33,14 +33,6 @@ def config(trust: EdgeTrust) -> dict[str, str]:
         return {}
     keys = {
         "http-snippets": "\n".join([*_certificate(trust), *_header(trust)]),
-        # The visitor's address (from CF-Connecting-IP, where Cloudflare said it), whom the
-        # connection came from, and whether that was our edge.
-        "log-format": (
-            '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
-            '"$http_referer" "$http_user_agent" $request_time via $realip_remote_addr '
-            "client-certificate=$ssl_client_verify"
-            + (" edge-header=$edgefleet_edge" if trust.header != "off" else "")
-        ),
     }
     if trust.header != "off":
         # What proves the edge to the ingress is none of the application's business.
@@ -48,6 +40,18 @@ def config(trust: EdgeTrust) -> dict[str, str]:
     if refusals := list(_refusals(trust)):
         keys["server-snippets"] = "\n".join(refusals)
     return keys
+
+
+def log_fields(trust: EdgeTrust) -> dict[str, str]:
+    """What the access log says of whoever came, as nginx' variables: whether the certificate that
+    was shown is our edge's (SUCCESS, NONE, FAILED:why) and which it was; whether the header is."""
+    fields: dict[str, str] = {}
+    if trust.pulls != "off":
+        fields["client_certificate"] = "$ssl_client_verify"
+        fields["client_certificate_serial"] = "$ssl_client_serial"
+    if trust.header != "off":
+        fields["edge_header"] = "$edgefleet_edge"
+    return fields
 
 
 def _certificate(trust: EdgeTrust) -> list[str]:

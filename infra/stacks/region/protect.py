@@ -74,7 +74,6 @@ def close_nodes(
                     "rules": table,
                     "cloudflare": site.ranges.cidrs,
                     "host_endpoints": endpoints,
-                    "kubeconfig": site.cluster.kubeconfig,
                     "force": settings.calico.force,
                 },
                 site.after(calico),
@@ -85,6 +84,7 @@ def close_nodes(
             NodeFirewall(
                 site.name("node-firewall"),
                 {
+                    "kubeconfig": site.cluster.kubeconfig,
                     "rules": table,
                     "cloudflare": site.ranges.cidrs,
                     "mode": mode,

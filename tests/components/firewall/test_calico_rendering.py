@@ -17,7 +17,7 @@ from components.firewall.renderings.calico import (
     node_policy,
     node_port_policy,
 )
-from components.firewall.renderings.ufw import iptables_block, ufw_rules
+from components.firewall.renderings.ufw import FORWARD, iptables_block
 from components.firewall.rule_table import Rule, node_rules, without
 from tests.components.firewall.test_rule_table import (
     USUAL,
@@ -110,7 +110,7 @@ def rendered(table: list[Rule]) -> list[Policy]:
     return [
         node_policy(table, CLOUDFLARE),
         forward_policy(table, CLOUDFLARE),
-        node_port_policy(table),
+        node_port_policy(table, CLOUDFLARE),
     ]
 
 
@@ -127,7 +127,7 @@ def test_calico_admits_to_a_node_what_the_table_and_ufw_do(
     table, packet = case
     wanted = table_admits(table, packet, CLOUDFLARE)
     block = iptables_block(table, CLOUDFLARE, "v4" if packet.family == "v4" else "v6")
-    assert node_admits(ufw_rules(table, CLOUDFLARE), block, packet) == wanted
+    assert node_admits(block, packet) == wanted
     assert calico_admits(rendered(table), to_node(packet)) == wanted
 
 
@@ -177,11 +177,14 @@ def test_calico_passes_on_what_ufw_does(
         return
     # Any port but a NodePort, which ufw sees only after it has been translated.
     packet = Packet(source, destination, data.draw(st.sampled_from(["TCP", "UDP"])), 8080)
+    everybody = "0.0.0.0/0" if source.version == 4 else "::/0"
+    block = iptables_block(routed, CLOUDFLARE, "v4" if source.version == 4 else "v6")
+    split = [line.split(" -m comment")[0].split()[2:] for line in block if f"-A {FORWARD} " in line]
+    routes = [dict(zip(w[::2], w[1::2], strict=True)) for w in split if "--ctstate" not in w]
     wanted = any(
-        entry.routed
-        and source in ip_network(entry.source)
-        and destination in ip_network(entry.destination)
-        for entry in ufw_rules(routed, CLOUDFLARE)
+        source in ip_network(words.get("-s", everybody))
+        and destination in ip_network(words.get("-d", everybody))
+        for words in routes
     )
     assert calico_admits(rendered([*table, *routed]), packet, forwarded=True) == wanted
 
@@ -272,7 +275,7 @@ def test_a_node_port_that_the_table_opens_is_not_shut_before() -> None:
     assert calico_admits(rendered(table), to_node(stranger))
     assert not calico_admits(rendered(table), to_node(replace(stranger, port=31011)))
     everything = Rule("all", "any", (), ("10.0.0.0/8",), "because")
-    assert node_port_policy([everything])["ingress"] == []
+    assert node_port_policy([everything], CLOUDFLARE)["ingress"] == []
 
 
 def test_ipip_and_the_words_of_the_api() -> None:
@@ -291,6 +294,24 @@ def test_ipip_and_the_words_of_the_api() -> None:
     assert inside["destination"]["ports"] == ["1024:29999", "32768:65535"]
     assert policy["ingress"][-1] == {"action": "Deny"}
     assert sum(len(rule["source"]["nets"]) for rule in web) == len(CLOUDFLARE)
+
+
+def test_an_opened_node_port_is_for_those_it_names() -> None:
+    monitor = Rule("extra-tcp-30080", "tcp", ((30080, 30080),), ("192.0.2.7/32",), "a monitor")
+    policies = rendered([*node_rules(**USUAL), monitor])
+    pod, node = ip_address("10.244.1.2"), ip_address("203.0.113.10")
+    (before_translation,) = [policy for policy in policies if policy.get("preDNAT")]
+    for source, admitted in (("192.0.2.7", True), ("192.0.2.8", False), ("10.20.0.1", False)):
+        asked = Packet(ip_address(source), node, "TCP", 30080)
+        assert (_decided([before_translation], asked) is None) == admitted
+        # Afterwards it has the pod's port, and goes on as to any pod.
+        translated = Packet(ip_address(source), pod, "TCP", 8080)
+        may = admitted or source.startswith("10.")
+        assert calico_admits(policies, translated, forwarded=True) == may
+    for other in (30081, 30079):
+        assert _decided([before_translation], replace(asked, port=other)) == "Deny"
+    udp = Packet(ip_address("192.0.2.7"), node, "UDP", 30080)
+    assert _decided([before_translation], udp) == "Deny"
 
 
 def test_every_rule_says_why_and_mixes_no_families() -> None:

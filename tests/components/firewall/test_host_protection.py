@@ -22,9 +22,11 @@ RULES = node_rules(
 class _Engine(mocks.Mocks):
     def __init__(self) -> None:
         self.registered: list[str] = []
+        self.providers: dict[str, str] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         self.registered.append(args.name)
+        self.providers[args.name] = args.provider or ""
         return args.name, {**args.inputs, "generation": 1}
 
     def call(self, args: mocks.MockCallArgs) -> dict[Any, Any]:
@@ -54,7 +56,6 @@ def protect(rules: list[Rule]) -> None:
                 "rules": rules,
                 "cloudflare": CLOUDFLARE,
                 "host_endpoints": endpoints,
-                "kubeconfig": "{}",
             },
         )
 
@@ -66,11 +67,23 @@ def test_a_table_is_enforced(engine: _Engine) -> None:
     assert {"protection-nodes", "protection-failsafe"} <= set(engine.registered)
 
 
+def test_the_cluster_is_that_of_the_host_endpoints(engine: _Engine) -> None:
+    """Not the one that `kubectl` talks to, where nobody gives a provider."""
+    protect(RULES)
+    assert "protection-kubernetes" in engine.registered
+    for part in ("nodes", "forward", "node-ports"):
+        assert "protection-kubernetes" in engine.providers[f"protection-{part}"]
+
+
 def test_a_table_that_opens_the_web_ports_never_reaches_calico(engine: _Engine) -> None:
     opened = Rule("all", "tcp", (), ("0.0.0.0/0",), "because")
     with pytest.raises(ValueError, match=r"all admits 0\.0\.0\.0/0 to port 80"):
         protect([*RULES, opened])
-    assert not [name for name in engine.registered if name.startswith("protection-")]
+    assert not [
+        name
+        for name in engine.registered
+        if name.startswith(("protection-nodes", "protection-node-ports"))
+    ]
     settle()
 
 

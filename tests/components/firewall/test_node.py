@@ -1,7 +1,10 @@
 """What `NodeFirewall` registers. What its script does to a node is in tests/packets."""
 
 import asyncio
+import re
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -15,7 +18,7 @@ from components.firewall.node import (
     NodeFirewall,
     NodeFirewallArgs,
     config_data,
-    content_hash,
+    files_name,
     pod_spec,
     render_table,
 )
@@ -35,7 +38,7 @@ class _Engine(mocks.Mocks):
         self.registered[args.name] = (args.typ, dict(args.inputs))
         outputs = {
             **args.inputs,
-            "metadata": {"name": args.name, **args.inputs.get("metadata", {})},
+            "metadata": {"name": args.name, "generation": 1, **args.inputs.get("metadata", {})},
         }
         return args.name, outputs if args.typ.startswith("kubernetes") else args.inputs
 
@@ -55,7 +58,12 @@ def registered(engine: _Engine, mode: Mode = "enforce", **more: Any) -> dict[str
     @pulumi.runtime.test
     def program() -> None:
         rules = pulumi.Output.from_input("later").apply(lambda _: RULES)
-        args: NodeFirewallArgs = {"rules": rules, "cloudflare": CLOUDFLARE, "mode": mode}
+        args: NodeFirewallArgs = {
+            "kubeconfig": "{}",
+            "rules": rules,
+            "cloudflare": CLOUDFLARE,
+            "mode": mode,
+        }
         NodeFirewall("wall", cast(NodeFirewallArgs, {**args, **more}))
 
     program()
@@ -64,11 +72,16 @@ def registered(engine: _Engine, mode: Mode = "enforce", **more: Any) -> dict[str
 
 def test_the_daemon_set_runs_everywhere_on_the_node_s_own_network(engine: _Engine) -> None:
     made = registered(engine)
-    assert set(made) == {"NodeFirewall", "ConfigMap", "DaemonSet"}
+    assert set(made) == {
+        "NodeFirewall", "NodeNetworks", "ConfigMap", "DaemonSet", "NodesInStep",
+        # Nobody gave one: the kubeconfig says which cluster it is, and `kubectl`'s doesn't.
+        "kubernetes",
+    }  # fmt: skip
+    assert made["kubernetes"]["kubeconfig"]["value"] == "{}", "as a secret"
     pod = made["DaemonSet"]["spec"]["template"]["spec"]
     assert (pod["hostNetwork"], pod["hostPID"]) == (True, True)
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert pod["volumes"][0]["configMap"]["name"] == "edgefleet-node-firewall"
+    assert pod["volumes"][0]["configMap"]["name"] == made["ConfigMap"]["metadata"]["name"]
     assert made["ConfigMap"]["metadata"]["namespace"] == "kube-system"
     assert made["DaemonSet"]["metadata"]["namespace"] == "kube-system"
     selector = made["DaemonSet"]["spec"]["selector"]["matchLabels"]
@@ -89,24 +102,48 @@ def test_the_pod_may_do_no_more_than_it_must() -> None:
 def test_the_script_gets_its_mode_interval_and_the_node_s_first_process() -> None:
     (container,) = pod_spec("files", "observe", "busybox:1", 30)["containers"]
     assert container["args"][:3] == ["observe", "30", "1"]
-    assert container["readinessProbe"]["exec"]["command"][-1].endswith(
-        "'^state=matches ' /status/state"
-    )
 
 
-def test_every_change_of_the_table_or_the_script_rolls_the_pods(engine: _Engine) -> None:
-    made = registered(engine)
-    data = made["ConfigMap"]["data"]
-    annotations = made["DaemonSet"]["spec"]["template"]["metadata"]["annotations"]
-    assert annotations == {"edgefleet.dev/content-hash": content_hash(data)}
+def test_a_change_of_the_table_or_the_script_is_another_config_map(engine: _Engine) -> None:
+    made = registered(engine)["ConfigMap"]
+    assert made["immutable"] is True
+    data = made["data"]
+    assert made["metadata"]["name"] == files_name(data)
+    assert re.fullmatch("edgefleet-node-firewall-[0-9a-f]{10}", files_name(data))
     for file in data:
-        assert content_hash({**data, file: data[file] + "#"}) != content_hash(data)
+        assert files_name({**data, file: data[file] + "#"}) != files_name(data)
 
 
-def test_up_waits_for_nodes_that_enforce_and_not_for_those_that_observe(engine: _Engine) -> None:
-    assert registered(engine)["DaemonSet"]["metadata"].get("annotations", {}) == {}
-    observing = registered(engine, mode="observe")["DaemonSet"]["metadata"]
-    assert observing["annotations"] == {"pulumi.com/skipAwait": "true"}
+def test_pods_are_replaced_one_by_one_whatever_the_mode(engine: _Engine) -> None:
+    for mode in ("enforce", "observe", "remove"):
+        daemon_set = registered(engine, mode=mode)["DaemonSet"]
+        strategy = daemon_set["spec"]["updateStrategy"]["rollingUpdate"]
+        assert strategy == {"maxUnavailable": 1}
+        # Waiting is for what tells which node it was, and doesn't fail.
+        assert daemon_set["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "ready"),
+    [
+        ("enforce", "matches", True),
+        ("enforce", "blocked", False),
+        ("enforce", "held", False),
+        ("remove", "matches", True),
+        ("remove", "failed", False),
+        ("observe", "differs", True),
+        ("observe", "unsupported", True),
+        ("observe", "", False),
+    ],
+)
+def test_a_pod_that_observes_is_ready_whatever_it_sees(
+    tmp_path: Path, mode: Mode, state: str, ready: bool
+) -> None:
+    (container,) = pod_spec("files", mode, "busybox:1", 60)["containers"]
+    (tmp_path / "state").write_text(f"state={state} mode={mode}\n" if state else "")
+    probe = container["readinessProbe"]["exec"]["command"]
+    told = [part.replace("/status/", f"{tmp_path}/") for part in probe]
+    assert (subprocess.run(told, capture_output=True).returncode == 0) == ready
 
 
 def test_the_image_is_pinned_and_can_be_another(engine: _Engine) -> None:
@@ -131,11 +168,7 @@ def test_the_config_map_holds_both_scripts_and_the_table() -> None:
 def test_the_table_as_text() -> None:
     lines = render_table(RULES, CLOUDFLARE).splitlines()
     assert lines[0] == "web\t80,443"
-    kind, ssh, comment, plain = lines[1].split("\t")
-    assert (kind, ssh) == ("rule4", "allow tcp 22 0.0.0.0/0 any 198.51.100.0/24 in")
-    assert bytes.fromhex(comment).decode() == plain == "edgefleet:ssh: administrators"
-    cloudflare = [line for line in lines if "tcp 80,443" in line]
-    assert len(cloudflare) == len(CLOUDFLARE) == 22
+    assert len([line for line in lines if "--dports 80,443" in line and "-s " in line]) == 22
     for family in "46":
         assert any(line.startswith(f"block{family}\t-A edgefleet-input -i lo") for line in lines)
 

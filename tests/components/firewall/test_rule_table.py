@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.firewall import cloudflare_ranges
-from components.firewall.renderings.ufw import UfwRule, iptables_block, ufw_rules
+from components.firewall.renderings.ufw import FORWARD, INPUT, iptables_block
 from components.firewall.renderings.vultr import (
     VULTR_RULE_LIMIT,
     VultrRule,
@@ -61,28 +62,28 @@ def vultr_admits(
     return any(matches(rule) for rule in rules.values())
 
 
-def node_admits(ufw: list[UfwRule], block: list[str], packet: Arriving) -> bool:
-    def matches(rule: UfwRule) -> bool:
-        if rule.routed or rule.family != packet.family:
-            return False
-        if rule.protocol not in ("any", packet.protocol):
-            return False
-        ranges = [part.partition(":") for part in rule.ports.split(",")]
-        return packet.source in ip_network(rule.source) and (
-            rule.ports == "any"
-            or any(int(low) <= packet.port <= int(high or low) for low, _, high in ranges)
-        )
-
-    number = {"icmp": "icmp", "icmpv6": "ipv6-icmp"}.get(packet.protocol)
+def node_admits(block: list[str], packet: Arriving) -> bool:
+    """What becomes of a packet in our chain: the first line that matches decides; none, no."""
+    numbers = {"icmp": "icmp", "icmpv6": "ipv6-icmp"}
     for line in block:
         words = line.split(" -m comment")[0].split()
-        if number and "-p" in words and words[words.index("-p") + 1] == number:
-            source = (
-                words[words.index("-s") + 1] if "-s" in words else EVERYBODY[packet.family == "v6"]
-            )
-            if packet.source in ip_network(source):
-                return True
-    return any(matches(rule) for rule in ufw)
+        options = dict(pairwise(words))
+        if words[1] != INPUT or {"-i", "--ctstate", "--sport"} & set(words):
+            continue
+        network = ip_network(options.get("-s", EVERYBODY[packet.family == "v6"]))
+        protocol = options.get("-p", "all")
+        ranges = [part.partition(":") for part in options.get("--dports", "1:65535").split(",")]
+        if (
+            packet.source in network
+            and protocol in ("all", numbers.get(packet.protocol, packet.protocol))
+            and any(int(low) <= packet.port <= int(high or low) for low, _, high in ranges)
+        ):
+            return line.endswith("ACCEPT")
+    return False
+
+
+def block_of(rules: list[Rule], packet: Arriving) -> list[str]:
+    return iptables_block(rules, CLOUDFLARE, "v4" if packet.family == "v4" else "v6")
 
 
 def table_admits(rules: list[Rule], packet: Arriving, cloudflare: tuple[str, ...]) -> bool:
@@ -148,11 +149,9 @@ def tables_and_packets(draw: st.DrawFn) -> tuple[list[Rule], Arriving]:
 def test_both_renderings_admit_the_same_packets(case: tuple[list[Rule], Arriving]) -> None:
     table, packet = case
     wanted = table_admits(table, packet, CLOUDFLARE)
-    family = "v4" if packet.family == "v4" else "v6"
     assert vultr_admits(vultr_rules(table), packet, CLOUDFLARE) == wanted
     assert vultr_admits(vultr_rules(table, CLOUDFLARE), packet, CLOUDFLARE) == wanted
-    block = iptables_block(table, CLOUDFLARE, family)
-    assert node_admits(ufw_rules(table, CLOUDFLARE), block, packet) == wanted
+    assert node_admits(block_of(table, packet), packet) == wanted
 
 
 @given(tables)
@@ -162,8 +161,9 @@ def test_no_rendering_says_a_thing_twice(table: list[Rule]) -> None:
         for rule in vultr_rules(table, CLOUDFLARE).values()
     ]
     assert len(spelled) == len(set(spelled))
-    tuples = [(rule.family, rule.tuple) for rule in ufw_rules(table, CLOUDFLARE)]
-    assert len(tuples) == len(set(tuples))
+    for family in ("v4", "v6"):
+        lines = iptables_block(table, CLOUDFLARE, family)
+        assert len(lines) == len(set(lines))
 
 
 @pytest.mark.parametrize("tunnels", [(), ("vxlan",), ("vxlan", "ipip")])
@@ -181,26 +181,27 @@ def test_only_cloudflare_is_admitted_to_the_web_ports(ssh_port: int, tunnels: An
         for port in (80, 443):
             packet = Arriving(ip_address(source), "tcp", port)
             assert not vultr_admits(vultr_rules(table), packet, CLOUDFLARE)
-            assert not node_admits(ufw_rules(table, CLOUDFLARE), [], packet)
+            assert not node_admits(block_of(table, packet), packet)
     for cidr in CLOUDFLARE:
         packet = Arriving(ip_network(cidr)[0], "tcp", 443)
         assert vultr_admits(vultr_rules(table), packet, CLOUDFLARE)
-        assert node_admits(ufw_rules(table, CLOUDFLARE), [], packet)
+        assert node_admits(block_of(table, packet), packet)
 
 
 def test_web_ports_among_the_unprivileged_are_cloudflare_s_too() -> None:
     table = node_rules(**USUAL, web_ports=(443, 8443))
     for source, admitted in (("104.16.0.1", True), ("10.20.0.1", False), ("10.244.0.1", False)):
         packet = Arriving(ip_address(source), "tcp", 8443)
-        assert node_admits(ufw_rules(table, CLOUDFLARE), [], packet) == admitted
+        assert node_admits(block_of(table, packet), packet) == admitted
 
 
 @pytest.mark.parametrize("ssh_port", [22, 2222])
 def test_ssh_is_the_administrators_alone(ssh_port: int) -> None:
-    ufw = ufw_rules(node_rules(**USUAL, ssh_port=ssh_port), CLOUDFLARE)
+    table = node_rules(**USUAL, ssh_port=ssh_port)
     for source, admitted in (("198.51.100.9", True), ("2001:db8:5::9", True), ("10.20.0.1", False),
                              ("10.244.0.1", False), ("104.16.0.1", False)):  # fmt: skip
-        assert node_admits(ufw, [], Arriving(ip_address(source), "tcp", ssh_port)) == admitted
+        packet = Arriving(ip_address(source), "tcp", ssh_port)
+        assert node_admits(block_of(table, packet), packet) == admitted
 
 
 def test_node_ports_are_nobody_s() -> None:
@@ -209,7 +210,7 @@ def test_node_ports_are_nobody_s() -> None:
         for protocol in ("tcp", "udp"):
             for source in ("10.20.0.1", "10.244.0.1", "192.0.2.1", "104.16.0.1"):
                 packet = Arriving(ip_address(source), protocol, port)
-                assert not node_admits(ufw_rules(table, CLOUDFLARE), [], packet)
+                assert not node_admits(block_of(table, packet), packet)
                 assert not vultr_admits(vultr_rules(table), packet, CLOUDFLARE)
 
 
@@ -225,14 +226,38 @@ def test_ipip_only_where_it_is_used_and_only_on_the_node() -> None:
     assert not any(rule["notes"].startswith("ipip") for rule in vultr_rules(with_ipip).values())
 
 
-def test_routing_for_pods_is_two_rules_and_never_an_input_rule() -> None:
-    routed = [rule for rule in ufw_rules(node_rules(**USUAL), CLOUDFLARE) if rule.routed]
-    assert [rule.tuple for rule in routed] == [
-        "route:allow any any 0.0.0.0/0 any 10.244.0.0/16 in",
-        "route:allow any any 10.244.0.0/16 any 10.20.0.0/20 in",
+def test_routing_for_pods_is_two_lines_and_never_an_input_rule() -> None:
+    block = iptables_block(node_rules(**USUAL), CLOUDFLARE, "v4")
+    routed = [line.split(" -m comment")[0] for line in block if f"-A {FORWARD} " in line]
+    assert routed == [
+        f"-A {FORWARD} -m conntrack --ctstate RELATED,ESTABLISHED",
+        f"-A {FORWARD} -s 10.244.0.0/16",
+        f"-A {FORWARD} -s 10.20.0.0/20 -d 10.244.0.0/16",
     ]
-    without_pods = ufw_rules(node_rules(**{**USUAL, "pod_networks": []}), CLOUDFLARE)
-    assert not [rule for rule in without_pods if rule.protocol == "any"]
+    # No pods is not everybody.
+    nobody = iptables_block(node_rules(**{**USUAL, "pod_networks": []}), CLOUDFLARE, "v4")
+    assert [line for line in nobody if f"-A {FORWARD} " in line] == block[-3:-2]
+    assert not [line for line in nobody if "10.20.0.0/20" in line and "-p " not in line]
+
+
+def test_the_web_ports_are_shut_to_all_others_at_the_end() -> None:
+    for family in ("v4", "v6"):
+        lines = iptables_block(node_rules(**USUAL), CLOUDFLARE, family, [80, 443])
+        last = [line for line in lines if line.startswith(f"-A {INPUT} ")][-1]
+        assert last.startswith(f"-A {INPUT} -p tcp -m multiport --dports 80,443 -m comment")
+        assert last.endswith("-j DROP")
+
+
+def test_an_opened_node_port_is_routed_to_its_pod() -> None:
+    monitor = Rule("extra-1", "tcp", ((30080, 30080),), ("192.0.2.7/32",), "a monitor")
+    block = iptables_block([*node_rules(**USUAL), monitor], CLOUDFLARE, "v4")
+    assert block[-1].startswith(
+        f"-A {FORWARD} -s 192.0.2.7/32 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 30080 "
+    )
+    inside = Rule("extra-1", "udp", ((51820, 51820),), ("0.0.0.0/0",), "WireGuard")
+    block = iptables_block([*node_rules(**USUAL), inside], CLOUDFLARE, "v4")
+    assert "ctorigdstport" not in "".join(block)
+    assert f"-A {INPUT} -p udp -m multiport --dports 51820 " in "".join(block)
 
 
 def test_vultr_s_dictionaries() -> None:
@@ -291,7 +316,12 @@ def test_what_would_break_out_of_quotes_is_refused() -> None:
             Rule(name, "tcp", (), ("10.0.0.0/8",), reason)
 
 
-def test_too_many_ports_for_one_ufw_rule() -> None:
-    rule = Rule("many", "tcp", tuple((n, n + 1) for n in range(1, 24, 3)), ("10.0.0.0/8",), "")
-    with pytest.raises(ValueError, match="16 ports"):
-        ufw_rules([rule], CLOUDFLARE)
+def test_more_ports_than_one_line_holds_are_several() -> None:
+    ports = tuple((n, n + 1) for n in range(1, 24, 3))
+    rule = Rule("many", "tcp", ports, ("10.0.0.0/8",), "")
+    block = iptables_block([*node_rules(**USUAL), rule], CLOUDFLARE, "v4")
+    many = [line for line in block if "edgefleet:many" in line]
+    assert [line.count(":") - 2 for line in many] == [7, 1]
+    for port in (1, 23):
+        assert node_admits(block, Arriving(ip_address("10.1.2.3"), "tcp", port))
+    assert not node_admits(block, Arriving(ip_address("10.1.2.3"), "tcp", 3))

@@ -1,5 +1,7 @@
 """The ingress controller's objects. What nginx makes of the settings: test_ingress_nginx.py."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from components.firewall.rule_table import node_rules
 from components.ingress.nginx.keys import FLAGS, KEYS, OPTIONS, PLUS_KEYS, SNIPPETS, IngressMistake
 from components.ingress.nginx.options import (
+    ACCESS_LOG,
     HEALTH_SNIPPET,
     METRICS_PORT,
     READINESS_PORT,
@@ -113,10 +116,26 @@ def test_further_keys_pass_and_snippets_are_gathered():
     assert "log-format-escaping" not in config
 
 
-def test_the_edges_log_format_takes_the_jsons_place():
-    config = nginx_config(CLOUDFLARE, trust=EdgeTrust("observe", "PEM"))
-    assert "client-certificate=$ssl_client_verify" in config["log-format"]
-    assert "log-format-escaping" not in config
+@pytest.mark.parametrize(
+    ("trust", "fields"),
+    [
+        (EdgeTrust(), set()),
+        (EdgeTrust("observe", "PEM"), {"client_certificate", "client_certificate_serial"}),
+        (EdgeTrust(header="observe"), {"edge_header"}),
+        (
+            EdgeTrust("require", "PEM", "require"),
+            {"client_certificate", "client_certificate_serial", "edge_header"},
+        ),
+    ],
+)
+def test_the_access_log_is_json_whatever_is_asked_for(trust: EdgeTrust, fields: set[str]):
+    config = nginx_config(CLOUDFLARE, trust=trust)
+    assert config["log-format-escaping"] == "json"
+    # What isn't quoted is a number.
+    line = json.loads(re.sub(r":\$(\w+)", ":1", config["log-format"]))
+    assert line["client"] == "$remote_addr"
+    assert line.keys() - fields == json.loads(re.sub(r":\$(\w+)", ":1", ACCESS_LOG)).keys()
+    assert fields <= line.keys()
 
 
 def test_everything_rendered_is_known_to_the_version():

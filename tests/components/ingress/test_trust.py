@@ -4,6 +4,7 @@ import pytest
 
 from components.ingress.nginx.daemon_set import IngressDaemonSet, IngressDaemonSetArgs
 from components.ingress.nginx.keys import IngressMistake
+from components.ingress.nginx.options import nginx_config
 from components.ingress.nginx.trust import FOLDER, content_name
 from components.ingress.nginx.trust import config as trust_config
 from components.ingress.nginx.trust import files as trust_files
@@ -63,7 +64,7 @@ def test_the_application_does_not_see_the_secret(step: Step):
 
 
 def test_a_log_format_fits_the_controllers_quotes():
-    config = trust_config(EdgeTrust("observe", "PEM", "observe"))
+    config = nginx_config(["192.0.2.0/24"], trust=EdgeTrust("observe", "PEM", "observe"))
     assert "'" not in config["log-format"]
 
 

@@ -73,6 +73,27 @@ def test_with_a_ca_the_ingress_looks_for_certificates(project: Path):
     assert volumes["files"]["secret"]["secretName"] == files.inputs["metadata"]["name"]
 
 
+def test_a_config_map_that_names_files_is_another_than_one_that_names_none(project: Path):
+    """Pods roll from one to the other: those that still run keep that which names their files."""
+
+    def names() -> tuple[str, str]:
+        stack = render(project, "us")
+        pod = of_type(stack, DAEMONS)["us-ingress-controller"].inputs["spec"]["template"]["spec"]
+        made = of_type(stack, CONFIG)["us-ingress-config"].inputs["metadata"]["name"]
+        (told,) = (a for a in pod["containers"][0]["args"] if a.startswith("-nginx-configmaps="))
+        assert told == f"-nginx-configmaps=$(POD_NAMESPACE)/{made}"
+        return made, next((v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v), "")
+
+    off = names()
+    with_ca(project)
+    observing = names()
+    us(project, originPulls="require")
+    required = names()
+    assert off == ("nginx-config", "")
+    assert observing[0] == observing[1].replace("nginx-files", "nginx-config")
+    assert required == observing, "the same files: running pods take it over"
+
+
 def test_the_edge_signs_with_the_first_ca(project: Path):
     edge(with_ca(project), originPullsKey=SECURE)
     stack = render(project, "edge")
@@ -230,11 +251,28 @@ def test_zone_wide_settings_are_set_by_those_who_ask(project: Path):
     assert len(of_type(stack, "pulumi-python:dynamic/index:ZoneMemory")) == 3
 
 
+EXTRA = {"port": 9100, "sources": ["192.0.2.7/32"], "reason": "monitoring"}
+
+
 @pytest.mark.parametrize(
     ("keys", "mistake"),
     [
         ({"firewall": {"adminCidrs": ["0.0.0.0/0"]}}, "opens SSH to everybody"),
         ({"firewall": {"adminCidrs": ["198.51.100.7/24"]}}, "has host bits set"),
+        ({"firewall": {"adminCidrs": ["0.0.0.0/1", "128.0.0.0/1"]}}, "0.0.0.0/0 opens SSH to"),
+        ({"firewall": {"adminCidrs": ["198.0.0.0/7"]}}, "198.0.0.0/7 opens SSH to everybody"),
+        ({"firewall": {"nodeNetworks": ["::/1", "8000::/1"]}}, "::/0 is everybody"),
+        ({"firewall": {"podNetworks": ["10.0.0.0/7"]}}, "10.0.0.0/7 is everybody"),
+        ({"firewall": {"nodeNetworks": ["8.8.8.0/24"]}}, "8.8.8.0/24: is public; everybody with"),
+        ({"firewall": {"podNetworks": ["172.32.0.0/16"]}}, "or say publicNetworks: true"),
+        ({"firewall": {"extraRules": [EXTRA | {"port": 443}]}}, "443 is Cloudflare's alone"),
+        ({"firewall": {"extraRules": [EXTRA | {"port": 22}]}}, "who may in adminCidrs"),
+        ({"firewall": {"extraRules": [EXTRA, EXTRA]}}, "tcp 9100 stands there twice"),
+        ({"firewall": {"extraRules": [EXTRA | {"reason": 'a "b"'}]}}, "must be 3 to 100 letters"),
+        (
+            {"firewall": {"extraRules": [EXTRA | {"port": 10250, "sources": ["0.0.0.0/0"]}]}},
+            "who reaches it runs the cluster",
+        ),
         ({"firewall": {"webPorts": [8080]}}, "must be 80 or 443"),
         ({"firewall": {"source": "everybody"}}, "must be 'cloudflare' or 'explicit'"),
         ({"tls": {"validityDays": 100}}, "must be 7, 30, 90, 365, 730, 1095 or 5475"),

@@ -112,7 +112,11 @@ def test_a_cluster_keeps_its_vpc(tmp_path: Path):
         ("enforce", {"hostProtection": "calico"}, True),
         ("enforce", {"hostProtection": "calico", "node": "remove"}, False),
         ("enforce", {"hostProtection": "both"}, False),
-        ("enforce", {"hostProtection": "calico", "node": "off"}, False),
+        ("enforce", {"hostProtection": "calico", "node": "off"}, True),
+        ("enforce", {"node": "off"}, True),
+        ("remove", {"node": "off"}, False),
+        ("observe", {"node": "off"}, False),
+        ("enforce", {"node": "observe"}, False),
         ("enforce", {}, False),
         ("remove", {"hostProtection": "calico"}, False),
         ("observe", {"hostProtection": "calico"}, False),
@@ -135,6 +139,10 @@ def test_rules_of_ufw_are_not_left_behind(
         assert told == []
         return
     (sentence,) = told
+    if "node" in firewall:
+        assert sentence.startswith("Pulumi.us.yaml: edgefleet:firewall.node: 'off': ")
+        assert "Say `node: remove` first" in sentence
+        return
     assert sentence.startswith("Pulumi.us.yaml: edgefleet:firewall.hostProtection: 'calico': ")
     assert "say `node: remove` beside hostProtection: calico" in sentence
 

@@ -282,3 +282,42 @@ def test_nobody_there(vendors: Vendors, project: Path, monkeypatch: pytest.Monke
     account = Account({"CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_BASE_URL": nowhere})
     with pytest.raises(CloudflareError, match=r"GET /accounts/a/workers/scripts: 127\.0\.0\.1:9: "):
         account.cloudflare.worker_scripts("a")
+
+
+# --- networks ------------------------------------------------------------------------------------
+
+
+def in_a_vpc(vendors: Vendors, subnet: str, **more: Any) -> None:
+    """Its nodes say so; the cluster itself doesn't."""
+    nodes = [{"id": "n1", "label": "a", "status": "active"}]
+    live = cluster(node_pools=[pool("web", nodes=nodes)], **more)
+    vendors.answers["/kubernetes/clusters"] = [live]
+    made = {"id": "n1", "main_ip": "45.76.1.2", "v6_main_ip": "2001:19f0::1"}
+    vendors.answers["/instances"] = [
+        {**made, "internal_ip": "192.168.16.5"},
+        {**made, "id": "other", "internal_ip": "10.1.2.3"},
+    ]
+    address, mask = subnet.split("/")
+    vpc = {"id": "v1", "region": "ewr", "description": "office", "v4_subnet": address}
+    vendors.answers["/vpcs"] = [
+        {**vpc, "id": "v0", "v4_subnet": "10.1.0.0", "v4_subnet_mask": 16},
+        {**vpc, "v4_subnet_mask": int(mask)},
+    ]
+
+
+def test_networks_are_those_that_the_nodes_are_in(project: Path, vendors: Vendors):
+    in_a_vpc(vendors, "192.168.16.0/20", cluster_subnet="172.20.0.0/16")
+    made = found(project, "us", "--cluster", "prod")
+    config = yaml.safe_load(made["text"])["config"]
+    assert config["edgefleet:firewall"] == {
+        "nodeNetworks": ["192.168.16.0/20"],
+        "podNetworks": ["172.20.0.0/16"],
+    }
+    assert "VPC 'office' (v1) stays as it is" in "\n".join(made["remarks"])
+
+
+def test_addresses_of_no_vpc_are_told(project: Path, vendors: Vendors):
+    in_a_vpc(vendors, "192.168.32.0/20", cluster_subnet="10.244.0.0/16")
+    made = found(project, "us", "--cluster", "prod")
+    assert "edgefleet:firewall" not in yaml.safe_load(made["text"])["config"]
+    assert "private addresses (192.168.16.5) in no VPC" in "\n".join(made["remarks"])
