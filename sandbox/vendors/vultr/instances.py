@@ -20,6 +20,12 @@ def add_instances(api: RestApi, fleet: VultrFleet) -> None:
         views = [instance_view(*found) for found in instances(fleet.read(), fleet.now())]
         return page(request, "instances", [v for v in views if wanted.items() <= v.items()])
 
+    def get(_: Request, instance_id: str) -> Response:
+        for found in instances(fleet.read(), fleet.now()):
+            if found[2]["id"] == instance_id:
+                return json_response({"instance": instance_view(*found)})
+        raise refuse(404, "Invalid instance ID")
+
     def regions(request: Request) -> Response:
         return page(request, "regions", list(REGIONS.values()))
 
@@ -34,6 +40,7 @@ def add_instances(api: RestApi, fleet: VultrFleet) -> None:
         return page(request, "plans", found)
 
     api.add("GET", "/v2/instances", list_instances)
+    api.add("GET", "/v2/instances/<instance_id>", get)
     api.add("GET", "/v2/regions", regions)
     api.add("GET", "/v2/regions/<region_id>/availability", availability)
     api.add("GET", "/v2/plans", plans)

@@ -1,5 +1,6 @@
 """The emulated Vultr Kubernetes Engine: node pools and their nodes."""
 
+import uuid
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -54,7 +55,7 @@ def _check_bounds(pool: Pool, body: dict[str, Any]) -> None:
 
 
 def add_pools(api: RestApi, fleet: VultrFleet) -> None:
-    """Add ``…/node-pools``, and its nodes."""
+    """Add ``…/node-pools``, its nodes, and what takes labels off them."""
 
     def list_pools(request: Request, cluster_id: str) -> Response:
         found = find_cluster(fleet.read(), cluster_id)["pools"]
@@ -118,6 +119,7 @@ def add_pools(api: RestApi, fleet: VultrFleet) -> None:
     api.add("DELETE", POOL, delete)
     api.add("DELETE", NODE, delete_node)
     api.add("POST", f"{NODE}/recycle", recycle_node)
+    _add_labels(api, fleet)
 
 
 def _update(pool: Pool, body: dict[str, Any], now: float) -> None:
@@ -132,6 +134,31 @@ def _update(pool: Pool, body: dict[str, Any], now: float) -> None:
         taints[taint["key"], taint["effect"]] = taint
     pool["taints"] = list(taints.values())
     pool["date_updated"] = iso_date(now)
+
+
+def _add_labels(api: RestApi, fleet: VultrFleet) -> None:
+    """``…/labels``: a PATCH of the pool only adds some."""
+
+    def ids(pool: Pool) -> dict[str, str]:
+        space = uuid.UUID(pool["id"])
+        return {str(uuid.uuid5(space, f"labels {key}")): key for key in pool["labels"]}
+
+    def list_labels(_: Request, cluster_id: str, pool_id: str) -> Response:
+        pool = _pool(fleet.read(), cluster_id, pool_id)
+        shown = [{"id": i, "key": k, "value": pool["labels"][k]} for i, k in ids(pool).items()]
+        return json_response({"labels": shown})
+
+    def delete_label(_: Request, cluster_id: str, pool_id: str, label_id: str) -> Response:
+        with fleet.change() as document:
+            pool = _pool(document, cluster_id, pool_id)
+            key = ids(pool).get(label_id)
+            if key is None:
+                raise refuse(404, NO_RESOURCE)
+            del pool["labels"][key]
+        return no_content()
+
+    api.add("GET", f"{POOL}/labels", list_labels)
+    api.add("DELETE", f"{POOL}/labels/<label_id>", delete_label)
 
 
 def _pool(document: Document, cluster_id: str, pool_id: str) -> Pool:
