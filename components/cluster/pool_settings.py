@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, UpdateResult
 
 from ..errors import VultrError
 from ..json_object import object_at
@@ -101,6 +101,11 @@ _IDENTITY = ("cluster_id", "pool")
 
 
 class _Provider(VendorProvider):
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        """`serving` counts where this resource comes; later it would only clutter what changes."""
+        came = news if not olds else {**news, "serving": olds.get("serving")}
+        return CheckResult({key: value for key, value in came.items() if value is not None}, [])
+
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(f"{props['cluster_id']}/{props['pool']}", self._settled(props, {}))
 

@@ -150,6 +150,18 @@ def test_a_pool_that_served_before_is_not_waited_for(monkeypatch: pytest.MonkeyP
         provider(monkeypatch, pool_settings, vultr).create(SIZE)
 
 
+@pytest.mark.parametrize(
+    ("olds", "kept"), [({}, True), (SIZE, None), ({**SIZE, "serving": True}, True)]
+)
+def test_whether_it_served_counts_once(
+    monkeypatch: pytest.MonkeyPatch, olds: dict[str, Any], kept: bool | None
+):
+    pools = provider(monkeypatch, pool_settings, Vultr(cluster()))
+    news = {**SIZE, "serving": True, "__provider": "p"}
+    assert pools.check(olds, news).inputs.get("serving") is kept
+    assert pools.check(olds, news).inputs["__provider"] == "p"
+
+
 def test_a_pool_that_is_gone_leaves_the_state(monkeypatch: pytest.MonkeyPatch):
     vultr = Vultr(cluster(pools=()))
     assert provider(monkeypatch, pool_settings, vultr).read("x", SIZE).id == ""
