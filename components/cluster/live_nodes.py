@@ -33,18 +33,19 @@ class ClusterReader(Protocol):
 class Serving:
     """Which nodes can serve.
 
-    `ipv6`: only those with an IPv6 address. `leaving` are labels of pools that are about to go.
+    `ipv6`: only those with an IPv6 address. `apart` are labels of pools that serve nobody:
+    those that are about to go, and those that are there for something else.
     """
 
     ipv6: bool = True
-    leaving: Collection[str] = ()
+    apart: Collection[str] = ()
 
     def nodes(self, cluster: LiveCluster) -> list[Node]:
         """As anybody needs them, in the order of their ids."""
         return [
             Node(node.id, node.label, node.ipv4, node.ipv6 if self.ipv6 else "")
             for node in cluster.ready_nodes(self.ipv6)
-            if node.pool not in self.leaving
+            if node.pool not in self.apart
         ]
 
     def unready(self, cluster: LiveCluster) -> list[str]:
@@ -52,7 +53,7 @@ class Serving:
         return [
             f"{node.label} ({why_not(node, self.ipv6)})"
             for node in cluster.nodes
-            if not node.ready(self.ipv6) and node.pool not in self.leaving
+            if not node.ready(self.ipv6) and node.pool not in self.apart
         ]
 
 
@@ -201,8 +202,8 @@ class LiveNodes:
         return found
 
     async def _brake(self, cluster: LiveCluster) -> None:
-        # Those of a pool that is taken out of the stack file are meant to go.
-        meant = {node.id for node in cluster.nodes if node.pool in self._serving.leaving}
+        # Those of a pool that serves no more are meant to go.
+        meant = {node.id for node in cluster.nodes if node.pool in self._serving.apart}
         published, nodes = set(self._published) - meant, self._serving.nodes(cluster)
         left = await asyncio.to_thread(unproven, published, nodes, self._vultr.has_instance)
         if not left:

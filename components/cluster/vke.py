@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64decode
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import ediri_vultr as vultr
 import pulumi
@@ -23,14 +23,26 @@ from .version import UPGRADE_MINUTES, ClusterVersion
 _POOL_INPUTS = ("nodeQuantity", "autoScaler", "minNodes", "maxNodes", "labels", "taints")
 
 
+class Taint(TypedDict):
+    """What keeps pods that don't tolerate it off a pool's nodes."""
+
+    key: str
+    value: str
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
 class PoolArgs(TypedDict):
-    """A node pool. `autoscale` gives the least and most nodes the vendor may scale it to."""
+    """A node pool. `autoscale` gives the least and most nodes the vendor may scale it to. `taints`
+    are those it is made with: Vultr takes none away. One that doesn't serve has no node in `nodes`.
+    """
 
     label: str
     plan: str
     nodes: int
     autoscale: NotRequired[tuple[int, int] | None]
     labels: NotRequired[Mapping[str, str]]
+    taints: NotRequired[Sequence[Taint]]
+    serves: NotRequired[bool]
 
 
 class Minutes(TypedDict):
@@ -88,6 +100,8 @@ def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
         inputs |= {"auto_scaler": True, "min_nodes": bounds[0], "max_nodes": bounds[1]}
     if labels := pool.get("labels"):
         inputs["labels"] = dict(labels)
+    if taints := pool.get("taints"):
+        inputs["taints"] = [dict(taint) for taint in taints]
     return inputs
 
 
@@ -132,7 +146,9 @@ class VkeCluster(pulumi.ComponentResource):
         self._args = args
         self._known: Known = args.get("known", {})
         self._vultr = args.get("vultr") or vultr_of_this_stack()
-        self._serving = Serving(args.get("ipv6", True), self._known.get("leaving", ()))
+        others = [pool["label"] for pool in args["pools"] if not pool.get("serves", True)]
+        apart = [*self._known.get("leaving", ()), *others]
+        self._serving = Serving(args.get("ipv6", True), apart)
         self._live = LiveNodes(
             self._vultr,
             args["label"],
@@ -256,7 +272,9 @@ class VkeCluster(pulumi.ComponentResource):
             lambda known: known[0] or self._live.firewall_group(known[1])
         )
         self.nodes = live.apply(lambda found: self._serving.nodes(found) if found else [])
-        sizes = {pool["label"]: pool["nodes"] for pool in self._args["pools"]}
+        sizes = {
+            pool["label"]: pool["nodes"] for pool in self._args["pools"] if pool.get("serves", True)
+        }
         self.expected_nodes = live.apply(lambda found: expected(found, sizes, self._serving))
 
     async def _kubeconfig(self, cluster_id: str, kube_config: str) -> str:

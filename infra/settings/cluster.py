@@ -34,14 +34,25 @@ class Autoscale(Section):
         return self
 
 
+class Taint(Section):
+    """What keeps pods that don't tolerate it off a pool's nodes."""
+
+    key: str = Field(min_length=1)
+    value: str = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
 class Pool(Section):
-    """A node pool. `nodes` is its size, or with `autoscale` the size it is made with."""
+    """A node pool. `nodes` is its size, or with `autoscale` the size it is made with. One that
+    doesn't serve has no record, and no ingress runs there."""
 
     label: DnsLabel
     plan: str = Field(min_length=1)
     nodes: int = Field(ge=1)
     autoscale: Autoscale | None = None
     labels: dict[str, str] = Field(default={})
+    taints: list[Taint] = Field(default=[])
+    serves: bool = True
 
     @model_validator(mode="after")
     def _within_bounds(self) -> "Pool":
@@ -97,4 +108,6 @@ class Cluster(Section):
         labels = [pool.label for pool in self.pools]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise ValueError(f"two pools are called {', '.join(twice)}: labels must differ")
+        if not any(pool.serves for pool in self.pools):
+            raise ValueError("no pool serves: one must, or the region has no address")
         return self

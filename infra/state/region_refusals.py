@@ -29,12 +29,15 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     yield from _first_pool(where, cluster.pools[0], object_at(made, "nodePools"))
     yield from _ufw_left_behind(stack, state)
     yield from _mixed_calico(stack, state)
+    yield from _taints(f"{where}.pools[0]", cluster.pools[0], object_at(made, "nodePools"))
     further = state.of_type(POOL)
     for index, pool in enumerate(cluster.pools[1:], start=1):
         known = further.get(f"{stack.name}-pool-{pool.label}")
         if known and known.get("plan") != pool.plan:
             way = f"take {pool.label!r} out of the file: `pulumi up` drains its nodes first"
             yield _plan_change(f"{where}.pools[{index}]", pool, str(known.get("plan")), way)
+        if known:
+            yield from _taints(f"{where}.pools[{index}]", pool, known)
 
 
 def _replacements(where: str, cluster: Cluster, made: Mapping[str, Any]) -> Iterator[str]:
@@ -76,6 +79,22 @@ def _first_pool(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str
     elif made.get("plan") != pool.plan:
         way = f"shrink {pool.label!r} to `nodes: 1`: the pool that a cluster was made with stays"
         yield _plan_change(f"{where}.pools[0]", pool, str(made.get("plan")), way)
+
+
+def _taints(where: str, pool: Pool, made: Mapping[str, Any]) -> Iterator[str]:
+    """Vultr's PATCH of a pool adds taints and takes none away (docs/facts/vultr.md §1)."""
+    old = [_taint(taint) for taint in objects_at(made, "taints")]
+    new = [_taint(taint.model_dump()) for taint in pool.taints]
+    if made and sorted(old) != sorted(new):
+        yield (
+            f"{where}.taints: {', '.join(old) or 'none'} → {', '.join(new) or 'none'}: a pool "
+            "keeps the taints it was made with. Put them back, or add a pool with another label "
+            "that has these"
+        )
+
+
+def _taint(taint: Mapping[str, Any]) -> str:
+    return f"{taint.get('key')}={taint.get('value') or ''}:{taint.get('effect')}"
 
 
 def _ufw_left_behind(stack: RegionStack, state: StackState) -> Iterator[str]:

@@ -63,4 +63,6 @@ def _pool(pool: Pool) -> PoolArgs:
         "nodes": pool.nodes,
         "autoscale": bounds,
         "labels": pool.labels,
+        "taints": [taint.model_dump() for taint in pool.taints],  # pyright: ignore[reportReturnType]
+        "serves": pool.serves,
     }

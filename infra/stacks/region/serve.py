@@ -2,6 +2,7 @@
 
 import pulumi
 
+from components.cluster.drained_pool import POOL_LABEL
 from components.dataplane.calico import CalicoDataplane
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
@@ -37,6 +38,7 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
             "namespace": ingress.namespace,
             "ingress_class": ingress.ingress_class,
             "status_address": site.stack.hostname,
+            "not_on": {POOL_LABEL: [p.label for p in settings.cluster.pools if not p.serves]},
         },
         site.after(*closed),
     )

@@ -24,7 +24,7 @@ def test_who_serves():
         node(3), node(1), node(2, status="pending"), node(4, ipv6=""), node(5, pool="old")
     )
     assert ids(Serving().nodes(live)) == ["n1", "n3", "n5"]
-    assert ids(Serving(leaving=["old"]).nodes(live)) == ["n1", "n3"]
+    assert ids(Serving(apart=["old"]).nodes(live)) == ["n1", "n3"]
     alone = Serving(ipv6=False).nodes(live)
     assert ids(alone) == ["n1", "n3", "n4", "n5"]
     assert {each.ipv6 for each in alone} == {""}

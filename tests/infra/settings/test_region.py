@@ -57,7 +57,7 @@ def test_the_emergency_command_writes_text(said: object, drains: bool):
             ["cluster", "pools", 0, "zzz"],
             1,
             "cluster.pools[0].zzz: is not a known key; known here: "
-            "autoscale, label, labels, nodes, plan",
+            "autoscale, label, labels, nodes, plan, serves, taints",
         ),
         (["cluster", "pools"], [], "cluster.pools: must have at least 1 entry"),
         (["cluster", "pools", 0, "nodes"], 0, "cluster.pools[0].nodes: 0: must be at least 1"),

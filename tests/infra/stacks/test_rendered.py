@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +204,34 @@ def test_a_place_of_its_own(tmp_path: Path):
     write_stack(project, "us", {**region(location="mars"), "coordinates": place})
     rows = {row["name"]: row for row in rendered(project, "edge").outputs["regions"]}
     assert (rows["us"]["lat"], rows["us"]["lon"]) == (4.5, 137.4)
+
+
+def test_a_pool_that_serves_nobody_has_no_record_and_no_ingress(tmp_path: Path):
+    project = copy_project(tmp_path)
+    taint = {"key": "batch", "value": "yes", "effect": "NoSchedule"}
+    pools = [
+        {"label": "edge", "plan": "vc2-2c-4gb", "nodes": 2},
+        {"label": "batch", "plan": "vc2-2c-4gb", "nodes": 1, "serves": False, "taints": [taint]},
+    ]
+    write_stack(project, "us", region(pools=pools))
+    edge, batch = live_nodes(2), replace(live_nodes(3)[2], pool="batch")
+    stack = rendered(project, "us", (*edge, batch))
+    records = of_type(stack, "cloudflare:index/dnsRecord:DnsRecord").values()
+    served = {record.inputs["content"] for record in records}
+    assert served == {address for node in edge for address in (node.ipv4, node.ipv6)}
+    (controller,) = (r for r in stack.resources if r.name == "us-ingress-controller")
+    affinity = controller.inputs["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
+    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [
+        {"key": "vke.vultr.com/node-pool", "operator": "NotIn", "values": ["batch"]}
+    ]
+    pool = of_type(stack, "vultr:index/kubernetesNodePools:KubernetesNodePools")["us-pool-batch"]
+    assert pool.inputs["taints"] == [taint]
+
+
+def test_one_pool_must_serve(tmp_path: Path):
+    project = copy_project(tmp_path)
+    pool = {"label": "edge", "plan": "vc2-2c-4gb", "nodes": 2, "serves": False}
+    write_stack(project, "us", region(pools=[pool]))
+    with pytest.raises(SettingsError, match=r"cluster: no pool serves: one must"):
+        rendered(project, "us")

@@ -147,6 +147,39 @@ def test_rules_of_ufw_are_not_left_behind(
     assert "say `node: remove` beside hostProtection: calico" in sentence
 
 
+@pytest.mark.parametrize(
+    ("had", "wants", "change"),
+    [
+        ([], [{"key": "gpu", "effect": "NoSchedule"}], "none → gpu=:NoSchedule"),
+        ([{"key": "gpu", "value": "a", "effect": "NoExecute"}], [], "gpu=a:NoExecute → none"),
+    ],
+)
+def test_taints_that_vultr_would_not_take_away(
+    tmp_path: Path, had: list[Any], wants: list[Any], change: str
+):
+    made = {**MADE, "nodePools": {**MADE["nodePools"], "taints": had}}
+    pools = [{**WANTED["pools"][0], "taints": wants}]
+    (sentence,) = refused(tmp_path, state(**{"us-cluster": (CLUSTER, made)}), pools=pools)
+    assert sentence.startswith(
+        f"Pulumi.us.yaml: edgefleet:cluster.pools[0].taints: {change}: a pool"
+    )
+    further = {**WANTED["pools"][0], "label": "batch", "taints": wants}
+    known = {"label": "batch", "plan": further["plan"], "taints": had}
+    both = {"us-cluster": (CLUSTER, MADE), "us-pool-batch": (POOL, known)}
+    pools = [WANTED["pools"][0], further]
+    (sentence,) = refused(tmp_path / "b", state(**both), pools=pools)
+    assert sentence.startswith(
+        f"Pulumi.us.yaml: edgefleet:cluster.pools[1].taints: {change}: a pool"
+    )
+
+
+def test_taints_as_they_were_made(tmp_path: Path):
+    taint = {"key": "gpu", "value": "a", "effect": "NoExecute"}
+    made = {**MADE, "nodePools": {**MADE["nodePools"], "taints": [taint]}}
+    pools = [{**WANTED["pools"][0], "taints": [taint]}]
+    assert refused(tmp_path, state(**{"us-cluster": (CLUSTER, made)}), pools=pools) == []
+
+
 def with_calico(version: str) -> StackState:
     images = (
         {"calico-node": f"docker.io/calico/node:{version}@sha256:{'0' * 64}"} if version else {}
