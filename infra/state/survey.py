@@ -55,7 +55,12 @@ def survey(stack: RegionStack, state: StackState, vultr: Callable[[], Vultr]) ->
     """Ask Vultr once. Raises VultrError."""
     cluster_id = _id(stack, state)
     if cluster_id is None:
-        return Survey(made=f"{stack.name}-cluster" in state.of_type(CLUSTER))
+        made = f"{stack.name}-cluster" in state.of_type(CLUSTER)
+        return Survey(
+            made=made,
+            published=published(stack, state) or (),
+            leaving=leaving(stack, state) or (),
+        )
     api = vultr()
     found = [c for c in api.clusters() if cluster_id == c["id"] or c["label"] == stack.label]
     return Survey(
@@ -84,8 +89,9 @@ def leaving(stack: RegionStack, state: StackState) -> list[str]:
 
 
 def _id(stack: RegionStack, state: StackState) -> str | None:
-    found = state.of_type(VKE).get(stack.name, {}).get("clusterId")
-    return found if isinstance(found, str) and found else None
+    component = state.of_type(VKE).get(stack.name, {}).get("clusterId")
+    cluster = state.of_type(CLUSTER).get(f"{stack.name}-cluster", {}).get("id")
+    return next((found for found in (component, cluster) if found and isinstance(found, str)), None)
 
 
 def _version(stack: RegionStack, state: StackState) -> str | None:
