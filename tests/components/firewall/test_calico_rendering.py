@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.dataplane.policy import policy_metadata
+from components.dataplane.policy import HOST_ENDPOINTS, policy_metadata
 from components.firewall import cloudflare_ranges
 from components.firewall.renderings.calico import (
     REASON,
@@ -352,3 +352,30 @@ def test_a_policy_has_one_name_for_every_release_of_calico() -> None:
     assert metadata["annotations"] == {
         "projectcalico.org/metadata": '{"name": "default.edgefleet-nodes"}'
     }
+
+
+def test_the_policies_as_calico_reads_them() -> None:
+    """Spelled as its definitions have it: a key that it doesn't know would change nothing."""
+    to_nodes, passing, node_ports = rendered(node_rules(**USUAL))
+    common = {"tier": "default", "selector": HOST_ENDPOINTS, "types": ["Ingress"]}
+    shapes = (
+        (to_nodes, {"order": 1000.0}),
+        (passing, {"order": 1001.0, "applyOnForward": True}),
+        (node_ports, {"order": 1000.0, "applyOnForward": True, "preDNAT": True}),
+    )
+    for policy, own in shapes:
+        assert {k: v for k, v in policy.items() if k != "ingress"} == {**common, **own}
+    denials = node_ports["ingress"]
+    pods = USUAL["pod_networks"]
+    assert [(d["ipVersion"], d["protocol"]) for d in denials] == [
+        (4, "TCP"), (4, "UDP"), (6, "TCP"), (6, "UDP"),
+    ]  # fmt: skip
+    for denial in denials:
+        here = [cidr for cidr in pods if ip_network(cidr).version == denial["ipVersion"]]
+        assert denial == {
+            "action": "Deny",
+            "protocol": denial["protocol"],
+            "ipVersion": denial["ipVersion"],
+            "destination": {"ports": ["30000:32767"], **({"notNets": here} if here else {})},
+            "metadata": {"annotations": {"edgefleet.dev/reason": "NodePorts are nobody's"}},
+        }

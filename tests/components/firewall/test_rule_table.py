@@ -17,7 +17,7 @@ from components.firewall.renderings.vultr import (
     check_rule_limit,
     vultr_rules,
 )
-from components.firewall.rule_table import EVERYBODY, Rule, node_rules
+from components.firewall.rule_table import EVERYBODY, Rule, check_web_ports, node_rules
 
 CLOUDFLARE = cloudflare_ranges.load().cidrs
 USUAL: dict[str, Any] = {
@@ -325,3 +325,16 @@ def test_more_ports_than_one_line_holds_are_several() -> None:
     for port in (1, 23):
         assert node_admits(block, Arriving(ip_address("10.1.2.3"), "tcp", port))
     assert not node_admits(block, Arriving(ip_address("10.1.2.3"), "tcp", 3))
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "any"])
+def test_a_web_port_is_opened_to_nobody_else(protocol: Any) -> None:
+    table = node_rules(
+        ssh_sources=[], node_networks=["10.20.0.0/20"], pod_networks=["10.244.0.0/16"]
+    )
+    assert check_web_ports(table) == [80, 443]
+    other = Rule("monitoring", protocol, ((443, 443),), ("198.51.100.7/32",), "r")
+    with pytest.raises(ValueError, match=r"Rule monitoring admits 198.51.100.7/32 to port 443"):
+        check_web_ports([*table, other])
+    udp = Rule("quic", "udp", ((443, 443),), ("198.51.100.7/32",), "r")
+    assert check_web_ports([*table, udp]) == [80, 443]

@@ -180,9 +180,18 @@ def test_taints_as_they_were_made(tmp_path: Path):
     assert refused(tmp_path, state(**{"us-cluster": (CLUSTER, made)}), pools=pools) == []
 
 
+def test_a_control_plane_of_several_stays(tmp_path: Path):
+    made = state(**{"us-cluster": (CLUSTER, {**MADE, "haControlplanes": True})})
+    assert refused(tmp_path / "a", made, highAvailability=True) == []
+    (sentence,) = refused(tmp_path / "b", made)
+    assert "edgefleet:cluster.highAvailability: True → False would delete" in sentence
+
+
 def with_calico(version: str) -> StackState:
     images = (
-        {"calico-node": f"docker.io/calico/node:{version}@sha256:{'0' * 64}"} if version else {}
+        {"calico-node": f"registry.example.com:5000/calico/node:{version}@sha256:{'0' * 64}"}
+        if version
+        else {}
     )
     outputs = {f"urn:pulumi:us::edgefleet::{CALICO}::us-calico": {"expected": {"images": images}}}
     return StackState({**WITH_CLUSTER.outputs, **outputs})
@@ -192,6 +201,12 @@ def calico_change(tmp_path: Path, old: str, calico: dict[str, Any], **more: Any)
     project = copy_project(tmp_path)
     write_stack(project, "us", {**region(), "calico": calico, **more})
     return list(region_refusals(region_stack(project), with_calico(old)))
+
+
+def test_a_state_without_calico(tmp_path: Path):
+    project = copy_project(tmp_path)
+    write_stack(project, "us", {**region(), "calico": {"version": "v3.31.0"}})
+    assert list(region_refusals(region_stack(project), WITH_CLUSTER)) == []
 
 
 @pytest.mark.parametrize(
