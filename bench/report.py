@@ -41,6 +41,17 @@ _NOTES = """\
 - *wide*: a stack of 100 live nodes has 200 records. The Worker takes 20 regions, which any number
   of stacks may share, as its table is one variable and a request may ask each region twice; its
   script is the same whatever the table holds. What 100 regions would cost is measured in Node.
+
+## Mutations
+
+mutmut 3.8.1 over the pure modules (`[tool.mutmut]` in pyproject.toml says which; `pip install
+mutmut`, `mutmut run`, ten mutants a second), with the tests that start nothing. On 2026-11-21, cut
+off after 2,345 of 4,318 mutants: **2,072 made a test fail, 88 %**; 273 survived. Of 26 of these,
+drawn by lot, 6 change nothing (`next(…, )` for `next(…, None)`), 7 are met by tests that were left
+out, as they need an API server or an engine (names of an object's fields, ids that an emulated
+vendor is asked by), and 13 were gaps, closed since: the shape of Calico's policies, a cluster that
+has `highAvailability` already, a registry with a port, web ports opened by a rule for any protocol,
+what a key without prefix is told.
 """
 
 

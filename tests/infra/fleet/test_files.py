@@ -29,6 +29,11 @@ def mistakes(tmp_path: Path, stack: str = REGION, project: str = PROJECT) -> lis
             "drain: has no prefix, and Pulumi takes no key without; did you mean edgefleet:drain?",
         ),
         (
+            "  drian: true\\n",
+            "drian: has no prefix, and Pulumi takes no key without; did you mean edgefleet:drain?",
+        ),
+        ("  zzz: true\\n", "zzz: has no prefix, and Pulumi takes no key without"),
+        (
             "  edgfleet:drain: true\n",
             "edgfleet:drain: nobody here has the prefix 'edgfleet'; did you mean edgefleet:drain?",
         ),
