@@ -67,7 +67,9 @@ def output_names(sdk: type[pulumi.CustomResource]) -> frozenset[str]:
 @cache
 def secret_outputs(sdk: type[pulumi.CustomResource]) -> frozenset[str]:
     """The outputs that the SDK itself asks the engine to keep secret."""
-    found = re.search(r"additional_secret_outputs=\[([^]]*)]", inspect.getsource(sdk))
+    # One thread at a time: getsource parses, and CPython 3.11's parser minds company (gh-106905).
+    with loading:
+        found = re.search(r"additional_secret_outputs=\[([^]]*)]", inspect.getsource(sdk))
     return frozenset(re.findall(r'"([^"]+)"', found[1])) if found else frozenset()
 
 
