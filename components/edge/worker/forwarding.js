@@ -1,4 +1,4 @@
-/** @import {Env, Outcome, Region} from './types.js' */
+/** @import {Env, Region, ResponseHeaders} from './types.js' */
 
 const REGION = 'x-edge-region';
 const ATTEMPTS = 'x-edge-attempts';
@@ -72,21 +72,36 @@ export const isNamed = (response, region) => response.headers.get(REGION) === re
 export const isCloudflares = (response) => response.headers.has('cf-error-type');
 
 /**
- * The region's answer as it is, saying which region gave it.
+ * The region's answer as it is, saying which region gave it as far as it shall.
  *
- * @param {Outcome & {response: Response}} outcome
+ * @param {Response} response
+ * @param {Region} region
  * @param {number} attempts
+ * @param {ResponseHeaders} how
+ * @param {number} startedAt ms since the epoch
  */
-export function labelled({ region, response }, attempts) {
+export function labelled(response, region, attempts, how, startedAt) {
+  const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && isNamed(response, region)) return response;
+  if (how === 'region' && attempts === 1 && isNamed(response, region)) return response;
+  if (how === 'none' && !headers.has(REGION) && !headers.has(ATTEMPTS)) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (how === 'none') {
+    answer.headers.delete(REGION);
+    answer.headers.delete(ATTEMPTS);
+    return answer;
+  }
   answer.headers.set(REGION, region.name);
   if (attempts > 1) answer.headers.set(ATTEMPTS, String(attempts));
+  if (how === 'server-timing') {
+    const ms = Date.now() - startedAt;
+    const which = `${region.name}, attempt ${attempts}`;
+    answer.headers.append('server-timing', `edge;dur=${ms};desc="${which}"`);
+  }
   return answer;
 }

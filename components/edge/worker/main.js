@@ -36,7 +36,7 @@ const handler = {
     const { config, problems, health } = known;
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured();
+      return pages.misconfigured(env);
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = !hasBody && !config.strict;
@@ -58,7 +58,7 @@ const handler = {
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken();
+      return pages.broken(env);
     }
   },
 

@@ -21,6 +21,7 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  if (site.maintenance) return pages.maintenance(env, edge.config.maintenanceRetryAfter);
   const safeMethod = method === 'GET' || method === 'HEAD';
   const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
   const kind = kindOf(method, hasBody, keyed);
@@ -33,7 +34,7 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(eligible.strict);
+    return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
   if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
@@ -54,7 +55,18 @@ export async function proxy(request, hasBody, env, ctx, edge) {
         attempts.mayHedge(region, startedAt, waits, others),
     },
   );
-  return answer(outcome, count, kind === 'once', eligible.strict);
+  const { verdict, response } = outcome;
+  const unreachable = verdict === 'unreached' || (verdict === 'lost' && kind !== 'once');
+  if (response && !unreachable) {
+    const { responseHeaders } = edge.config;
+    return labelled(response, outcome.region, count, responseHeaders, now);
+  }
+  response?.body?.cancel().catch(() => {});
+  // It may have been carried out, and can't be repeated.
+  if (!unreachable) return pages.unclear(env);
+  const error = outcome.error && String(outcome.error);
+  log('all_down', { attempts: count, strict: eligible.strict, last: outcome.region.name, error });
+  return pages.allDown(env, eligible.strict);
 }
 
 /**
@@ -209,21 +221,4 @@ class Attempts {
     if (this.#request.headers.get('accept')?.includes('text/event-stream')) return false;
     return outliers.hasTokens(name);
   }
-}
-
-/**
- * What the visitor gets of the last attempt.
- *
- * @param {Outcome} outcome
- * @param {number} attempts
- * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {boolean} strict
- */
-function answer({ region, verdict, response, error }, attempts, once, strict) {
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
-  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
-  response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear();
-  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(strict);
 }

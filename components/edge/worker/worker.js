@@ -21,13 +21,17 @@
  *     retryOn5xx    502, 503, 504 move on, too; default true
  *     retryIdempotencyKey  what has the header Idempotency-Key may be sent again; default false
  *     healthPath    asked under the regions' own names; default /healthz
+ *     maintenance   true: the page of maintenance instead of any region; default false
+ *     maintenanceRetryAfter  seconds, its Retry-After; default 3600
+ *     responseHeaders  region (x-edge-region, default), server-timing (that, too) or none
  *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx,
- *                   retryIdempotencyKey, regions (names; default all), healthPath (the application's; default none)
+ *                   retryIdempotencyKey, maintenance, regions (names; default all), healthPath (the application's; default none)
  *     outlierDetection  consecutiveGatewayFailure 5, failurePercentageThreshold 50,
  *                   failurePercentageRequestVolume 20, maxEjectionPercent 50, baseEjectionMs 30000
  *     downMs        how long a failure holds a region back; default 10000, up to half more by jitter
  *   HEALTH (KV namespace; without it isolates know only what their own requests met)
  *   STATUS_TOKEN (secret; without it /.edge/status is a path like any other)
+ *   PAGE_MAINTENANCE, PAGE_UNAVAILABLE, PAGE_UNCLEAR, PAGE_ERROR (text; HTML of the site's own)
  *   ORIGIN_SECRET (secret) and ORIGIN_SECRET_HEADER (text): a header for the origin; both or none
  */
 
@@ -49,10 +53,13 @@ const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 // A request and a cron run ask every region at most twice; the free plan allows 50 subrequests.
 const MAX_REGIONS = 20;
 
+const RESPONSE_HEADERS = ['region', 'server-timing', 'none'];
+
 const DEFAULTS = {
   hedgeAfterMs: 3000,
   retryOn5xx: true,
   retryIdempotencyKey: false,
+  maintenance: false,
   healthPath: '/healthz',
   downMs: 10_000,
 };
@@ -127,6 +134,18 @@ function parseConfig(raw) {
         isWithin(1, 600_000),
         'milliseconds from 1 to 600000',
       ),
+      maintenanceRetryAfter: check(
+        'maintenanceRetryAfter',
+        3600,
+        isWithin(1, 604_800),
+        'seconds from 1 to 604800',
+      ),
+      responseHeaders: check(
+        'responseHeaders',
+        RESPONSE_HEADERS[0],
+        (value) => RESPONSE_HEADERS.includes(/** @type {string} */ (value)),
+        `one of ${RESPONSE_HEADERS.join(' ')}`,
+      ),
     },
   };
 }
@@ -134,7 +153,7 @@ function parseConfig(raw) {
 /** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
 
 /** @type {(check: Check, defaults: Omit<Site, 'regions'>) => Omit<Site, 'regions'>} */
-const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) => ({
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey, maintenance }) => ({
   hedgeAfterMs: check(
     'hedgeAfterMs',
     hedgeAfterMs,
@@ -148,6 +167,7 @@ const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) =
     isBoolean,
     'true or false',
   ),
+  maintenance: check('maintenance', maintenance, isBoolean, 'true or false'),
 });
 
 /**
@@ -1245,22 +1265,37 @@ const isNamed = (response, region) => response.headers.get(REGION) === region.na
 const isCloudflares = (response) => response.headers.has('cf-error-type');
 
 /**
- * The region's answer as it is, saying which region gave it.
+ * The region's answer as it is, saying which region gave it as far as it shall.
  *
- * @param {Outcome & {response: Response}} outcome
+ * @param {Response} response
+ * @param {Region} region
  * @param {number} attempts
+ * @param {ResponseHeaders} how
+ * @param {number} startedAt ms since the epoch
  */
-function labelled({ region, response }, attempts) {
+function labelled(response, region, attempts, how, startedAt) {
+  const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && isNamed(response, region)) return response;
+  if (how === 'region' && attempts === 1 && isNamed(response, region)) return response;
+  if (how === 'none' && !headers.has(REGION) && !headers.has(ATTEMPTS)) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (how === 'none') {
+    answer.headers.delete(REGION);
+    answer.headers.delete(ATTEMPTS);
+    return answer;
+  }
   answer.headers.set(REGION, region.name);
   if (attempts > 1) answer.headers.set(ATTEMPTS, String(attempts));
+  if (how === 'server-timing') {
+    const ms = Date.now() - startedAt;
+    const which = `${region.name}, attempt ${attempts}`;
+    answer.headers.append('server-timing', `edge;dur=${ms};desc="${which}"`);
+  }
   return answer;
 }
 
@@ -1273,6 +1308,7 @@ const ALL_DOWN = 'This site can’t be reached at the moment. Please try again s
 const STRICT_DOWN =
   'The region that serves you can’t be reached at the moment, and your requests aren’t sent to ' +
   'another. Please try again shortly.';
+const MAINTENANCE = 'This site is being worked on. Please come again later.';
 const UNCLEAR =
   'The connection was lost before an answer came. Your request may have been carried out or not: ' +
   'check before you send it again.';
@@ -1281,22 +1317,29 @@ const UNCLEAR =
 const RETRY_AFTER = 10;
 
 const pages = {
-  misconfigured: () => page(500, MISCONFIGURED),
-  broken: () => page(500, BROKEN),
-  unclear: () => page(502, UNCLEAR),
-  /** @param {boolean} strict */
-  allDown: (strict) =>
-    page(503, strict ? STRICT_DOWN : ALL_DOWN, { 'retry-after': String(RETRY_AFTER) }),
+  /** @param {Env} env */
+  misconfigured: (env) => page(500, MISCONFIGURED, env.PAGE_ERROR),
+  /** @param {Env} env */
+  broken: (env) => page(500, BROKEN, env.PAGE_ERROR),
+  /** @param {Env} env */
+  unclear: (env) => page(502, UNCLEAR, env.PAGE_UNCLEAR),
+  /** @type {(env: Env, strict: boolean) => Response} */
+  allDown: (env, strict) =>
+    page(503, strict ? STRICT_DOWN : ALL_DOWN, env.PAGE_UNAVAILABLE, RETRY_AFTER),
+  /** @type {(env: Env, retryAfter: number) => Response} */
+  maintenance: (env, retryAfter) => page(503, MAINTENANCE, env.PAGE_MAINTENANCE, retryAfter),
 };
 
-/** @type {(status: number, text: string, headers?: Record<string, string>) => Response} */
-function page(status, text, headers = {}) {
-  const html = `<!doctype html><meta charset="utf-8"><title>${status}</title><p>${text}</p>\n`;
-  const type = 'text/html; charset=utf-8';
-  return new Response(html, {
-    status,
-    headers: { 'content-type': type, 'cache-control': 'no-store', ...headers },
+/** @type {(status: number, text: string, own?: string, retryAfter?: number) => Response} */
+function page(status, text, own, retryAfter) {
+  const html =
+    own ?? `<!doctype html><meta charset="utf-8"><title>${status}</title><p>${text}</p>\n`;
+  const headers = new Headers({
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
   });
+  if (retryAfter) headers.set('retry-after', String(retryAfter));
+  return new Response(html, { status, headers });
 }
 
 // ---- probe.js ----
@@ -1482,6 +1525,7 @@ async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  if (site.maintenance) return pages.maintenance(env, edge.config.maintenanceRetryAfter);
   const safeMethod = method === 'GET' || method === 'HEAD';
   const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
   const kind = kindOf(method, hasBody, keyed);
@@ -1494,7 +1538,7 @@ async function proxy(request, hasBody, env, ctx, edge) {
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(eligible.strict);
+    return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
   if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
@@ -1515,7 +1559,18 @@ async function proxy(request, hasBody, env, ctx, edge) {
         attempts.mayHedge(region, startedAt, waits, others),
     },
   );
-  return answer(outcome, count, kind === 'once', eligible.strict);
+  const { verdict, response } = outcome;
+  const unreachable = verdict === 'unreached' || (verdict === 'lost' && kind !== 'once');
+  if (response && !unreachable) {
+    const { responseHeaders } = edge.config;
+    return labelled(response, outcome.region, count, responseHeaders, now);
+  }
+  response?.body?.cancel().catch(() => {});
+  // It may have been carried out, and can't be repeated.
+  if (!unreachable) return pages.unclear(env);
+  const error = outcome.error && String(outcome.error);
+  log('all_down', { attempts: count, strict: eligible.strict, last: outcome.region.name, error });
+  return pages.allDown(env, eligible.strict);
 }
 
 /**
@@ -1672,23 +1727,6 @@ class Attempts {
   }
 }
 
-/**
- * What the visitor gets of the last attempt.
- *
- * @param {Outcome} outcome
- * @param {number} attempts
- * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {boolean} strict
- */
-function answer({ region, verdict, response, error }, attempts, once, strict) {
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
-  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
-  response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear();
-  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(strict);
-}
-
 // ---- status.js ----
 
 const STATUS_PATH = '/.edge/status';
@@ -1772,7 +1810,7 @@ const handler = {
     const { config, problems, health } = known;
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured();
+      return pages.misconfigured(env);
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = !hasBody && !config.strict;
@@ -1794,7 +1832,7 @@ const handler = {
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken();
+      return pages.broken(env);
     }
   },
 
