@@ -12,6 +12,7 @@ from .deployment import (
     Binding,
     Deployed,
     GradualDeployment,
+    Logs,
     deploy_gradually,
     deploy_script,
 )
@@ -25,6 +26,8 @@ from .table import (
 )
 
 EVERY_MINUTE = "* * * * *"
+EVERY_LINE: Logs = {"head_sampling_rate": 1, "invocation_logs": False}
+"""All that the Worker says, which is nothing of a request that goes well."""
 PAGES = ("maintenance", "unavailable", "unclear", "error")
 """What the Worker answers itself, and a site may say in its own words."""
 PAGE_BYTES = 5000
@@ -41,6 +44,8 @@ class EdgeRouterArgs(TypedDict):
     `status_token` opens /.edge/status; without it there is none. `pages` are the site's own, as
     HTML, by the names of PAGES; of the others the Worker has its own. `probes` (default True): a
     cron trigger asks every region each minute, and a KV namespace holds what it found.
+    `metrics_dataset` names the table of Analytics Engine that counts go to; without it nothing is
+    counted.
     """
 
     account_id: pulumi.Input[str]
@@ -53,6 +58,8 @@ class EdgeRouterArgs(TypedDict):
     status_token: NotRequired[pulumi.Input[str] | None]
     pages: NotRequired[Mapping[str, str]]
     probes: NotRequired[bool]
+    metrics_dataset: NotRequired[str | None]
+    logs: NotRequired[Logs]
     gradual: NotRequired[GradualDeployment | None]
 
 
@@ -81,6 +88,7 @@ class EdgeRouter(pulumi.ComponentResource):
             {"name": "CONFIG", "type": "json", "json": config},
             *self._health(args, probes),
             *_secrets(args),
+            *_metrics(args),
             *_pages(args.get("pages", {})),
         ]
         # In the order of their names: a new order is an update, too.
@@ -136,7 +144,8 @@ class EdgeRouter(pulumi.ComponentResource):
         return [{"name": "HEALTH", "type": "kv_namespace", "namespace_id": namespace.id}]
 
     def _deploy(self, args: EdgeRouterArgs, bindings: list[Binding]) -> Deployed:
-        target = (self._name, args["account_id"], args["script_name"], bindings)
+        logs = args.get("logs", EVERY_LINE)
+        target = (self._name, args["account_id"], args["script_name"], bindings, logs)
         if gradual := args.get("gradual"):
             return deploy_gradually(*target, gradual, self._child)
         return deploy_script(*target, self._child)
@@ -178,6 +187,11 @@ def _secrets(args: EdgeRouterArgs) -> list[Binding]:
     if (token := args.get("status_token")) is not None:
         bindings.append({"name": "STATUS_TOKEN", "type": "secret_text", "text": token})
     return bindings
+
+
+def _metrics(args: EdgeRouterArgs) -> list[Binding]:
+    dataset = args.get("metrics_dataset")
+    return [{"name": "METRICS", "type": "analytics_engine", "dataset": dataset}] if dataset else []
 
 
 def _pages(pages: Mapping[str, str]) -> list[Binding]:

@@ -93,6 +93,26 @@ class OutlierDetection(Section):
     base_ejection_ms: int = Field(default=30000, ge=1, le=600000)
 
 
+class Metrics(Section):
+    """Counts per region, written to this table of Workers Analytics Engine."""
+
+    dataset: Annotated[
+        str,
+        matching(
+            r"[A-Za-z_][A-Za-z0-9_]{0,62}",
+            "must be the name of a table: letters, digits and underscores, at most 63",
+        ),
+    ]
+
+
+class Logs(Section):
+    """Workers Logs: of which share of the requests anything is kept, and whether each of these is a
+    line of its own, besides what the Worker says."""
+
+    head_sampling_rate: float = Field(default=1, ge=0, le=1)
+    invocation_logs: bool = False
+
+
 class Pages(Section):
     """Files with the site's own pages, beside Pulumi.yaml: HTML of at most 5000 bytes each.
 
@@ -141,6 +161,8 @@ class Edge(Section):
     response_headers: Literal["region", "server-timing", "none"] = "region"
     down_ms: int = Field(default=10000, ge=1, le=600000)
     probes: bool = True
+    metrics: Metrics | None = None
+    logs: Logs = Logs()
     deployment: Deployment | None = None
     block_foreign_workers: bool = False
     zone_settings: ZoneSettings = ZoneSettings()

@@ -168,6 +168,11 @@ def _router(
                 "status_token": token,
                 "pages": _pages(stack, inventory.folder),
                 "probes": edge.probes,
+                "metrics_dataset": edge.metrics and edge.metrics.dataset,
+                "logs": {
+                    "head_sampling_rate": edge.logs.head_sampling_rate,
+                    "invocation_logs": edge.logs.invocation_logs,
+                },
                 "gradual": gradual
                 and {"percentage": gradual.percentage, "deployed": deployed(state)},
             },

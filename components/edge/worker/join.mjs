@@ -13,10 +13,12 @@ const MODULES = [
   'outliers',
   'sites',
   'failover',
+  'metrics',
   'forwarding',
   'pages',
   'probe',
   'proxy',
+  'status_page',
   'status',
   'main',
 ];

@@ -4,6 +4,7 @@
 import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
 import { isCloudflares, isNamed, labelled, originHeaders, replayableBody } from './forwarding.js';
 import { log } from './log.js';
+import { add, FAILED_ATTEMPTS, HEDGES, NOBODY } from './metrics.js';
 import { pages } from './pages.js';
 import { checkApplication, checkSilence, checkVerdict } from './probe.js';
 import { candidates } from './routing.js';
@@ -51,12 +52,22 @@ export async function proxy(request, hasBody, env, ctx, edge) {
       again: !edge.health.isDown(regions[0].name, now),
       mayMoveOn: (verdict, others) =>
         canRepeat && movesOn(verdict, kind, site.retryOn5xx && attempts.mayRepeat(others)),
-      mayHedge: (region, startedAt, waits, others) =>
-        attempts.mayHedge(region, startedAt, waits, others),
+      mayHedge: (region, startedAt, waits, others) => {
+        const may = attempts.mayHedge(region, startedAt, waits, others);
+        if (may && edge.metrics) add(site, region.name, HEDGES, 1);
+        return may;
+      },
     },
   );
   const { verdict, response } = outcome;
   const unreachable = verdict === 'unreached' || (verdict === 'lost' && kind !== 'once');
+  if (edge.metrics && env.METRICS) {
+    const given = response && !unreachable ? outcome.region.name : NOBODY;
+    const at = Date.now();
+    const status = response?.status ?? 503;
+    edge.metrics.answered(site, given, eligible.regions[0].name, status, at - now);
+    edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
+  }
   if (response && !unreachable) {
     const { responseHeaders } = edge.config;
     return labelled(response, outcome.region, count, responseHeaders, now);
@@ -140,6 +151,7 @@ class Attempts {
       if (!signal?.aborted) {
         const { method } = this.#request;
         log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        this.#countFailure(region);
         // With a body it may be the visitor's own connection that broke.
         if (this.#hasBody) this.#lookInto(region, -1);
         else this.#edge.health.markDown(region.name, Date.now());
@@ -172,7 +184,13 @@ class Attempts {
     if (verdict === 'unavailable') outliers.failed(name, now);
     else if (verdict !== 'broken') health.markDown(name, now);
     log('failed', { region: name, verdict, status, method: this.#request.method });
+    this.#countFailure(region);
     return { region, verdict, response };
+  }
+
+  /** @param {Region} region */
+  #countFailure({ name }) {
+    if (this.#edge.metrics) add(this.#site, name, FAILED_ATTEMPTS, 1);
   }
 
   /**

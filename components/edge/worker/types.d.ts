@@ -66,6 +66,7 @@ export type ResponseHeaders = 'region' | 'server-timing' | 'none';
 export interface Env {
   CONFIG: unknown;
   HEALTH?: KVNamespace;
+  METRICS?: AnalyticsEngineDataset;
   STATUS_TOKEN?: string;
   ORIGIN_SECRET?: string;
   ORIGIN_SECRET_HEADER?: string;

@@ -17,6 +17,7 @@ from tests.projects import copy_project, edge_stack, region, write_stack
 from tests.rendered import of_type
 
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
+VERSION = "cloudflare:index/workerVersion:WorkerVersion"
 SECURE = {"secure": "v1:abc"}
 
 
@@ -117,6 +118,33 @@ def test_a_mistake_in_a_hosts_options(project: Path, hosts: dict[str, Any], sent
     assert refused(project) == [f"Pulumi.edge.yaml: edgefleet:{sentence}"]
 
 
+@pytest.mark.parametrize("deployment", [None, {"percentage": 100}], ids=["script", "versions"])
+def test_metrics_and_logs(project: Path, deployment: dict[str, Any] | None):
+    gradual = {"deployment": deployment} if deployment else {}
+    kind = VERSION if deployment else SCRIPT
+
+    def sent() -> tuple[dict[str, Any], dict[str, Any]]:
+        rendered = render(project, "edge")
+        (uploaded,) = of_type(rendered, kind).values()
+        (said,) = of_type(rendered, WORKER if deployment else SCRIPT).values()
+        bindings = {binding["name"]: binding for binding in uploaded.inputs["bindings"]}
+        return bindings, said.inputs["observability"]["logs"]
+
+    edge(project, **gradual)
+    bindings, logs = sent()
+    assert "METRICS" not in bindings
+    assert (logs["headSamplingRate"], logs["invocationLogs"]) == (1, False)
+    logs = {"headSamplingRate": 0.01, "invocationLogs": True}
+    edge(project, metrics={"dataset": "edge_site"}, logs=logs, **gradual)
+    bindings, found = sent()
+    assert bindings["METRICS"] == {
+        "name": "METRICS",
+        "type": "analytics_engine",
+        "dataset": "edge_site",
+    }
+    assert {key: found[key] for key in logs} == logs
+
+
 def test_maintenance_with_every_region_drained(project: Path):
     (project / "closed.html").write_text("<p>Back at six")
     for name, location in (("us", "ewr"), ("eu", "ams"), ("apac", "sgp")):
@@ -181,6 +209,12 @@ def test_a_page_of_more_than_a_variable(project: Path):
         ),
         ({"hedgeAfterMs": 20000}, "hedgeAfterMs: 20000: must be at most 18000"),
         ({"downMs": 0}, "downMs: 0: must be at least 1"),
+        ({"logs": {"headSamplingRate": 5}}, "logs.headSamplingRate: 5: must be at most 1.0"),
+        (
+            {"metrics": {"dataset": "edge-site"}},
+            "metrics.dataset: 'edge-site': must be the name of a table: letters, digits and "
+            "underscores, at most 63",
+        ),
         (
             {"pages": {"error": "../error.htm"}},
             "pages.error: '../error.htm': must be a file in the project's folder, like down.html",
