@@ -2,7 +2,7 @@
 /** @import {Edge} from './main.js' */
 /** @import {KnownSite} from './sites.js' */
 import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
-import { isCloudflares, isNamed, labelled, originHeaders, replayableBody } from './forwarding.js';
+import { bodyToSend, isCloudflares, isNamed, labelled, originHeaders } from './forwarding.js';
 import { log } from './log.js';
 import { add, FAILED_ATTEMPTS, HEDGES, NOBODY } from './metrics.js';
 import { pages } from './pages.js';
@@ -38,8 +38,8 @@ export async function proxy(request, hasBody, env, ctx, edge) {
     return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
-  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
-  const canRepeat = !hasBody || attempts.body !== undefined;
+  if (hasBody && regions.length > 1) attempts.body = await bodyToSend(request);
+  const canRepeat = !hasBody || attempts.body instanceof ArrayBuffer;
   attempts.headers = originHeaders(headers, visitor, env);
   attempts.strict = eligible.strict;
 
@@ -99,7 +99,7 @@ function check(regions, { host, healthPath, outliers }, env, ctx, { config, heal
 
 /** The attempts of one request at its regions, and what they teach this isolate. */
 class Attempts {
-  /** @type {ArrayBuffer | undefined} */
+  /** @type {ArrayBuffer | ReadableStream | undefined} */
   body;
   /** @type {Headers | undefined} */
   headers;

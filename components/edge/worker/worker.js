@@ -1299,6 +1299,9 @@ const ATTEMPTS = 'x-edge-attempts';
 // A body up to this size is read before it is sent, so that it can be sent again.
 const REPLAY_BYTES = 65_536;
 
+// One whose length isn't said is waited for so long; then it is sent as it comes.
+const WHOLE_WITHIN_MS = 100;
+
 /**
  * The headers that the region is to see, where they differ from the visitor's: the edge's own names
  * can't be forged, and x-real-ip, of which Cloudflare makes CF-Connecting-IP in subrequests of the
@@ -1341,16 +1344,74 @@ function withoutEmptyBody(request) {
 }
 
 /**
- * The request's body where it is small enough to be sent more than once.
+ * The request's body: as a whole where it is small enough to be sent more than once; undefined where
+ * it can only be sent as it comes.
  *
  * @param {Request} request
- * @returns {Promise<ArrayBuffer | undefined>}
+ * @returns {Promise<ArrayBuffer | ReadableStream | undefined>} a stream where its first part was
+ *   read in vain
  */
-async function replayableBody(request) {
+async function bodyToSend(request) {
   // A visitor may send GET with a body, and it passes as a stream; with another it can't be made.
-  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-  const length = Number(request.headers.get('content-length') ?? NaN);
-  return length <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+  if (request.body === null || request.method === 'GET' || request.method === 'HEAD') {
+    return undefined;
+  }
+  const length = request.headers.get('content-length');
+  if (length === null) return chunked(request.body);
+  return Number(length) <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+}
+
+/**
+ * A body that doesn't say how long it is: as a whole if it ends soon, and small.
+ *
+ * @param {ReadableStream<Uint8Array>} body
+ * @returns {Promise<ArrayBuffer | ReadableStream>}
+ */
+async function chunked(body) {
+  const reader = body.getReader();
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let size = 0;
+  const late = pause(WHOLE_WITHIN_MS);
+  for (;;) {
+    const reading = reader.read();
+    const read = await Promise.race([reading, late]);
+    if (read?.done) return new Blob(parts).arrayBuffer();
+    if (read) {
+      parts.push(read.value);
+      size += read.value.byteLength;
+      if (size <= REPLAY_BYTES) continue;
+    }
+    return continued(parts, reader, body, read ? undefined : reading);
+  }
+}
+
+/**
+ * What was read of a body, and the rest as it comes.
+ *
+ * @param {Uint8Array[]} parts
+ * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {Promise<ReadableStreamReadResult<Uint8Array>> | undefined} reading what is awaited already
+ */
+function continued(parts, reader, body, reading) {
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  const copy = async () => {
+    try {
+      for (const part of parts) await writer.write(part);
+      const next = await reading;
+      if (next?.value) await writer.write(next.value);
+      reader.releaseLock();
+      writer.releaseLock();
+      await (next?.done ? writable.close() : body.pipeTo(writable));
+    } catch (error) {
+      // Whoever reads it is told; so is the visitor.
+      await writable.abort(error).catch(() => {});
+    }
+  };
+  copy();
+  return readable;
 }
 
 /** @type {(response: Response, region: Region) => boolean} */
@@ -1641,8 +1702,8 @@ async function proxy(request, hasBody, env, ctx, edge) {
     return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
-  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
-  const canRepeat = !hasBody || attempts.body !== undefined;
+  if (hasBody && regions.length > 1) attempts.body = await bodyToSend(request);
+  const canRepeat = !hasBody || attempts.body instanceof ArrayBuffer;
   attempts.headers = originHeaders(headers, visitor, env);
   attempts.strict = eligible.strict;
 
@@ -1702,7 +1763,7 @@ function check(regions, { host, healthPath, outliers }, env, ctx, { config, heal
 
 /** The attempts of one request at its regions, and what they teach this isolate. */
 class Attempts {
-  /** @type {ArrayBuffer | undefined} */
+  /** @type {ArrayBuffer | ReadableStream | undefined} */
   body;
   /** @type {Headers | undefined} */
   headers;
