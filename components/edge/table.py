@@ -46,6 +46,7 @@ class WorkerOptions(TypedDict):
     retry_idempotency_key: NotRequired[bool]
     maintenance: NotRequired[bool]
     maintenance_retry_after: NotRequired[int]
+    affinity_seconds: NotRequired[int]
     response_headers: NotRequired[str]
     down_ms: NotRequired[int]
     default_regions: NotRequired[list[str]]
@@ -60,6 +61,7 @@ _NAMES = {
     "retry_idempotency_key": "retryIdempotencyKey",
     "maintenance": "maintenance",
     "maintenance_retry_after": "maintenanceRetryAfter",
+    "affinity_seconds": "affinitySeconds",
     "response_headers": "responseHeaders",
     "down_ms": "downMs",
     "default_regions": "defaultRegions",

@@ -136,6 +136,7 @@ class Edge(Section):
     `health_path`: asked under the regions' own names; without it the ingress's own.
     `maintenance`: visitors get a page, with `maintenance_retry_after` in seconds, and no region a
     request.
+    `affinity_seconds`: how long a cookie keeps a visitor in his region, 0: none.
     `response_headers`: what answers say of their way.
     `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
     `block_foreign_workers`: a WAF rule keeps other zones' Workers from the regions' host names.
@@ -158,6 +159,7 @@ class Edge(Section):
     maintenance: bool = False
     maintenance_retry_after: int = Field(default=3600, ge=1, le=604800)
     pages: Pages = Pages()
+    affinity_seconds: int = Field(default=0, ge=0, le=2592000)
     response_headers: Literal["region", "server-timing", "none"] = "region"
     down_ms: int = Field(default=10000, ge=1, le=600000)
     probes: bool = True

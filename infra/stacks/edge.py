@@ -184,7 +184,12 @@ def _router(
 def _options(edge: Edge) -> WorkerOptions:
     # Only where they say something: a variable of a Worker holds 5 KB.
     rarely = edge.model_dump(
-        include={"maintenance", "maintenance_retry_after", "response_headers"},
+        include={
+            "maintenance",
+            "maintenance_retry_after",
+            "affinity_seconds",
+            "response_headers",
+        },
         exclude_defaults=True,
     )
     return {

@@ -92,6 +92,12 @@ export function parseConfig(raw) {
         isWithin(1, 604_800),
         'seconds from 1 to 604800',
       ),
+      affinitySeconds: check(
+        'affinitySeconds',
+        0,
+        isWithin(0, 2_592_000),
+        'seconds from 0 (no cookie) to 2592000',
+      ),
       responseHeaders: check(
         'responseHeaders',
         RESPONSE_HEADERS[0],

@@ -141,18 +141,23 @@ export const isCloudflares = (response) => response.headers.has('cf-error-type')
  * @param {number} attempts
  * @param {ResponseHeaders} how
  * @param {number} startedAt ms since the epoch
+ * @param {string} [cookie] value of Set-Cookie
  */
-export function labelled(response, region, attempts, how, startedAt) {
+export function labelled(response, region, attempts, how, startedAt, cookie) {
   const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (how === 'region' && attempts === 1 && isNamed(response, region)) return response;
-  if (how === 'none' && !headers.has(REGION) && !headers.has(ATTEMPTS)) return response;
+  const asItIs =
+    how === 'none'
+      ? !headers.has(REGION) && !headers.has(ATTEMPTS)
+      : how === 'region' && attempts === 1 && isNamed(response, region);
+  if (asItIs && !cookie) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (cookie) answer.headers.append('set-cookie', cookie);
   if (how === 'none') {
     answer.headers.delete(REGION);
     answer.headers.delete(ATTEMPTS);

@@ -17,6 +17,7 @@ const MODULES = [
   'forwarding',
   'pages',
   'probe',
+  'affinity',
   'proxy',
   'status_page',
   'status',

@@ -1,6 +1,7 @@
 /** @import {Env, Kind, Outcome, Place, Region} from './types.js' */
 /** @import {Edge} from './main.js' */
 /** @import {KnownSite} from './sites.js' */
+import { pin, pinnedRegion } from './affinity.js';
 import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
 import { bodyToSend, isCloudflares, isNamed, labelled, originHeaders } from './forwarding.js';
 import { log } from './log.js';
@@ -28,10 +29,15 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
+  const { affinitySeconds, responseHeaders } = edge.config;
+  const pinned = affinitySeconds > 0 ? pinnedRegion(eligible.regions, headers) : undefined;
+  const wanted = pinned
+    ? [pinned, ...eligible.regions.filter((region) => region !== pinned)]
+    : eligible.regions;
   const now = Date.now();
-  check(eligible.regions, site, env, ctx, edge, now);
+  check(wanted, site, env, ctx, edge, now);
   const safe = kind === 'safe';
-  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const well = site.outliers.order(wanted, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
@@ -65,12 +71,14 @@ export async function proxy(request, hasBody, env, ctx, edge) {
     const given = response && !unreachable ? outcome.region.name : NOBODY;
     const at = Date.now();
     const status = response?.status ?? 503;
-    edge.metrics.answered(site, given, eligible.regions[0].name, status, at - now);
+    edge.metrics.answered(site, given, wanted[0].name, status, at - now);
     edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
   }
   if (response && !unreachable) {
-    const { responseHeaders } = edge.config;
-    return labelled(response, outcome.region, count, responseHeaders, now);
+    const { region } = outcome;
+    const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
+    const cookie = moved ? pin(region, affinitySeconds) : undefined;
+    return labelled(response, region, count, responseHeaders, now, cookie);
   }
   response?.body?.cancel().catch(() => {});
   // It may have been carried out, and can't be repeated.

@@ -56,6 +56,8 @@ export interface Config {
   downMs: number;
   /** Seconds after which a visitor of maintenance may come again. */
   maintenanceRetryAfter: number;
+  /** How long a visitor's cookie keeps him where he is; 0: no cookie. */
+  affinitySeconds: number;
   responseHeaders: ResponseHeaders;
 }
 

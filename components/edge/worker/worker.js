@@ -23,6 +23,7 @@
  *     healthPath    asked under the regions' own names; default /healthz
  *     maintenance   true: the page of maintenance instead of any region; default false
  *     maintenanceRetryAfter  seconds, its Retry-After; default 3600
+ *     affinitySeconds  a cookie keeps a visitor in his region for so long; default 0: no cookie
  *     responseHeaders  region (x-edge-region, default), server-timing (that, too) or none
  *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx,
  *                   retryIdempotencyKey, maintenance, regions (names; default all), healthPath (the application's; default none)
@@ -140,6 +141,12 @@ function parseConfig(raw) {
         3600,
         isWithin(1, 604_800),
         'seconds from 1 to 604800',
+      ),
+      affinitySeconds: check(
+        'affinitySeconds',
+        0,
+        isWithin(0, 2_592_000),
+        'seconds from 0 (no cookie) to 2592000',
       ),
       responseHeaders: check(
         'responseHeaders',
@@ -1433,18 +1440,23 @@ const isCloudflares = (response) => response.headers.has('cf-error-type');
  * @param {number} attempts
  * @param {ResponseHeaders} how
  * @param {number} startedAt ms since the epoch
+ * @param {string} [cookie] value of Set-Cookie
  */
-function labelled(response, region, attempts, how, startedAt) {
+function labelled(response, region, attempts, how, startedAt, cookie) {
   const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (how === 'region' && attempts === 1 && isNamed(response, region)) return response;
-  if (how === 'none' && !headers.has(REGION) && !headers.has(ATTEMPTS)) return response;
+  const asItIs =
+    how === 'none'
+      ? !headers.has(REGION) && !headers.has(ATTEMPTS)
+      : how === 'region' && attempts === 1 && isNamed(response, region);
+  if (asItIs && !cookie) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (cookie) answer.headers.append('set-cookie', cookie);
   if (how === 'none') {
     answer.headers.delete(REGION);
     answer.headers.delete(ATTEMPTS);
@@ -1671,6 +1683,28 @@ async function readRecord(namespace) {
   return (await namespace.get(KEY, { type: 'json' })) ?? {};
 }
 
+// ---- affinity.js ----
+
+// Cookies of this prefix come over TLS only, and from no other host (RFC 6265bis, 4.1.3.2).
+const COOKIE = '__Host-edge-region';
+const PINNED = new RegExp(`(?:^|;\\s*)${COOKIE}=([a-z0-9-]+)`);
+
+/**
+ * The region that a visitor's cookie names, where he may still get it.
+ *
+ * @param {Region[]} regions those that may serve him
+ * @param {Headers} headers the visitor's
+ */
+function pinnedRegion(regions, headers) {
+  const name = PINNED.exec(headers.get('cookie') ?? '')?.[1];
+  // Weight 0 takes a canary's visitors back, whatever they hold.
+  return name && regions.find((region) => region.name === name && region.weight > 0);
+}
+
+/** @type {(region: Region, seconds: number) => string} value of Set-Cookie */
+const pin = ({ name }, seconds) =>
+  `${COOKIE}=${name}; Max-Age=${seconds}; Path=/; Secure; HttpOnly; SameSite=Lax`;
+
 // ---- proxy.js ----
 
 /**
@@ -1692,10 +1726,15 @@ async function proxy(request, hasBody, env, ctx, edge) {
   const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
+  const { affinitySeconds, responseHeaders } = edge.config;
+  const pinned = affinitySeconds > 0 ? pinnedRegion(eligible.regions, headers) : undefined;
+  const wanted = pinned
+    ? [pinned, ...eligible.regions.filter((region) => region !== pinned)]
+    : eligible.regions;
   const now = Date.now();
-  check(eligible.regions, site, env, ctx, edge, now);
+  check(wanted, site, env, ctx, edge, now);
   const safe = kind === 'safe';
-  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const well = site.outliers.order(wanted, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
@@ -1729,12 +1768,14 @@ async function proxy(request, hasBody, env, ctx, edge) {
     const given = response && !unreachable ? outcome.region.name : NOBODY;
     const at = Date.now();
     const status = response?.status ?? 503;
-    edge.metrics.answered(site, given, eligible.regions[0].name, status, at - now);
+    edge.metrics.answered(site, given, wanted[0].name, status, at - now);
     edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
   }
   if (response && !unreachable) {
-    const { responseHeaders } = edge.config;
-    return labelled(response, outcome.region, count, responseHeaders, now);
+    const { region } = outcome;
+    const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
+    const cookie = moved ? pin(region, affinitySeconds) : undefined;
+    return labelled(response, region, count, responseHeaders, now, cookie);
   }
   response?.body?.cancel().catch(() => {});
   // It may have been carried out, and can't be repeated.

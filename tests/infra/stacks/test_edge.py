@@ -156,14 +156,15 @@ def test_maintenance_with_every_region_drained(project: Path):
         maintenanceRetryAfter=600,
         pages={"maintenance": "closed.html"},
         responseHeaders="none",
+        affinitySeconds=60,
     )
     rendered = render(project, "edge")
     (script,) = of_type(rendered, SCRIPT).values()
     bindings = {binding["name"]: binding for binding in script.inputs["bindings"]}
     assert bindings["PAGE_MAINTENANCE"]["text"] == "<p>Back at six"
     found = json.loads(bindings["CONFIG"]["json"])
-    said = ("maintenance", "maintenanceRetryAfter", "responseHeaders")
-    assert [found[key] for key in said] == [True, 600, "none"]
+    said = ("maintenance", "maintenanceRetryAfter", "responseHeaders", "affinitySeconds")
+    assert [found[key] for key in said] == [True, 600, "none", 60]
     records = {r.inputs["name"]: r.inputs["content"] for r in of_type(rendered, RECORD).values()}
     assert records["example.com"] == "no-region.example.com", "nobody gets past the page"
     for stack in ("edge", "us"):
