@@ -154,6 +154,11 @@ def _router(
             f"{edge.script}: {gradual.percentage} % of the requests go to the newest version of "
             "the Worker, and only those see what changed in the region table: drains, too"
         )
+    if closed := [host for host in stack.fleet.hosts if edge.closed([host])]:
+        pulumi.log.warn(
+            f"{stack.file}: edgefleet:edge: {', '.join(closed)}: in maintenance: visitors get a "
+            "page with 503, and no region a request"
+        )
     try:
         return EdgeRouter(
             stack.name,

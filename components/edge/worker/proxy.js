@@ -65,27 +65,43 @@ export async function proxy(request, hasBody, env, ctx, edge) {
       },
     },
   );
-  const { verdict, response } = outcome;
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && kind !== 'once');
+  const once = kind === 'once';
+  const response = answerOf(outcome, once);
   if (edge.metrics && env.METRICS) {
-    const given = response && !unreachable ? outcome.region.name : NOBODY;
+    const given = response ? outcome.region.name : NOBODY;
     const at = Date.now();
-    const status = response?.status ?? 503;
-    edge.metrics.answered(site, given, wanted[0].name, status, at - now);
+    edge.metrics.answered(site, given, wanted[0].name, response?.status ?? 503, at - now);
     edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
   }
-  if (response && !unreachable) {
-    const { region } = outcome;
-    const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
-    const cookie = moved ? pin(region, affinitySeconds) : undefined;
-    return labelled(response, region, count, responseHeaders, now, cookie);
-  }
+  if (!response) return excuse(outcome, count, once, eligible.strict, env);
+  const { region, verdict } = outcome;
+  const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
+  const cookie = moved ? pin(region, affinitySeconds) : undefined;
+  return labelled(response, region, count, responseHeaders, now, cookie);
+}
+
+/** @type {(outcome: Outcome, once: boolean) => boolean} whether no region can have had the request */
+const wasUnreachable = ({ verdict }, once) =>
+  verdict === 'unreached' || (verdict === 'lost' && !once);
+
+/** @type {(outcome: Outcome, once: boolean) => Response | undefined} what a region says */
+const answerOf = (outcome, once) => (wasUnreachable(outcome, once) ? undefined : outcome.response);
+
+/**
+ * What the visitor gets where no region says anything.
+ *
+ * @param {Outcome} outcome of the last attempt
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {boolean} strict
+ * @param {Env} env
+ */
+function excuse(outcome, attempts, once, strict, env) {
+  const { region, response, error } = outcome;
   response?.body?.cancel().catch(() => {});
-  // It may have been carried out, and can't be repeated.
-  if (!unreachable) return pages.unclear(env);
-  const error = outcome.error && String(outcome.error);
-  log('all_down', { attempts: count, strict: eligible.strict, last: outcome.region.name, error });
-  return pages.allDown(env, eligible.strict);
+  if (!wasUnreachable(outcome, once)) return pages.unclear(env);
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(env, strict);
 }
 
 /**

@@ -167,6 +167,10 @@ def test_maintenance_with_every_region_drained(project: Path):
     assert [found[key] for key in said] == [True, 600, "none", 60]
     records = {r.inputs["name"]: r.inputs["content"] for r in of_type(rendered, RECORD).values()}
     assert records["example.com"] == "no-region.example.com", "nobody gets past the page"
+    assert [m for m in rendered.messages if "in maintenance" in m] == [
+        "Pulumi.edge.yaml: edgefleet:edge: example.com, api.example.com: in maintenance: "
+        "visitors get a page with 503, and no region a request"
+    ]
     for stack in ("edge", "us"):
         assert not [m for m in render(project, stack).messages if "edgefleet:drain" in m]
     # One host stays open, and nobody would serve it.
