@@ -46,12 +46,14 @@ export class Metrics {
    * @param {number} ms until the answer's headers were there
    */
   answered(site, name, first, status, ms) {
-    add(site, name, REQUESTS, 1);
+    const numbers = numbersOf(site, name);
+    numbers[REQUESTS] += 1;
+    if (status >= 500) numbers[SERVER_ERRORS] += 1;
+    numbers[LATENCY_MS] += ms;
+    let latency = 0;
+    while (ms > LATENCIES_MS[latency]) latency += 1;
+    numbers[LATENCY_MS + 1 + latency] += 1;
     if (name !== first) add(site, first, FAILOVERS, 1);
-    if (status >= 500) add(site, name, SERVER_ERRORS, 1);
-    add(site, name, LATENCY_MS, ms);
-    const found = LATENCIES_MS.findIndex((end) => ms <= end);
-    add(site, name, LATENCY_MS + 1 + (found < 0 ? LATENCIES_MS.length : found), 1);
   }
 
   /**
@@ -92,9 +94,14 @@ export class Metrics {
   }
 }
 
-/** @type {(site: KnownSite, name: string, which: number, amount: number) => void} */
-export function add({ counts }, name, which, amount) {
+/** @type {(site: KnownSite, name: string) => number[]} */
+function numbersOf({ counts }, name) {
   let numbers = counts.get(name);
   if (!numbers) counts.set(name, (numbers = Array(NUMBERS).fill(0)));
-  numbers[which] += amount;
+  return numbers;
+}
+
+/** @type {(site: KnownSite, name: string, which: number, amount: number) => void} */
+export function add(site, name, which, amount) {
+  numbersOf(site, name)[which] += amount;
 }
