@@ -14,22 +14,26 @@ WORKER = Path(__file__).parent / "worker" / "worker.js"
 COMPATIBILITY_DATE = "2026-11-01"
 """Which behaviour of the Workers runtime the script was tested with."""
 
+
+class Logs(TypedDict):
+    """What of the Worker's requests goes to Workers Logs: the share of them (0 to 1) of which
+    anything does, and whether each of these is a line of its own, besides what the Worker says."""
+
+    head_sampling_rate: float
+    invocation_logs: bool
+
+
 # Every field: what isn't said comes back from the API as a change at refresh
 # (docs/facts/real-providers.md, Cloudflare 2). `propagation_policy` needs a feature that an account
 # may not have. Two resources take it, each with a type of its own for the same keys.
-_OBSERVABILITY: Any = {
-    "enabled": True,
-    "head_sampling_rate": 1,
-    "issues": {"enabled": False},
-    "logs": {
+def _observability(logs: Logs) -> Any:
+    return {
         "enabled": True,
         "head_sampling_rate": 1,
-        "invocation_logs": True,
-        "persist": True,
-        "destinations": [],
-    },
-    "traces": {"enabled": False, "head_sampling_rate": 1, "persist": True, "destinations": []},
-}
+        "issues": {"enabled": False},
+        "logs": {"enabled": True, **logs, "persist": True, "destinations": []},
+        "traces": {"enabled": False, "head_sampling_rate": 1, "persist": True, "destinations": []},
+    }
 
 
 class Share(TypedDict):
@@ -54,6 +58,7 @@ class Binding(TypedDict):
     type: str
     json: NotRequired[pulumi.Input[str]]
     namespace_id: NotRequired[pulumi.Input[str]]
+    dataset: NotRequired[pulumi.Input[str]]
     text: NotRequired[pulumi.Input[str]]
 
 
@@ -83,6 +88,7 @@ def deploy_script(
     account_id: pulumi.Input[str],
     script_name: str,
     bindings: Sequence[Binding],
+    logs: Logs,
     opts: pulumi.ResourceOptions,
 ) -> Deployed:
     """Replace the script for everybody at once."""
@@ -97,7 +103,7 @@ def deploy_script(
         content_sha256=hashlib.sha256(WORKER.read_bytes()).hexdigest(),
         compatibility_date=COMPATIBILITY_DATE,
         bindings=[{**binding} for binding in bindings],
-        observability=_OBSERVABILITY,
+        observability=_observability(logs),
         opts=opts,
     )
     return {"script": script.script_name, "serving": script}
@@ -108,6 +114,7 @@ def deploy_gradually(
     account_id: pulumi.Input[str],
     script_name: str,
     bindings: Sequence[Binding],
+    logs: Logs,
     gradual: GradualDeployment,
     opts: pulumi.ResourceOptions,
 ) -> Deployed:
@@ -117,7 +124,7 @@ def deploy_gradually(
         account_id=account_id,
         name=script_name,
         logpush=False,
-        observability=_OBSERVABILITY,
+        observability=_observability(logs),
         # On workers.dev it would stand outside the zone, and reach no region.
         subdomain={"enabled": False, "previews_enabled": False},
         tags=[],

@@ -1,6 +1,6 @@
 """`EdgeRouter`: the Worker that sends each visitor to the nearest healthy region."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -12,6 +12,7 @@ from .deployment import (
     Binding,
     Deployed,
     GradualDeployment,
+    Logs,
     deploy_gradually,
     deploy_script,
 )
@@ -20,10 +21,17 @@ from .table import (
     RegionRow,
     WorkerOptions,
     fallback_region,
+    in_maintenance,
     worker_config,
 )
 
 EVERY_MINUTE = "* * * * *"
+EVERY_LINE: Logs = {"head_sampling_rate": 1, "invocation_logs": False}
+"""All that the Worker says, which is nothing of a request that goes well."""
+PAGES = ("maintenance", "unavailable", "unclear", "error")
+"""What the Worker answers itself, and a site may say in its own words."""
+PAGE_BYTES = 5000
+"""A page is a variable of the Worker: Cloudflare's limit for one is 5 KB."""
 NOWHERE = "100::"
 """The discard prefix (RFC 6666), which Cloudflare's documentation uses for hosts without an
 origin."""
@@ -33,8 +41,11 @@ class EdgeRouterArgs(TypedDict):
     """The Worker, and the site's hosts that it answers.
 
     `origin_secret` goes along to the origins in a header, by which they know the Worker.
-    `status_token` opens /.edge/status; without it there is none. `probes` (default True): a cron
-    trigger asks every region each minute, and a KV namespace holds what it found.
+    `status_token` opens /.edge/status; without it there is none. `pages` are the site's own, as
+    HTML, by the names of PAGES; of the others the Worker has its own. `probes` (default True): a
+    cron trigger asks every region each minute, and a KV namespace holds what it found.
+    `metrics_dataset` names the table of Analytics Engine that counts go to; without it nothing is
+    counted.
     """
 
     account_id: pulumi.Input[str]
@@ -45,7 +56,10 @@ class EdgeRouterArgs(TypedDict):
     options: WorkerOptions
     origin_secret: NotRequired[pulumi.Input[str] | None]
     status_token: NotRequired[pulumi.Input[str] | None]
+    pages: NotRequired[Mapping[str, str]]
     probes: NotRequired[bool]
+    metrics_dataset: NotRequired[str | None]
+    logs: NotRequired[Logs]
     gradual: NotRequired[GradualDeployment | None]
 
 
@@ -74,6 +88,8 @@ class EdgeRouter(pulumi.ComponentResource):
             {"name": "CONFIG", "type": "json", "json": config},
             *self._health(args, probes),
             *_secrets(args),
+            *_metrics(args),
+            *_pages(args.get("pages", {})),
         ]
         # In the order of their names: a new order is an update, too.
         deployed = self._deploy(args, sorted(bindings, key=lambda binding: binding["name"]))
@@ -128,14 +144,16 @@ class EdgeRouter(pulumi.ComponentResource):
         return [{"name": "HEALTH", "type": "kv_namespace", "namespace_id": namespace.id}]
 
     def _deploy(self, args: EdgeRouterArgs, bindings: list[Binding]) -> Deployed:
-        target = (self._name, args["account_id"], args["script_name"], bindings)
+        logs = args.get("logs", EVERY_LINE)
+        target = (self._name, args["account_id"], args["script_name"], bindings, logs)
         if gradual := args.get("gradual"):
             return deploy_gradually(*target, gradual, self._child)
         return deploy_script(*target, self._child)
 
     def _bypass(self, args: EdgeRouterArgs) -> pulumi.Input[str]:
         """What the site's hosts point to."""
-        fallback = fallback_region(args["regions"])
+        closed = all(in_maintenance(host, args["options"]) for host in args["hosts"])
+        fallback = fallback_region(args["regions"], closed=closed)
         if fallback:
             return fallback["host"]
         host = f"no-region.{args['regions'][0]['host'].partition('.')[2]}"
@@ -168,4 +186,23 @@ def _secrets(args: EdgeRouterArgs) -> list[Binding]:
         )
     if (token := args.get("status_token")) is not None:
         bindings.append({"name": "STATUS_TOKEN", "type": "secret_text", "text": token})
+    return bindings
+
+
+def _metrics(args: EdgeRouterArgs) -> list[Binding]:
+    dataset = args.get("metrics_dataset")
+    return [{"name": "METRICS", "type": "analytics_engine", "dataset": dataset}] if dataset else []
+
+
+def _pages(pages: Mapping[str, str]) -> list[Binding]:
+    bindings: list[Binding] = []
+    for name, html in pages.items():
+        if name not in PAGES:
+            raise EdgeMistake(f"pages.{name}: the Worker has no such page: {', '.join(PAGES)}")
+        if not 0 < (size := len(html.encode())) <= PAGE_BYTES:
+            raise EdgeMistake(
+                f"pages.{name}: {size} bytes: a page is a variable of the Worker, of 1 to "
+                f"{PAGE_BYTES} bytes. Leave images and fonts to another host"
+            )
+        bindings.append({"name": f"PAGE_{name.upper()}", "type": "plain_text", "text": html})
     return bindings

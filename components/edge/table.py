@@ -44,6 +44,10 @@ class WorkerOptions(TypedDict):
     hedge_after_ms: NotRequired[int]
     retry_on_5xx: NotRequired[bool]
     retry_idempotency_key: NotRequired[bool]
+    maintenance: NotRequired[bool]
+    maintenance_retry_after: NotRequired[int]
+    affinity_seconds: NotRequired[int]
+    response_headers: NotRequired[str]
     down_ms: NotRequired[int]
     default_regions: NotRequired[list[str]]
     hosts: NotRequired[dict[str, dict[str, Any]]]
@@ -55,6 +59,10 @@ _NAMES = {
     "hedge_after_ms": "hedgeAfterMs",
     "retry_on_5xx": "retryOn5xx",
     "retry_idempotency_key": "retryIdempotencyKey",
+    "maintenance": "maintenance",
+    "maintenance_retry_after": "maintenanceRetryAfter",
+    "affinity_seconds": "affinitySeconds",
+    "response_headers": "responseHeaders",
     "down_ms": "downMs",
     "default_regions": "defaultRegions",
     "hosts": "hosts",
@@ -76,7 +84,7 @@ def worker_config(regions: Sequence[RegionRow], options: WorkerOptions) -> str:
     # Sections are left out where they say nothing: a variable of a Worker holds 5 KB.
     settings = {_NAMES[key]: value for key, value in options.items() if value not in ({}, [])}
     _check_names("defaultRegions", options.get("default_regions", []), regions)
-    _check_hosts(regions, options.get("hosts", {}))
+    _check_hosts(regions, options)
     text = json.dumps({"regions": list(regions), **settings}, sort_keys=True, separators=(",", ":"))
     if (size := len(text.encode())) > CONFIG_BYTES:
         raise EdgeMistake(
@@ -96,28 +104,37 @@ def _check_names(key: str, names: Sequence[str], regions: Sequence[RegionRow]) -
             )
 
 
-def _check_hosts(regions: Sequence[RegionRow], hosts: dict[str, dict[str, Any]]) -> None:
+def _check_hosts(regions: Sequence[RegionRow], options: WorkerOptions) -> None:
     drained = {row["name"]: row["drain"] for row in regions}
-    for host, said in hosts.items():
+    for host, said in options.get("hosts", {}).items():
         serving = said.get("regions", list(drained))
         _check_names(f"hosts.{host}.regions", serving, regions)
-        if all(drained[name] for name in serving):
+        if all(drained[name] for name in serving) and not in_maintenance(host, options):
             raise EdgeMistake(
                 f"hosts.{host}.regions: {', '.join(serving)}: all of them drain, and nobody would "
-                "serve the host. Name another region"
+                "serve the host. Name another region, or say `maintenance: true`"
             )
 
 
-def fallback_region(regions: Sequence[RegionRow]) -> RegionRow | None:
+def in_maintenance(host: str, options: WorkerOptions) -> bool:
+    """Whether the Worker answers this host itself, and no region."""
+    said = options.get("hosts", {}).get(host, {}).get("maintenance")
+    return options.get("maintenance", False) if said is None else said
+
+
+def fallback_region(regions: Sequence[RegionRow], *, closed: bool = False) -> RegionRow | None:
     """Where a site's host points when the Worker is bypassed: of the regions in rotation the
     first with the highest weight, so that no canary gets all visitors.
 
     None where a region is strict: whoever passes the Worker by would reach one region, wherever he
-    comes from. Raises EdgeMistake where every region drains.
+    comes from. Where every region drains None, too, if all hosts are `closed` for maintenance; else
+    raises EdgeMistake.
     """
     if any(row.get("strict") for row in regions):
         return None
     serving = [row for row in regions if not row["drain"]]
+    if not serving and closed:
+        return None
     if not serving:
         raise EdgeMistake("every region drains, and the site's hosts would point nowhere")
     return max(serving, key=lambda row: row.get("weight", 100))

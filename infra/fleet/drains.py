@@ -13,7 +13,7 @@ def drain_warnings(stack: Stack, inventory: Inventory) -> Iterator[str]:
     regions = inventory.regions(stack.fleet.domain)
     edge = inventory.edge(stack.fleet.domain)
     serving = [region for region in regions if not inventory.drains(region)]
-    if edge is None:
+    if edge is None or edge.settings.closed(edge.fleet.hosts):
         return
     if isinstance(stack, RegionStack) and not serving:
         yield (

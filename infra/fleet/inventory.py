@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from infra.settings.edge import Edge, Routing
@@ -56,13 +57,14 @@ class EdgeStack(Stack):
 class Inventory:
     """The project's stacks. `warnings` are sentences for the person; nothing is wrong with them.
 
-    `origin_ca` is the content of `CA_FILE`, None where there is none.
+    `origin_ca` is the content of `CA_FILE`, None where there is none. `folder` is where they lie.
     """
 
     project: str
     stacks: dict[str, Stack]
     warnings: tuple[str, ...]
     origin_ca: str | None = None
+    folder: Path = Path()
 
     # Each stack asks for them, some of each other stack: sorted once.
     @cached_property

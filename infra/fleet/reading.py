@@ -54,7 +54,7 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
             warnings += _unknown_to_catalog(stack)
     ca = project_dir / CA_FILE
     origin_ca = ca.read_text() if ca.exists() else None
-    inventory = Inventory(name, stacks, tuple(warnings), origin_ca)
+    inventory = Inventory(name, stacks, tuple(warnings), origin_ca, project_dir)
     mistakes += collisions(inventory)
     if mistakes:
         # What Pulumi.yaml says is wrong for every stack alike.

@@ -1,5 +1,6 @@
 """What the edge stack's file may say, and what region stacks say to the Worker."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -56,11 +57,14 @@ class Deployment(Section):
     percentage: int = Field(ge=0, le=100)
 
 
+_File = Annotated[
+    str, matching(r"[^/\\\s][^\\]*\.html", "must be a file in the project's folder, like down.html")
+]
 _Path = Annotated[str, matching(r"/[^\s#]*", "must be a path that begins with /")]
 
 
 class Host(Section):
-    """What one of the site's hosts has of its own.
+    """What one of the site's hosts has of its own: what it says goes before the edge's.
 
     `health_path` is its application's: a region whose application says that it isn't well gets none
     of this host's visitors. `regions` are those that serve the host; without it all do.
@@ -70,6 +74,7 @@ class Host(Section):
     hedge_after_ms: int | None = Field(default=None, ge=0, le=18000)
     retry_on_5xx: bool | None = Field(default=None, alias="retryOn5xx")
     retry_idempotency_key: bool | None = None
+    maintenance: bool | None = None
     regions: list[str] | None = Field(default=None, min_length=1)
 
 
@@ -88,6 +93,39 @@ class OutlierDetection(Section):
     base_ejection_ms: int = Field(default=30000, ge=1, le=600000)
 
 
+class Metrics(Section):
+    """Counts per region, written to this table of Workers Analytics Engine."""
+
+    dataset: Annotated[
+        str,
+        matching(
+            r"[A-Za-z_][A-Za-z0-9_]{0,62}",
+            "must be the name of a table: letters, digits and underscores, at most 63",
+        ),
+    ]
+
+
+class Logs(Section):
+    """Workers Logs: of which share of the requests anything is kept, and whether each of these is a
+    line of its own, besides what the Worker says."""
+
+    head_sampling_rate: float = Field(default=1, ge=0, le=1)
+    invocation_logs: bool = False
+
+
+class Pages(Section):
+    """Files with the site's own pages, beside Pulumi.yaml: HTML of at most 5000 bytes each.
+
+    `maintenance` and `unavailable` (no region can be reached) are answered with 503, `unclear` (the
+    connection broke under a request that may have been carried out) with 502, `error` with 500.
+    """
+
+    maintenance: _File | None = None
+    unavailable: _File | None = None
+    unclear: _File | None = None
+    error: _File | None = None
+
+
 class Edge(Section):
     """The edge stack. `script` is the Worker's name in the account.
 
@@ -96,6 +134,10 @@ class Edge(Section):
     `retry_idempotency_key`: what has the header Idempotency-Key may be sent again.
     `default_regions`: the order for visitors of whom no place is known; the others follow.
     `health_path`: asked under the regions' own names; without it the ingress's own.
+    `maintenance`: visitors get a page, with `maintenance_retry_after` in seconds, and no region a
+    request.
+    `affinity_seconds`: how long a cookie keeps a visitor in his region, 0: none.
+    `response_headers`: what answers say of their way.
     `down_ms`: how long a failure holds a region back. `probes`: every region is asked each minute.
     `block_foreign_workers`: a WAF rule keeps other zones' Workers from the regions' host names.
     """
@@ -114,8 +156,20 @@ class Edge(Section):
     hosts: dict[str, Host] = Field(default={})
     default_regions: list[str] = Field(default=[])
     outlier_detection: OutlierDetection = OutlierDetection()
+    maintenance: bool = False
+    maintenance_retry_after: int = Field(default=3600, ge=1, le=604800)
+    pages: Pages = Pages()
+    affinity_seconds: int = Field(default=0, ge=0, le=2592000)
+    response_headers: Literal["region", "server-timing", "none"] = "region"
     down_ms: int = Field(default=10000, ge=1, le=600000)
     probes: bool = True
+    metrics: Metrics | None = None
+    logs: Logs = Logs()
     deployment: Deployment | None = None
     block_foreign_workers: bool = False
     zone_settings: ZoneSettings = ZoneSettings()
+
+    def closed(self, hosts: Iterable[str]) -> bool:
+        """Whether all of these hosts are in maintenance."""
+        said = (self.hosts.get(host, Host()).maintenance for host in hosts)
+        return all(self.maintenance if here is None else here for here in said)

@@ -1,19 +1,21 @@
 """The edge stack: one Worker for the site's hosts, its region table made from the stack files."""
 
 import re
+from pathlib import Path
 from typing import cast
 
 import pulumi
 
 from components.edge.origin_pulls import OriginPulls
 from components.edge.router import EdgeRouter
-from components.edge.table import EdgeMistake, RegionRow
+from components.edge.table import EdgeMistake, RegionRow, WorkerOptions
 from components.edge.worker_filter import WorkerFilter
 from components.edge.zone_settings import ZoneSettings
 from components.ingress.contract import HEALTH_PATH
 from infra.errors import SettingsError
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.pins.catalog import catalog
+from infra.settings.edge import Edge
 from infra.stacks.origin_trust import ReadSecret, fingerprint, issuer, pulls_step, worker_secret
 from infra.state.checkpoint import StackState
 from infra.state.edge_refusals import deployed
@@ -70,11 +72,13 @@ def deploy(stack: EdgeStack, inventory: Inventory, secret: ReadSecret, state: St
         raise SettingsError(
             [f"{stack.file}: no region stack has the domain {stack.fleet.domain}: nothing to route"]
         )
-    if all(region["drain"] for region in regions):
+    closed = stack.settings.closed(stack.fleet.hosts)
+    if all(region["drain"] for region in regions) and not closed:
         raise SettingsError(
             [
                 f"{stack.file}: every region of {stack.fleet.domain} drains, and the Worker would "
-                "have nowhere to send visitors. Lift edgefleet:drain in one stack file"
+                "have nowhere to send visitors. Lift edgefleet:drain in one stack file, or say "
+                "`maintenance: true` in edgefleet:edge"
             ]
         )
     fleet, settings = stack.fleet, stack.settings
@@ -106,7 +110,7 @@ def deploy(stack: EdgeStack, inventory: Inventory, secret: ReadSecret, state: St
                 "health_path": stack.settings.health_path or HEALTH_PATH,
             },
         )
-    router = _router(stack, regions, origin_secret, status_token(stack, secret), state)
+    router = _router(stack, inventory, regions, origin_secret, status_token(stack, secret), state)
     pulumi.export("hosts", router.hosts)
     pulumi.export("regions", router.regions)
 
@@ -129,6 +133,7 @@ def _long_enough(stack: EdgeStack, token: str) -> str:
 
 def _router(
     stack: EdgeStack,
+    inventory: Inventory,
     regions: list[RegionRow],
     origin_secret: pulumi.Output[str] | None,
     token: pulumi.Output[str] | None,
@@ -149,6 +154,11 @@ def _router(
             f"{edge.script}: {gradual.percentage} % of the requests go to the newest version of "
             "the Worker, and only those see what changed in the region table: drains, too"
         )
+    if closed := [host for host in stack.fleet.hosts if edge.closed([host])]:
+        pulumi.log.warn(
+            f"{stack.file}: edgefleet:edge: {', '.join(closed)}: in maintenance: visitors get a "
+            "page with 503, and no region a request"
+        )
     try:
         return EdgeRouter(
             stack.name,
@@ -158,27 +168,64 @@ def _router(
                 "script_name": edge.script,
                 "hosts": stack.fleet.hosts,
                 "regions": regions,
-                "options": {
-                    "health_path": edge.health_path or HEALTH_PATH,
-                    "hedge_after_ms": edge.hedge_after_ms,
-                    "retry_on_5xx": edge.retry_on_5xx,
-                    "retry_idempotency_key": edge.retry_idempotency_key,
-                    "down_ms": edge.down_ms,
-                    "default_regions": edge.default_regions,
-                    "hosts": {
-                        host: said.model_dump(by_alias=True, exclude_none=True)
-                        for host, said in sorted(edge.hosts.items())
-                    },
-                    "outlier_detection": edge.outlier_detection.model_dump(
-                        by_alias=True, exclude_defaults=True
-                    ),
-                },
+                "options": _options(edge),
                 "origin_secret": origin_secret,
                 "status_token": token,
+                "pages": _pages(stack, inventory.folder),
                 "probes": edge.probes,
+                "metrics_dataset": edge.metrics and edge.metrics.dataset,
+                "logs": {
+                    "head_sampling_rate": edge.logs.head_sampling_rate,
+                    "invocation_logs": edge.logs.invocation_logs,
+                },
                 "gradual": gradual
                 and {"percentage": gradual.percentage, "deployed": deployed(state)},
             },
         )
     except EdgeMistake as mistake:
         raise SettingsError([f"{stack.file}: edgefleet:edge: {mistake}"]) from None
+
+
+def _options(edge: Edge) -> WorkerOptions:
+    # Only where they say something: a variable of a Worker holds 5 KB.
+    rarely = edge.model_dump(
+        include={
+            "maintenance",
+            "maintenance_retry_after",
+            "affinity_seconds",
+            "response_headers",
+        },
+        exclude_defaults=True,
+    )
+    return {
+        "health_path": edge.health_path or HEALTH_PATH,
+        "hedge_after_ms": edge.hedge_after_ms,
+        "retry_on_5xx": edge.retry_on_5xx,
+        "retry_idempotency_key": edge.retry_idempotency_key,
+        "down_ms": edge.down_ms,
+        "default_regions": edge.default_regions,
+        "hosts": {
+            host: said.model_dump(by_alias=True, exclude_none=True)
+            for host, said in sorted(edge.hosts.items())
+        },
+        "outlier_detection": edge.outlier_detection.model_dump(
+            by_alias=True, exclude_defaults=True
+        ),
+        **cast(WorkerOptions, rarely),
+    }
+
+
+def _pages(stack: EdgeStack, folder: Path) -> dict[str, str]:
+    """The site's own pages. Raises SettingsError where a file can't be read."""
+    found: dict[str, str] = {}
+    wrong: list[str] = []
+    files: dict[str, str] = stack.settings.pages.model_dump(exclude_none=True)
+    for name, file in files.items():
+        try:
+            found[name] = (folder / file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it isn't text in UTF-8"
+            wrong.append(f"{stack.file}: edgefleet:edge.pages.{name}: {folder / file}: {why}")
+    if wrong:
+        raise SettingsError(wrong)
+    return found

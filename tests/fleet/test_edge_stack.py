@@ -118,13 +118,19 @@ def test_probes_status_strict_regions_settings_and_the_waf_rule(fleet: Fleet):
     set_secret(fleet, "statusToken", token)
     configure(fleet, "eu", "routing", {"countries": ["DE", "FR"], "strict": True})
     zone = {"http3": False, "zeroRtt": True}
-    configure(fleet, "edge", "edge", {"blockForeignWorkers": True, "zoneSettings": zone})
+    more = {"metrics": {"dataset": "edge_site"}, "logs": {"headSamplingRate": 0.5}}
+    (fleet.project / "down.html").write_text("<p>Nobody there")
+    pages = {"unavailable": "down.html"}
+    said = {"blockForeignWorkers": True, "zoneSettings": zone, "pages": pages, **more}
+    configure(fleet, "edge", "edge", said)
     assert token not in up(fleet)
     settled(fleet)
     settled(fleet, "--refresh")
     (namespace,) = result(fleet, NAMESPACES)
     assert namespace["title"] == "edgefleet-health"
     assert bindings(fleet)["HEALTH"]["namespace_id"] == namespace["id"]
+    assert bindings(fleet)["METRICS"]["dataset"] == "edge_site"
+    assert bindings(fleet)["PAGE_UNAVAILABLE"]["text"] == "<p>Nobody there"
     assert bindings(fleet)["STATUS_TOKEN"]["type"] == "secret_text"
     assert schedules(fleet) == ["* * * * *"]
     (rule,) = result(fleet, ENTRYPOINT)["rules"]

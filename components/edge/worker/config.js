@@ -5,10 +5,13 @@ const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 // A request and a cron run ask every region at most twice; the free plan allows 50 subrequests.
 const MAX_REGIONS = 20;
 
+const RESPONSE_HEADERS = ['region', 'server-timing', 'none'];
+
 const DEFAULTS = {
   hedgeAfterMs: 3000,
   retryOn5xx: true,
   retryIdempotencyKey: false,
+  maintenance: false,
   healthPath: '/healthz',
   downMs: 10_000,
 };
@@ -83,6 +86,24 @@ export function parseConfig(raw) {
         isWithin(1, 600_000),
         'milliseconds from 1 to 600000',
       ),
+      maintenanceRetryAfter: check(
+        'maintenanceRetryAfter',
+        3600,
+        isWithin(1, 604_800),
+        'seconds from 1 to 604800',
+      ),
+      affinitySeconds: check(
+        'affinitySeconds',
+        0,
+        isWithin(0, 2_592_000),
+        'seconds from 0 (no cookie) to 2592000',
+      ),
+      responseHeaders: check(
+        'responseHeaders',
+        RESPONSE_HEADERS[0],
+        (value) => RESPONSE_HEADERS.includes(/** @type {string} */ (value)),
+        `one of ${RESPONSE_HEADERS.join(' ')}`,
+      ),
     },
   };
 }
@@ -90,7 +111,7 @@ export function parseConfig(raw) {
 /** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
 
 /** @type {(check: Check, defaults: Omit<Site, 'regions'>) => Omit<Site, 'regions'>} */
-const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) => ({
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey, maintenance }) => ({
   hedgeAfterMs: check(
     'hedgeAfterMs',
     hedgeAfterMs,
@@ -104,6 +125,7 @@ const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) =
     isBoolean,
     'true or false',
   ),
+  maintenance: check('maintenance', maintenance, isBoolean, 'true or false'),
 });
 
 /**

@@ -1,10 +1,14 @@
-/** @import {Env, Outcome, Region} from './types.js' */
+/** @import {Env, Region, ResponseHeaders} from './types.js' */
+import { pause } from './failover.js';
 
 const REGION = 'x-edge-region';
 const ATTEMPTS = 'x-edge-attempts';
 
 // A body up to this size is read before it is sent, so that it can be sent again.
 const REPLAY_BYTES = 65_536;
+
+// One whose length isn't said is waited for so long; then it is sent as it comes.
+const WHOLE_WITHIN_MS = 100;
 
 /**
  * The headers that the region is to see, where they differ from the visitor's: the edge's own names
@@ -48,16 +52,74 @@ export function withoutEmptyBody(request) {
 }
 
 /**
- * The request's body where it is small enough to be sent more than once.
+ * The request's body: as a whole where it is small enough to be sent more than once; undefined where
+ * it can only be sent as it comes.
  *
  * @param {Request} request
- * @returns {Promise<ArrayBuffer | undefined>}
+ * @returns {Promise<ArrayBuffer | ReadableStream | undefined>} a stream where its first part was
+ *   read in vain
  */
-export async function replayableBody(request) {
+export async function bodyToSend(request) {
   // A visitor may send GET with a body, and it passes as a stream; with another it can't be made.
-  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-  const length = Number(request.headers.get('content-length') ?? NaN);
-  return length <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+  if (request.body === null || request.method === 'GET' || request.method === 'HEAD') {
+    return undefined;
+  }
+  const length = request.headers.get('content-length');
+  if (length === null) return chunked(request.body);
+  return Number(length) <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+}
+
+/**
+ * A body that doesn't say how long it is: as a whole if it ends soon, and small.
+ *
+ * @param {ReadableStream<Uint8Array>} body
+ * @returns {Promise<ArrayBuffer | ReadableStream>}
+ */
+async function chunked(body) {
+  const reader = body.getReader();
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let size = 0;
+  const late = pause(WHOLE_WITHIN_MS);
+  for (;;) {
+    const reading = reader.read();
+    const read = await Promise.race([reading, late]);
+    if (read?.done) return new Blob(parts).arrayBuffer();
+    if (read) {
+      parts.push(read.value);
+      size += read.value.byteLength;
+      if (size <= REPLAY_BYTES) continue;
+    }
+    return continued(parts, reader, body, read ? undefined : reading);
+  }
+}
+
+/**
+ * What was read of a body, and the rest as it comes.
+ *
+ * @param {Uint8Array[]} parts
+ * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {Promise<ReadableStreamReadResult<Uint8Array>> | undefined} reading what is awaited already
+ */
+function continued(parts, reader, body, reading) {
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  const copy = async () => {
+    try {
+      for (const part of parts) await writer.write(part);
+      const next = await reading;
+      if (next?.value) await writer.write(next.value);
+      reader.releaseLock();
+      writer.releaseLock();
+      await (next?.done ? writable.close() : body.pipeTo(writable));
+    } catch (error) {
+      // Whoever reads it is told; so is the visitor.
+      await writable.abort(error).catch(() => {});
+    }
+  };
+  copy();
+  return readable;
 }
 
 /** @type {(response: Response, region: Region) => boolean} */
@@ -72,21 +134,41 @@ export const isNamed = (response, region) => response.headers.get(REGION) === re
 export const isCloudflares = (response) => response.headers.has('cf-error-type');
 
 /**
- * The region's answer as it is, saying which region gave it.
+ * The region's answer as it is, saying which region gave it as far as it shall.
  *
- * @param {Outcome & {response: Response}} outcome
+ * @param {Response} response
+ * @param {Region} region
  * @param {number} attempts
+ * @param {ResponseHeaders} how
+ * @param {number} startedAt ms since the epoch
+ * @param {string} [cookie] value of Set-Cookie
  */
-export function labelled({ region, response }, attempts) {
+export function labelled(response, region, attempts, how, startedAt, cookie) {
+  const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && isNamed(response, region)) return response;
+  const asItIs =
+    how === 'none'
+      ? !headers.has(REGION) && !headers.has(ATTEMPTS)
+      : how === 'region' && attempts === 1 && isNamed(response, region);
+  if (asItIs && !cookie) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (cookie) answer.headers.append('set-cookie', cookie);
+  if (how === 'none') {
+    answer.headers.delete(REGION);
+    answer.headers.delete(ATTEMPTS);
+    return answer;
+  }
   answer.headers.set(REGION, region.name);
   if (attempts > 1) answer.headers.set(ATTEMPTS, String(attempts));
+  if (how === 'server-timing') {
+    const ms = Date.now() - startedAt;
+    const which = `${region.name}, attempt ${attempts}`;
+    answer.headers.append('server-timing', `edge;dur=${ms};desc="${which}"`);
+  }
   return answer;
 }

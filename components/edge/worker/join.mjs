@@ -13,10 +13,13 @@ const MODULES = [
   'outliers',
   'sites',
   'failover',
+  'metrics',
   'forwarding',
   'pages',
   'probe',
+  'affinity',
   'proxy',
+  'status_page',
   'status',
   'main',
 ];

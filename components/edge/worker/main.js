@@ -3,6 +3,7 @@ import { parseConfig } from './config.js';
 import { pause } from './failover.js';
 import { withoutEmptyBody } from './forwarding.js';
 import { log } from './log.js';
+import { Metrics } from './metrics.js';
 import { pages } from './pages.js';
 import { readRecord, runProbes } from './probe.js';
 import { proxy } from './proxy.js';
@@ -10,7 +11,10 @@ import { RegionHealth } from './region_health.js';
 import { Sites } from './sites.js';
 import { STATUS_PATH, statusPage } from './status.js';
 
-/** @typedef {{config: Config, problems: string[], health: RegionHealth, sites: Sites}} Edge */
+/**
+ * @typedef {{config: Config, problems: string[], health: RegionHealth, sites: Sites,
+ *   metrics?: Metrics}} Edge
+ */
 
 /** @type {Edge | undefined} one for each isolate */
 let edge;
@@ -22,7 +26,9 @@ let edge;
 function edgeOf(env) {
   if (!edge) {
     const { config, problems } = parseConfig(env.CONFIG);
-    edge = { config, problems, health: new RegionHealth(config.downMs), sites: new Sites(config) };
+    const sites = new Sites(config);
+    const metrics = env.METRICS && new Metrics(sites);
+    edge = { config, problems, health: new RegionHealth(config.downMs), sites, metrics };
   }
   return edge;
 }
@@ -36,7 +42,7 @@ const handler = {
     const { config, problems, health } = known;
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured();
+      return pages.misconfigured(env);
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = !hasBody && !config.strict;
@@ -58,7 +64,7 @@ const handler = {
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken();
+      return pages.broken(env);
     }
   },
 

@@ -1,9 +1,11 @@
 /** @import {Env, Kind, Outcome, Place, Region} from './types.js' */
 /** @import {Edge} from './main.js' */
 /** @import {KnownSite} from './sites.js' */
+import { pin, pinnedRegion } from './affinity.js';
 import { askInTurn, kindOf, movesOn, verdictOf } from './failover.js';
-import { isCloudflares, isNamed, labelled, originHeaders, replayableBody } from './forwarding.js';
+import { bodyToSend, isCloudflares, isNamed, labelled, originHeaders } from './forwarding.js';
 import { log } from './log.js';
+import { add, FAILED_ATTEMPTS, HEDGES, NOBODY } from './metrics.js';
 import { pages } from './pages.js';
 import { checkApplication, checkSilence, checkVerdict } from './probe.js';
 import { candidates } from './routing.js';
@@ -21,23 +23,29 @@ export async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  if (site.maintenance) return pages.maintenance(env, edge.config.maintenanceRetryAfter);
   const safeMethod = method === 'GET' || method === 'HEAD';
   const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
   const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
+  const { affinitySeconds, responseHeaders } = edge.config;
+  const pinned = affinitySeconds > 0 ? pinnedRegion(eligible.regions, headers) : undefined;
+  const wanted = pinned
+    ? [pinned, ...eligible.regions.filter((region) => region !== pinned)]
+    : eligible.regions;
   const now = Date.now();
-  check(eligible.regions, site, env, ctx, edge, now);
+  check(wanted, site, env, ctx, edge, now);
   const safe = kind === 'safe';
-  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const well = site.outliers.order(wanted, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(eligible.strict);
+    return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
-  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
-  const canRepeat = !hasBody || attempts.body !== undefined;
+  if (hasBody && regions.length > 1) attempts.body = await bodyToSend(request);
+  const canRepeat = !hasBody || attempts.body instanceof ArrayBuffer;
   attempts.headers = originHeaders(headers, visitor, env);
   attempts.strict = eligible.strict;
 
@@ -50,11 +58,50 @@ export async function proxy(request, hasBody, env, ctx, edge) {
       again: !edge.health.isDown(regions[0].name, now),
       mayMoveOn: (verdict, others) =>
         canRepeat && movesOn(verdict, kind, site.retryOn5xx && attempts.mayRepeat(others)),
-      mayHedge: (region, startedAt, waits, others) =>
-        attempts.mayHedge(region, startedAt, waits, others),
+      mayHedge: (region, startedAt, waits, others) => {
+        const may = attempts.mayHedge(region, startedAt, waits, others);
+        if (may && edge.metrics) add(site, region.name, HEDGES, 1);
+        return may;
+      },
     },
   );
-  return answer(outcome, count, kind === 'once', eligible.strict);
+  const once = kind === 'once';
+  const response = answerOf(outcome, once);
+  if (edge.metrics && env.METRICS) {
+    const given = response ? outcome.region.name : NOBODY;
+    const at = Date.now();
+    edge.metrics.answered(site, given, wanted[0].name, response?.status ?? 503, at - now);
+    edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
+  }
+  if (!response) return excuse(outcome, count, once, eligible.strict, env);
+  const { region, verdict } = outcome;
+  const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
+  const cookie = moved ? pin(region, affinitySeconds) : undefined;
+  return labelled(response, region, count, responseHeaders, now, cookie);
+}
+
+/** @type {(outcome: Outcome, once: boolean) => boolean} whether no region can have had the request */
+const wasUnreachable = ({ verdict }, once) =>
+  verdict === 'unreached' || (verdict === 'lost' && !once);
+
+/** @type {(outcome: Outcome, once: boolean) => Response | undefined} what a region says */
+const answerOf = (outcome, once) => (wasUnreachable(outcome, once) ? undefined : outcome.response);
+
+/**
+ * What the visitor gets where no region says anything.
+ *
+ * @param {Outcome} outcome of the last attempt
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {boolean} strict
+ * @param {Env} env
+ */
+function excuse(outcome, attempts, once, strict, env) {
+  const { region, response, error } = outcome;
+  response?.body?.cancel().catch(() => {});
+  if (!wasUnreachable(outcome, once)) return pages.unclear(env);
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(env, strict);
 }
 
 /**
@@ -76,7 +123,7 @@ function check(regions, { host, healthPath, outliers }, env, ctx, { config, heal
 
 /** The attempts of one request at its regions, and what they teach this isolate. */
 class Attempts {
-  /** @type {ArrayBuffer | undefined} */
+  /** @type {ArrayBuffer | ReadableStream | undefined} */
   body;
   /** @type {Headers | undefined} */
   headers;
@@ -128,6 +175,7 @@ class Attempts {
       if (!signal?.aborted) {
         const { method } = this.#request;
         log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        this.#countFailure(region);
         // With a body it may be the visitor's own connection that broke.
         if (this.#hasBody) this.#lookInto(region, -1);
         else this.#edge.health.markDown(region.name, Date.now());
@@ -160,7 +208,13 @@ class Attempts {
     if (verdict === 'unavailable') outliers.failed(name, now);
     else if (verdict !== 'broken') health.markDown(name, now);
     log('failed', { region: name, verdict, status, method: this.#request.method });
+    this.#countFailure(region);
     return { region, verdict, response };
+  }
+
+  /** @param {Region} region */
+  #countFailure({ name }) {
+    if (this.#edge.metrics) add(this.#site, name, FAILED_ATTEMPTS, 1);
   }
 
   /**
@@ -209,21 +263,4 @@ class Attempts {
     if (this.#request.headers.get('accept')?.includes('text/event-stream')) return false;
     return outliers.hasTokens(name);
   }
-}
-
-/**
- * What the visitor gets of the last attempt.
- *
- * @param {Outcome} outcome
- * @param {number} attempts
- * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {boolean} strict
- */
-function answer({ region, verdict, response, error }, attempts, once, strict) {
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
-  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
-  response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear();
-  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(strict);
 }

@@ -8,7 +8,7 @@ const MAX_SITES = 100;
 /**
  * One of the site's hosts: what the table says of it, and what its requests found out.
  *
- * @typedef {Site & {host: string, outliers: Outliers}} KnownSite
+ * @typedef {Site & {host: string, outliers: Outliers, counts: Map<string, number[]>}} KnownSite
  */
 
 export class Sites {
@@ -38,7 +38,7 @@ export class Sites {
     const outliers = new Outliers(this.#config.outlierDetection, serving, (region, cause, ms) =>
       log('ejected', { region, host, cause, ms }),
     );
-    const known = { ...site, host, outliers };
+    const known = { ...site, host, outliers, counts: new Map() };
     if (this.#sites.size < MAX_SITES) this.#sites.set(host, known);
     return known;
   }

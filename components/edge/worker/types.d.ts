@@ -25,6 +25,8 @@ export interface Site {
   retryOn5xx: boolean;
   /** Whether a request with the header Idempotency-Key may be sent again. */
   retryIdempotencyKey: boolean;
+  /** Whether visitors get the page of maintenance, and no region a request. */
+  maintenance: boolean;
   /** The application's; without it only its answers tell how it is. */
   healthPath?: string;
 }
@@ -52,15 +54,29 @@ export interface Config {
   healthPath: string;
   /** Milliseconds. */
   downMs: number;
+  /** Seconds after which a visitor of maintenance may come again. */
+  maintenanceRetryAfter: number;
+  /** How long a visitor's cookie keeps him where he is; 0: no cookie. */
+  affinitySeconds: number;
+  responseHeaders: ResponseHeaders;
 }
+
+/** What an answer says of its way: `x-edge-region`, that and `Server-Timing`, or nothing. */
+export type ResponseHeaders = 'region' | 'server-timing' | 'none';
 
 /** What is bound to the Worker; see the head of `worker.js`. */
 export interface Env {
   CONFIG: unknown;
   HEALTH?: KVNamespace;
+  METRICS?: AnalyticsEngineDataset;
   STATUS_TOKEN?: string;
   ORIGIN_SECRET?: string;
   ORIGIN_SECRET_HEADER?: string;
+  /** Pages of the site's own, as HTML. */
+  PAGE_MAINTENANCE?: string;
+  PAGE_UNAVAILABLE?: string;
+  PAGE_UNCLEAR?: string;
+  PAGE_ERROR?: string;
 }
 
 /** What request.cf tells of a visitor's place; all of it may be missing. */

@@ -21,13 +21,19 @@
  *     retryOn5xx    502, 503, 504 move on, too; default true
  *     retryIdempotencyKey  what has the header Idempotency-Key may be sent again; default false
  *     healthPath    asked under the regions' own names; default /healthz
+ *     maintenance   true: the page of maintenance instead of any region; default false
+ *     maintenanceRetryAfter  seconds, its Retry-After; default 3600
+ *     affinitySeconds  a cookie keeps a visitor in his region for so long; default 0: no cookie
+ *     responseHeaders  region (x-edge-region, default), server-timing (that, too) or none
  *     hosts         by name of a host, what differs there: hedgeAfterMs, retryOn5xx,
- *                   retryIdempotencyKey, regions (names; default all), healthPath (the application's; default none)
+ *                   retryIdempotencyKey, maintenance, regions (names; default all), healthPath (the application's; default none)
  *     outlierDetection  consecutiveGatewayFailure 5, failurePercentageThreshold 50,
  *                   failurePercentageRequestVolume 20, maxEjectionPercent 50, baseEjectionMs 30000
  *     downMs        how long a failure holds a region back; default 10000, up to half more by jitter
  *   HEALTH (KV namespace; without it isolates know only what their own requests met)
+ *   METRICS (Analytics Engine; without it nothing is counted)
  *   STATUS_TOKEN (secret; without it /.edge/status is a path like any other)
+ *   PAGE_MAINTENANCE, PAGE_UNAVAILABLE, PAGE_UNCLEAR, PAGE_ERROR (text; HTML of the site's own)
  *   ORIGIN_SECRET (secret) and ORIGIN_SECRET_HEADER (text): a header for the origin; both or none
  */
 
@@ -49,10 +55,13 @@ const CONTINENTS = new Set(['AF', 'AN', 'AS', 'EU', 'NA', 'OC', 'SA']);
 // A request and a cron run ask every region at most twice; the free plan allows 50 subrequests.
 const MAX_REGIONS = 20;
 
+const RESPONSE_HEADERS = ['region', 'server-timing', 'none'];
+
 const DEFAULTS = {
   hedgeAfterMs: 3000,
   retryOn5xx: true,
   retryIdempotencyKey: false,
+  maintenance: false,
   healthPath: '/healthz',
   downMs: 10_000,
 };
@@ -127,6 +136,24 @@ function parseConfig(raw) {
         isWithin(1, 600_000),
         'milliseconds from 1 to 600000',
       ),
+      maintenanceRetryAfter: check(
+        'maintenanceRetryAfter',
+        3600,
+        isWithin(1, 604_800),
+        'seconds from 1 to 604800',
+      ),
+      affinitySeconds: check(
+        'affinitySeconds',
+        0,
+        isWithin(0, 2_592_000),
+        'seconds from 0 (no cookie) to 2592000',
+      ),
+      responseHeaders: check(
+        'responseHeaders',
+        RESPONSE_HEADERS[0],
+        (value) => RESPONSE_HEADERS.includes(/** @type {string} */ (value)),
+        `one of ${RESPONSE_HEADERS.join(' ')}`,
+      ),
     },
   };
 }
@@ -134,7 +161,7 @@ function parseConfig(raw) {
 /** @typedef {(key: string, fallback: any, valid: (value: unknown) => boolean, wanted: string) => any} Check */
 
 /** @type {(check: Check, defaults: Omit<Site, 'regions'>) => Omit<Site, 'regions'>} */
-const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) => ({
+const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey, maintenance }) => ({
   hedgeAfterMs: check(
     'hedgeAfterMs',
     hedgeAfterMs,
@@ -148,6 +175,7 @@ const hostOptions = (check, { hedgeAfterMs, retryOn5xx, retryIdempotencyKey }) =
     isBoolean,
     'true or false',
   ),
+  maintenance: check('maintenance', maintenance, isBoolean, 'true or false'),
 });
 
 /**
@@ -940,7 +968,7 @@ const MAX_SITES = 100;
 /**
  * One of the site's hosts: what the table says of it, and what its requests found out.
  *
- * @typedef {Site & {host: string, outliers: Outliers}} KnownSite
+ * @typedef {Site & {host: string, outliers: Outliers, counts: Map<string, number[]>}} KnownSite
  */
 
 class Sites {
@@ -970,7 +998,7 @@ class Sites {
     const outliers = new Outliers(this.#config.outlierDetection, serving, (region, cause, ms) =>
       log('ejected', { region, host, cause, ms }),
     );
-    const known = { ...site, host, outliers };
+    const known = { ...site, host, outliers, counts: new Map() };
     if (this.#sites.size < MAX_SITES) this.#sites.set(host, known);
     return known;
   }
@@ -1171,6 +1199,112 @@ function discard({ response }) {
   response?.body?.cancel().catch(() => {});
 }
 
+// ---- metrics.js ----
+
+// A visitor's request only adds to numbers; one of each window writes them down, after its answer.
+const WINDOW_MS = 10_000;
+
+// Should that one have ended early, the next request finds the window older than this.
+const OVERDUE_MS = 15_000;
+
+// Analytics Engine takes 25 points of one request; the others go with the next window.
+const MAX_POINTS = 25;
+
+/** Upper ends of the latency's classes, in milliseconds; the last class has none. */
+const LATENCIES_MS = [50, 100, 250, 500, 1000, 2500, 5000];
+
+// Which number is which: double1 is the first.
+const REQUESTS = 0;
+const FAILED_ATTEMPTS = 1;
+const HEDGES = 2;
+const FAILOVERS = 3;
+const SERVER_ERRORS = 4;
+const LATENCY_MS = 5;
+const NUMBERS = 6 + LATENCIES_MS.length + 1;
+
+/** In place of a region's name, where the Worker answered itself. */
+const NOBODY = 'none';
+
+/** What visitors met, counted in this isolate, and written to Analytics Engine. */
+class Metrics {
+  #sites;
+  #openedAt = -Infinity;
+
+  /** @param {Sites} sites */
+  constructor(sites) {
+    this.#sites = sites;
+  }
+
+  /**
+   * Counts an answer, and sees to it that it is written.
+   *
+   * @param {KnownSite} site
+   * @param {string} name the region that gave the answer, or NOBODY
+   * @param {string} first the region that the visitor was to get
+   * @param {number} status
+   * @param {number} ms until the answer's headers were there
+   */
+  answered(site, name, first, status, ms) {
+    const numbers = numbersOf(site, name);
+    numbers[REQUESTS] += 1;
+    if (status >= 500) numbers[SERVER_ERRORS] += 1;
+    numbers[LATENCY_MS] += ms;
+    let latency = 0;
+    while (ms > LATENCIES_MS[latency]) latency += 1;
+    numbers[LATENCY_MS + 1 + latency] += 1;
+    if (name !== first) add(site, first, FAILOVERS, 1);
+  }
+
+  /**
+   * Writes what is due, without letting the visitor wait.
+   *
+   * @type {(dataset: AnalyticsEngineDataset, colo: string, ctx: ExecutionContext, now: number) =>
+   *   void}
+   */
+  tick(dataset, colo, ctx, now) {
+    const age = now - this.#openedAt;
+    if (age < OVERDUE_MS) return;
+    if (age < Infinity) this.#write(dataset, colo);
+    this.#openedAt = now;
+    ctx.waitUntil(pause(WINDOW_MS).then(() => this.#write(dataset, colo)));
+  }
+
+  /** @type {(dataset: AnalyticsEngineDataset, colo: string) => void} */
+  #write(dataset, colo) {
+    this.#openedAt = -Infinity;
+    try {
+      this.#writeSome(dataset, colo);
+    } catch (error) {
+      log('metrics_not_written', { error: String(error) });
+    }
+  }
+
+  /** @type {(dataset: AnalyticsEngineDataset, colo: string) => void} */
+  #writeSome(dataset, colo) {
+    let room = MAX_POINTS;
+    for (const { host, counts } of this.#sites.all()) {
+      for (const [name, numbers] of counts) {
+        if (room === 0) return;
+        room -= 1;
+        counts.delete(name);
+        dataset.writeDataPoint({ indexes: [name], blobs: [host, name, colo], doubles: numbers });
+      }
+    }
+  }
+}
+
+/** @type {(site: KnownSite, name: string) => number[]} */
+function numbersOf({ counts }, name) {
+  let numbers = counts.get(name);
+  if (!numbers) counts.set(name, (numbers = Array(NUMBERS).fill(0)));
+  return numbers;
+}
+
+/** @type {(site: KnownSite, name: string, which: number, amount: number) => void} */
+function add(site, name, which, amount) {
+  numbersOf(site, name)[which] += amount;
+}
+
 // ---- forwarding.js ----
 
 const REGION = 'x-edge-region';
@@ -1178,6 +1312,9 @@ const ATTEMPTS = 'x-edge-attempts';
 
 // A body up to this size is read before it is sent, so that it can be sent again.
 const REPLAY_BYTES = 65_536;
+
+// One whose length isn't said is waited for so long; then it is sent as it comes.
+const WHOLE_WITHIN_MS = 100;
 
 /**
  * The headers that the region is to see, where they differ from the visitor's: the edge's own names
@@ -1221,16 +1358,74 @@ function withoutEmptyBody(request) {
 }
 
 /**
- * The request's body where it is small enough to be sent more than once.
+ * The request's body: as a whole where it is small enough to be sent more than once; undefined where
+ * it can only be sent as it comes.
  *
  * @param {Request} request
- * @returns {Promise<ArrayBuffer | undefined>}
+ * @returns {Promise<ArrayBuffer | ReadableStream | undefined>} a stream where its first part was
+ *   read in vain
  */
-async function replayableBody(request) {
+async function bodyToSend(request) {
   // A visitor may send GET with a body, and it passes as a stream; with another it can't be made.
-  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-  const length = Number(request.headers.get('content-length') ?? NaN);
-  return length <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+  if (request.body === null || request.method === 'GET' || request.method === 'HEAD') {
+    return undefined;
+  }
+  const length = request.headers.get('content-length');
+  if (length === null) return chunked(request.body);
+  return Number(length) <= REPLAY_BYTES ? request.arrayBuffer() : undefined;
+}
+
+/**
+ * A body that doesn't say how long it is: as a whole if it ends soon, and small.
+ *
+ * @param {ReadableStream<Uint8Array>} body
+ * @returns {Promise<ArrayBuffer | ReadableStream>}
+ */
+async function chunked(body) {
+  const reader = body.getReader();
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let size = 0;
+  const late = pause(WHOLE_WITHIN_MS);
+  for (;;) {
+    const reading = reader.read();
+    const read = await Promise.race([reading, late]);
+    if (read?.done) return new Blob(parts).arrayBuffer();
+    if (read) {
+      parts.push(read.value);
+      size += read.value.byteLength;
+      if (size <= REPLAY_BYTES) continue;
+    }
+    return continued(parts, reader, body, read ? undefined : reading);
+  }
+}
+
+/**
+ * What was read of a body, and the rest as it comes.
+ *
+ * @param {Uint8Array[]} parts
+ * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @param {ReadableStream<Uint8Array>} body
+ * @param {Promise<ReadableStreamReadResult<Uint8Array>> | undefined} reading what is awaited already
+ */
+function continued(parts, reader, body, reading) {
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  const copy = async () => {
+    try {
+      for (const part of parts) await writer.write(part);
+      const next = await reading;
+      if (next?.value) await writer.write(next.value);
+      reader.releaseLock();
+      writer.releaseLock();
+      await (next?.done ? writable.close() : body.pipeTo(writable));
+    } catch (error) {
+      // Whoever reads it is told; so is the visitor.
+      await writable.abort(error).catch(() => {});
+    }
+  };
+  copy();
+  return readable;
 }
 
 /** @type {(response: Response, region: Region) => boolean} */
@@ -1245,22 +1440,42 @@ const isNamed = (response, region) => response.headers.get(REGION) === region.na
 const isCloudflares = (response) => response.headers.has('cf-error-type');
 
 /**
- * The region's answer as it is, saying which region gave it.
+ * The region's answer as it is, saying which region gave it as far as it shall.
  *
- * @param {Outcome & {response: Response}} outcome
+ * @param {Response} response
+ * @param {Region} region
  * @param {number} attempts
+ * @param {ResponseHeaders} how
+ * @param {number} startedAt ms since the epoch
+ * @param {string} [cookie] value of Set-Cookie
  */
-function labelled({ region, response }, attempts) {
+function labelled(response, region, attempts, how, startedAt, cookie) {
+  const { headers } = response;
   // As our ingress answers. A copy of the answer costs some percent of a request.
-  if (attempts === 1 && isNamed(response, region)) return response;
+  const asItIs =
+    how === 'none'
+      ? !headers.has(REGION) && !headers.has(ATTEMPTS)
+      : how === 'region' && attempts === 1 && isNamed(response, region);
+  if (asItIs && !cookie) return response;
   let answer;
   try {
     answer = new Response(response.body, response);
   } catch {
     return response; // a status that Response can't be made with, 999 for one
   }
+  if (cookie) answer.headers.append('set-cookie', cookie);
+  if (how === 'none') {
+    answer.headers.delete(REGION);
+    answer.headers.delete(ATTEMPTS);
+    return answer;
+  }
   answer.headers.set(REGION, region.name);
   if (attempts > 1) answer.headers.set(ATTEMPTS, String(attempts));
+  if (how === 'server-timing') {
+    const ms = Date.now() - startedAt;
+    const which = `${region.name}, attempt ${attempts}`;
+    answer.headers.append('server-timing', `edge;dur=${ms};desc="${which}"`);
+  }
   return answer;
 }
 
@@ -1273,6 +1488,7 @@ const ALL_DOWN = 'This site can’t be reached at the moment. Please try again s
 const STRICT_DOWN =
   'The region that serves you can’t be reached at the moment, and your requests aren’t sent to ' +
   'another. Please try again shortly.';
+const MAINTENANCE = 'This site is being worked on. Please come again later.';
 const UNCLEAR =
   'The connection was lost before an answer came. Your request may have been carried out or not: ' +
   'check before you send it again.';
@@ -1281,22 +1497,29 @@ const UNCLEAR =
 const RETRY_AFTER = 10;
 
 const pages = {
-  misconfigured: () => page(500, MISCONFIGURED),
-  broken: () => page(500, BROKEN),
-  unclear: () => page(502, UNCLEAR),
-  /** @param {boolean} strict */
-  allDown: (strict) =>
-    page(503, strict ? STRICT_DOWN : ALL_DOWN, { 'retry-after': String(RETRY_AFTER) }),
+  /** @param {Env} env */
+  misconfigured: (env) => page(500, MISCONFIGURED, env.PAGE_ERROR),
+  /** @param {Env} env */
+  broken: (env) => page(500, BROKEN, env.PAGE_ERROR),
+  /** @param {Env} env */
+  unclear: (env) => page(502, UNCLEAR, env.PAGE_UNCLEAR),
+  /** @type {(env: Env, strict: boolean) => Response} */
+  allDown: (env, strict) =>
+    page(503, strict ? STRICT_DOWN : ALL_DOWN, env.PAGE_UNAVAILABLE, RETRY_AFTER),
+  /** @type {(env: Env, retryAfter: number) => Response} */
+  maintenance: (env, retryAfter) => page(503, MAINTENANCE, env.PAGE_MAINTENANCE, retryAfter),
 };
 
-/** @type {(status: number, text: string, headers?: Record<string, string>) => Response} */
-function page(status, text, headers = {}) {
-  const html = `<!doctype html><meta charset="utf-8"><title>${status}</title><p>${text}</p>\n`;
-  const type = 'text/html; charset=utf-8';
-  return new Response(html, {
-    status,
-    headers: { 'content-type': type, 'cache-control': 'no-store', ...headers },
+/** @type {(status: number, text: string, own?: string, retryAfter?: number) => Response} */
+function page(status, text, own, retryAfter) {
+  const html =
+    own ?? `<!doctype html><meta charset="utf-8"><title>${status}</title><p>${text}</p>\n`;
+  const headers = new Headers({
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
   });
+  if (retryAfter) headers.set('retry-after', String(retryAfter));
+  return new Response(html, { status, headers });
 }
 
 // ---- probe.js ----
@@ -1467,6 +1690,28 @@ async function readRecord(namespace) {
   return (await namespace.get(KEY, { type: 'json' })) ?? {};
 }
 
+// ---- affinity.js ----
+
+// Cookies of this prefix come over TLS only, and from no other host (RFC 6265bis, 4.1.3.2).
+const COOKIE = '__Host-edge-region';
+const PINNED = new RegExp(`(?:^|;\\s*)${COOKIE}=([a-z0-9-]+)`);
+
+/**
+ * The region that a visitor's cookie names, where he may still get it.
+ *
+ * @param {Region[]} regions those that may serve him
+ * @param {Headers} headers the visitor's
+ */
+function pinnedRegion(regions, headers) {
+  const name = PINNED.exec(headers.get('cookie') ?? '')?.[1];
+  // Weight 0 takes a canary's visitors back, whatever they hold.
+  return name && regions.find((region) => region.name === name && region.weight > 0);
+}
+
+/** @type {(region: Region, seconds: number) => string} value of Set-Cookie */
+const pin = ({ name }, seconds) =>
+  `${COOKIE}=${name}; Max-Age=${seconds}; Path=/; Secure; HttpOnly; SameSite=Lax`;
+
 // ---- proxy.js ----
 
 /**
@@ -1482,23 +1727,29 @@ async function proxy(request, hasBody, env, ctx, edge) {
   const { method, headers } = request;
   const visitor = headers.get('cf-connecting-ip');
   const site = edge.sites.of(headers.get('host') ?? '');
+  if (site.maintenance) return pages.maintenance(env, edge.config.maintenanceRetryAfter);
   const safeMethod = method === 'GET' || method === 'HEAD';
   const keyed = site.retryIdempotencyKey && !safeMethod && headers.has('idempotency-key');
   const kind = kindOf(method, hasBody, keyed);
   const place = /** @type {Place | undefined} */ (request.cf);
   const eligible = candidates(site.regions, place, visitor ?? '');
+  const { affinitySeconds, responseHeaders } = edge.config;
+  const pinned = affinitySeconds > 0 ? pinnedRegion(eligible.regions, headers) : undefined;
+  const wanted = pinned
+    ? [pinned, ...eligible.regions.filter((region) => region !== pinned)]
+    : eligible.regions;
   const now = Date.now();
-  check(eligible.regions, site, env, ctx, edge, now);
+  check(wanted, site, env, ctx, edge, now);
   const safe = kind === 'safe';
-  const well = site.outliers.order(eligible.regions, now, safe && !site.healthPath);
+  const well = site.outliers.order(wanted, now, safe && !site.healthPath);
   const regions = edge.health.order(well, now, safe);
   if (regions.length === 0) {
     log('no_region', { strict: eligible.strict });
-    return pages.allDown(eligible.strict);
+    return pages.allDown(env, eligible.strict);
   }
   const attempts = new Attempts(request, hasBody, kind, site, env, ctx, edge);
-  if (hasBody && regions.length > 1) attempts.body = await replayableBody(request);
-  const canRepeat = !hasBody || attempts.body !== undefined;
+  if (hasBody && regions.length > 1) attempts.body = await bodyToSend(request);
+  const canRepeat = !hasBody || attempts.body instanceof ArrayBuffer;
   attempts.headers = originHeaders(headers, visitor, env);
   attempts.strict = eligible.strict;
 
@@ -1511,11 +1762,50 @@ async function proxy(request, hasBody, env, ctx, edge) {
       again: !edge.health.isDown(regions[0].name, now),
       mayMoveOn: (verdict, others) =>
         canRepeat && movesOn(verdict, kind, site.retryOn5xx && attempts.mayRepeat(others)),
-      mayHedge: (region, startedAt, waits, others) =>
-        attempts.mayHedge(region, startedAt, waits, others),
+      mayHedge: (region, startedAt, waits, others) => {
+        const may = attempts.mayHedge(region, startedAt, waits, others);
+        if (may && edge.metrics) add(site, region.name, HEDGES, 1);
+        return may;
+      },
     },
   );
-  return answer(outcome, count, kind === 'once', eligible.strict);
+  const once = kind === 'once';
+  const response = answerOf(outcome, once);
+  if (edge.metrics && env.METRICS) {
+    const given = response ? outcome.region.name : NOBODY;
+    const at = Date.now();
+    edge.metrics.answered(site, given, wanted[0].name, response?.status ?? 503, at - now);
+    edge.metrics.tick(env.METRICS, place?.colo ?? '', ctx, at);
+  }
+  if (!response) return excuse(outcome, count, once, eligible.strict, env);
+  const { region, verdict } = outcome;
+  const moved = affinitySeconds > 0 && verdict === 'answered' && region !== pinned;
+  const cookie = moved ? pin(region, affinitySeconds) : undefined;
+  return labelled(response, region, count, responseHeaders, now, cookie);
+}
+
+/** @type {(outcome: Outcome, once: boolean) => boolean} whether no region can have had the request */
+const wasUnreachable = ({ verdict }, once) =>
+  verdict === 'unreached' || (verdict === 'lost' && !once);
+
+/** @type {(outcome: Outcome, once: boolean) => Response | undefined} what a region says */
+const answerOf = (outcome, once) => (wasUnreachable(outcome, once) ? undefined : outcome.response);
+
+/**
+ * What the visitor gets where no region says anything.
+ *
+ * @param {Outcome} outcome of the last attempt
+ * @param {number} attempts
+ * @param {boolean} once whether the request may have been carried out and can't be repeated
+ * @param {boolean} strict
+ * @param {Env} env
+ */
+function excuse(outcome, attempts, once, strict, env) {
+  const { region, response, error } = outcome;
+  response?.body?.cancel().catch(() => {});
+  if (!wasUnreachable(outcome, once)) return pages.unclear(env);
+  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
+  return pages.allDown(env, strict);
 }
 
 /**
@@ -1537,7 +1827,7 @@ function check(regions, { host, healthPath, outliers }, env, ctx, { config, heal
 
 /** The attempts of one request at its regions, and what they teach this isolate. */
 class Attempts {
-  /** @type {ArrayBuffer | undefined} */
+  /** @type {ArrayBuffer | ReadableStream | undefined} */
   body;
   /** @type {Headers | undefined} */
   headers;
@@ -1589,6 +1879,7 @@ class Attempts {
       if (!signal?.aborted) {
         const { method } = this.#request;
         log('failed', { region: region.name, verdict: 'lost', error: String(error), method });
+        this.#countFailure(region);
         // With a body it may be the visitor's own connection that broke.
         if (this.#hasBody) this.#lookInto(region, -1);
         else this.#edge.health.markDown(region.name, Date.now());
@@ -1621,7 +1912,13 @@ class Attempts {
     if (verdict === 'unavailable') outliers.failed(name, now);
     else if (verdict !== 'broken') health.markDown(name, now);
     log('failed', { region: name, verdict, status, method: this.#request.method });
+    this.#countFailure(region);
     return { region, verdict, response };
+  }
+
+  /** @param {Region} region */
+  #countFailure({ name }) {
+    if (this.#edge.metrics) add(this.#site, name, FAILED_ATTEMPTS, 1);
   }
 
   /**
@@ -1672,70 +1969,196 @@ class Attempts {
   }
 }
 
+// ---- status_page.js ----
+
+// The continents' outlines in whole degrees, as an SVG path: x is the longitude, y the latitude
+// turned round. Natural Earth's 110m land (public domain), simplified to 1.6 degrees.
+const LAND =
+  'M50,14l-3,11-3,0-1-4 1-5 5-4zM144,14l9,12-4,12-8,0-4-3 1-2-2,2-5-4-14,4-2-6-1-7 7-2 5-6 10-2' +
+  '-1,3 5,3 2-7zM134,1l1,2 3-1 7,2 6,6-6-2-7,0 0-3-7-4zM106,6l-11-11 2,0 7,5zM118-2l-3,6-5-1 0-' +
+  '5 7-5 2,2zM141-37l-5,4-5-1 0,3-2-2 10-5 1-3zM-3-59l4,8-7,1 3-4-3-3zM180-69l10,3-3,2-7-2-3,1 ' +
+  '2,3-15,2-2,5-5,4-1-6 8-6-9,4-13,0-7,4 6,3-3,6-10,6 1,5-3,1-1-6-4,1 1-2-4,2 4,2-3,2 3,7-6,5-1' +
+  '0,3 3,7-4,4-5-4-1,4 5,8-6-7-1-9-3,1-3-7-11,7-2,8-5-13-7-4-9-1-9-4 4,6 4-2 4,4-5,5-12,4-8-17-' +
+  '1,2-2-2 11,18 8,1-12,16 1,11-5,4 0,4-9,10-8,0-6-16 1-9-4-8 1-4-3-1-4-2-11,2-9-8 0-10 8-11 3-' +
+  '3 16-1 0,3 9,4 3-3 12,2 2-6-8,0-2-2 16-3-5-3 2-2-5,3-3-3-2,6-6,1-1,4-2-6-7-4 5,6-2,2-7-6-6,1' +
+  '-5,6-7,0 0-6 8-1-4-5 13-5 1-3 2-1 0,4 9,0 2-3 2,0-1-2 6-1-8-1 4-4-1-1-6,3 1,3-3,4-3,1-3-4-4,' +
+  '0-1-3 14-8 9-1 12,3-7,1 4,3 7-2-1-3 3,2 15-3 8,2-2-3 3-2 3,1-1,6 3-2-2-3 2-2 6,1 0-2 23-4 10' +
+  ',2-5,2 18,0 4,3 9-2zM-91-69l4,2 4-3 2,2-12,6-2,3 3,2 10,2 2,4 0-4 3-2-1-5 4,0 6,4 3-2 9,8-10' +
+  ',2-5,3 6-2 1,3 4,0-5,2 1-1-3,0-9,8 0-2 0,3-5,5 1,6-4-5-13,2 1,9 9-3-2,6 6,1 2,6 4,0 5-3 0,3 ' +
+  '2-3 8,1 11,7 1,4 10,3 5,4-6,15-7,3-6,9-4,0 1,3-8,4 2,2-4,3 1,1-2,5-3,2-4-2 5-32-11-14 0-5 4-' +
+  '5-1-4-3,1-6-6-16-5-11-14 5,9-3-2-12-15-1-8 2,1 0-2-11-9-13-3-5,2 1-2-14,7 8-5-9-2 5-4-7-1 6,' +
+  '0-5-2 10-3 48,4 13,0 1-5zM-114-73l9,0 4,3-6,1-9,0 4-1-7-2zM-87-73l15,1 10,5-2,2-4-1 3,3-4-1 ' +
+  '3,2-13-3 6-3-16-2-1-2zM58-71l-7-1 10-4 8-1-11,3-3,2zM-68-83l6,1-15,3-3,2 2,0-10-1 3,0-3,0 3-' +
+  '1-2-1 5,0-10-2zM-27-84l6,1-10,1 19,1-8,1 2,0-2,1 2,2-4,0 3,3-6,2 3,1-4,1 4,0-18,5-3,5-3-1-8-' +
+  '5 3-4-4,0 4-1-5-1-1-3-16-3 13-4z';
+
+const STYLE = `
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; --up: #1a7f37; --down: #cf222e; --other: #9a6700 }
+@media (prefers-color-scheme: dark) { :root { --up: #3fb950; --down: #f85149; --other: #d29922 } }
+body { max-width: 75rem; margin: 1.5rem auto; padding: 0 1rem }
+svg { width: 100%; height: auto }
+.land { fill: currentColor; opacity: .15 }
+.here { fill: none; stroke: currentColor }
+text { font-size: 6px; fill: currentColor }
+.up { color: var(--up); fill: var(--up) } .down { color: var(--down); fill: var(--down) }
+.other { color: var(--other); fill: var(--other) }
+div { overflow-x: auto }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #8884 }`;
+
+/** @typedef {{word: string, look: 'up' | 'down' | 'other'}} State */
+
 /**
- * What the visitor gets of the last attempt.
+ * What is said of a region in a word: the worst that is known.
  *
- * @param {Outcome} outcome
- * @param {number} attempts
- * @param {boolean} once whether the request may have been carried out and can't be repeated
- * @param {boolean} strict
+ * @type {(region: RegionReport) => State}
  */
-function answer({ region, verdict, response, error }, attempts, once, strict) {
-  const unreachable = verdict === 'unreached' || (verdict === 'lost' && !once);
-  if (response && !unreachable) return labelled({ region, verdict, response }, attempts);
-  response?.body?.cancel().catch(() => {});
-  if (!unreachable) return pages.unclear();
-  log('all_down', { attempts, strict, last: region.name, error: error && String(error) });
-  return pages.allDown(strict);
+function stateOf({ probe, drain, isolate, applications }) {
+  if (probe && !probe.up) return { word: 'down', look: 'down' };
+  if (drain) return { word: 'drains', look: 'other' };
+  if (isolate.startsWith('down') || isolate === 'half-open') {
+    return { word: 'held back', look: 'other' };
+  }
+  const well = Object.values(applications).every((said) => said === 'well' || said === 'slow start');
+  return well ? { word: 'up', look: 'up' } : { word: 'ejected', look: 'other' };
 }
+
+/**
+ * The operators' page as HTML: a map and a table. It fetches nothing.
+ *
+ * @param {Report} report
+ */
+function statusHtml(report) {
+  const { regions, colo, time, maintenance } = report;
+  const rows = regions.map((region) => ({ region, state: stateOf(region) }));
+  const up = rows.filter(({ state }) => state.look === 'up').length;
+  const closed = maintenance.length > 0 ? `<p class="other">In maintenance: ${text(maintenance.join(', '))}</p>` : '';
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="60"><title>${up} of ${regions.length} regions up</title>
+<style>${STYLE}</style></head><body>
+<h1>${up} of ${regions.length} regions up</h1>
+<p>As seen from ${text(colo ?? 'an unknown data centre')} at ${text(time)}; asked again each minute.</p>
+${closed}
+${map(rows, colo)}
+<div><table><thead><tr><th>region<th>state<th>health path, from here<th>cron’s record<th>requests found<th>applications<th>gets</tr></thead>
+<tbody>${rows.map((row) => line(row, report.recorded)).join('')}</tbody></table></div>
+${typeof report.recorded === 'string' ? `<p>${text(report.recorded)}</p>` : ''}
+</body></html>
+`;
+}
+
+/** @typedef {{region: RegionReport, state: State}} Row */
+
+/** @type {(rows: Row[], colo: string | null) => string} */
+function map(rows, colo) {
+  const here = colo ? locate({ colo }) : undefined;
+  const dots = rows.map(({ region: { name, lat, lon }, state: { word, look } }) => {
+    const [anchor, x] = lon > 120 ? ['end', lon - 5] : ['start', lon + 5];
+    return `<g><title>${text(name)}: ${word}</title><circle class="${look}" cx="${lon}" cy="${-lat}" r="3"/>
+<text x="${x}" y="${2 - lat}" text-anchor="${anchor}">${text(name)}</text></g>`;
+  });
+  const ring = here && `<circle class="here" cx="${here.lon}" cy="${-here.lat}" r="5"><title>here</title></circle>`;
+  return `<svg viewBox="-180 -84 360 142" role="img" aria-label="map of the regions">
+<path class="land" d="${LAND}"/>
+${ring ?? ''}${dots.join('')}</svg>`;
+}
+
+/** @type {(row: Row, recorded: Report['recorded']) => string} */
+function line({ region, state }, recorded) {
+  const { name, host, probe, isolate, applications, weight, strict, drain } = region;
+  const known = typeof recorded === 'string' ? undefined : recorded[name];
+  const record = known ? `${known.up ? 'up' : 'down'} since ${known.since}: ${known.detail}` : '';
+  const apps = Object.entries(applications).map(([site, said]) => `${text(site)}: ${text(said)}`);
+  const gets = [`${drain ? 0 : weight} %`, ...(strict ? ['strict'] : []), ...region.countries, ...region.continents];
+  const cells = [
+    `${text(name)}<br><small>${text(host)}</small>`,
+    `<b class="${state.look}">${state.word}</b>`,
+    text(probe ? `${probe.detail}, ${probe.ms} ms` : ''),
+    text(record),
+    text(isolate),
+    apps.join('<br>'),
+    text(gets.join(', ')),
+  ];
+  return `<tr>${cells.map((cell) => `<td>${cell}`).join('')}</tr>\n`;
+}
+
+/** @type {Record<string, string>} */
+const ESCAPES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** @type {(value: string) => string} any text, as text of HTML */
+const text = (value) => value.replace(/[&<>"']/g, (found) => ESCAPES[found]);
 
 // ---- status.js ----
 
 const STATUS_PATH = '/.edge/status';
 
 /**
- * The operators' page, as JSON. Regions are probed while it is made.
+ * @typedef {Region & {isolate: string, applications: Record<string, string>, probe?: Probe}}
+ *   RegionReport
+ * @typedef {{colo: string | null, time: string, hedgeAfterMs: number, retryOn5xx: boolean,
+ *   maintenance: string[], regions: RegionReport[], recorded: string | HealthRecord}} Report
+ */
+
+/**
+ * The operators' page: HTML for browsers, else JSON. Regions are probed while it is made.
  *
  * @param {Request} request
  * @param {Env & {STATUS_TOKEN: string}} env
  * @param {Edge} edge
  */
-async function statusPage(request, env, { config, health, sites }) {
-  const headers = { 'cache-control': 'no-store' };
+async function statusPage(request, env, edge) {
+  const headers = { 'cache-control': 'no-store', vary: 'accept, authorization' };
+  const asHtml = request.headers.get('accept')?.includes('text/html') ?? false;
   if (!(await isAuthorized(request, env.STATUS_TOKEN))) {
+    // A browser asks its user for the password, and sends it the other way.
+    const scheme = asHtml ? 'Basic realm="edge status; the token is the password"' : 'Bearer';
     return new Response('Send the header "Authorization: Bearer <STATUS_TOKEN>".\n', {
       status: 401,
-      headers: { ...headers, 'www-authenticate': 'Bearer' },
+      headers: { ...headers, 'www-authenticate': scheme },
     });
   }
+  const report = await reportOf(request, env, edge);
+  if (!asHtml) return Response.json(report, { headers });
+  return new Response(statusHtml(report), {
+    headers: {
+      ...headers,
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+    },
+  });
+}
+
+/** @type {(request: Request, env: Env, edge: Edge) => Promise<Report>} */
+async function reportOf(request, env, { config, health, sites }) {
   const probes = await probeAll(config, env);
   const now = Date.now();
-  /** @type {unknown} */
+  const closed = [...config.hosts].filter(([, site]) => site.maintenance).map(([host]) => host);
+  /** @type {Report['recorded']} */
   let recorded = 'no HEALTH namespace is bound';
   if (env.HEALTH) recorded = await readRecord(env.HEALTH).catch((error) => String(error));
-  return Response.json(
-    {
-      colo: request.cf?.colo ?? null,
-      time: new Date(now).toISOString(),
-      hedgeAfterMs: config.site.hedgeAfterMs,
-      retryOn5xx: config.site.retryOn5xx,
-      regions: config.regions.map((region) => ({
-        ...region,
-        isolate: health.describe(region.name, now),
-        applications: Object.fromEntries(
-          sites.all().map(({ host, outliers }) => [host, outliers.describe(region.name, now)]),
-        ),
-        probe: probes.get(region),
-      })),
-      recorded,
-    },
-    { headers },
-  );
+  return {
+    colo: /** @type {string | undefined} */ (request.cf?.colo) ?? null,
+    time: new Date(now).toISOString(),
+    hedgeAfterMs: config.site.hedgeAfterMs,
+    retryOn5xx: config.site.retryOn5xx,
+    maintenance: config.site.maintenance ? ['all hosts that say nothing else', ...closed] : closed,
+    regions: config.regions.map((region) => ({
+      ...region,
+      isolate: health.describe(region.name, now),
+      applications: Object.fromEntries(
+        sites.all().map(({ host, outliers }) => [host, outliers.describe(region.name, now)]),
+      ),
+      probe: probes.get(region),
+    })),
+    recorded,
+  };
 }
 
 /** @type {(request: Request, token: string) => Promise<boolean>} */
 async function isAuthorized(request, token) {
-  const given = request.headers.get('authorization') ?? '';
+  const given = bearer(request.headers.get('authorization') ?? '');
   const [a, b] = await Promise.all(
     [given, `Bearer ${token}`].map((text) =>
       crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)),
@@ -1744,9 +2167,22 @@ async function isAuthorized(request, token) {
   return crypto.subtle.timingSafeEqual(a, b);
 }
 
+/** A browser's way to say it, with any name. @type {(given: string) => string} */
+function bearer(given) {
+  if (!given.startsWith('Basic ')) return given;
+  try {
+    return `Bearer ${atob(given.slice(6)).replace(/^[^:]*:/, '')}`;
+  } catch {
+    return '';
+  }
+}
+
 // ---- main.js ----
 
-/** @typedef {{config: Config, problems: string[], health: RegionHealth, sites: Sites}} Edge */
+/**
+ * @typedef {{config: Config, problems: string[], health: RegionHealth, sites: Sites,
+ *   metrics?: Metrics}} Edge
+ */
 
 /** @type {Edge | undefined} one for each isolate */
 let edge;
@@ -1758,7 +2194,9 @@ let edge;
 function edgeOf(env) {
   if (!edge) {
     const { config, problems } = parseConfig(env.CONFIG);
-    edge = { config, problems, health: new RegionHealth(config.downMs), sites: new Sites(config) };
+    const sites = new Sites(config);
+    const metrics = env.METRICS && new Metrics(sites);
+    edge = { config, problems, health: new RegionHealth(config.downMs), sites, metrics };
   }
   return edge;
 }
@@ -1772,7 +2210,7 @@ const handler = {
     const { config, problems, health } = known;
     if (problems.length > 0) {
       log('misconfigured', { problems });
-      return pages.misconfigured();
+      return pages.misconfigured(env);
     }
     // What passes through reaches a region by the host's own record, hence never a strict one's.
     const passesThrough = !hasBody && !config.strict;
@@ -1794,7 +2232,7 @@ const handler = {
     } catch (error) {
       log('exception', { error: String(error), stack: /** @type {Error} */ (error)?.stack });
       if (passesThrough) throw error;
-      return pages.broken();
+      return pages.broken(env);
     }
   },
 

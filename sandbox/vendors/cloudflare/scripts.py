@@ -164,7 +164,7 @@ def observability(sent: dict[str, Any] | None) -> dict[str, Any] | None:
         "destinations": [],
         **(sent.get("logs") or {}),
     }
-    rate = sent.get("head_sampling_rate") or 1
+    rate = sent.get("head_sampling_rate", 1)
     return {**sent, "enabled": enabled, "head_sampling_rate": rate, "logs": logs}
 
 
@@ -186,6 +186,8 @@ def _binding(account: Document, binding: Any) -> dict[str, Any]:
         raise refuse(400, 10143, f"Service binding to '{binding.get('service')}' not found.")
     if kind in ("plain_text", "secret_text") and not isinstance(binding.get("text"), str):
         raise refuse(400, _INVALID, f"Binding {binding['name']} needs a text")
+    if kind == "analytics_engine" and not binding.get("dataset"):
+        raise refuse(400, _INVALID, f"Binding {binding['name']} needs a dataset")
     value = binding.get("text") or binding.get("json")
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     if kind in ("plain_text", "secret_text", "json") and len(text.encode()) > MAX_BINDING_BYTES:

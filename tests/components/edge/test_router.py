@@ -15,6 +15,7 @@ from components.edge.table import (
     MAX_REGIONS,
     EdgeMistake,
     RegionRow,
+    WorkerOptions,
     fallback_region,
     worker_config,
 )
@@ -87,6 +88,16 @@ def test_twenty_regions_fit():
 def test_where_hosts_point_besides_the_worker(regions: list[RegionRow], found: str | None):
     region = fallback_region(regions)
     assert (region and region["name"]) == found
+
+
+def test_all_may_drain_in_maintenance():
+    assert fallback_region([row("us", drain=True)], closed=True) is None
+    hosts: dict[str, dict[str, Any]] = {"a.example.com": {"regions": ["us"], "maintenance": True}}
+    worker_config([row("us", drain=True)], {"health_path": "/up", "hosts": hosts})
+    hosts["a.example.com"]["maintenance"] = False
+    options: WorkerOptions = {"health_path": "/up", "maintenance": True, "hosts": hosts}
+    with pytest.raises(EdgeMistake, match=r"all of them drain.*or say `maintenance: true`"):
+        worker_config([row("us", drain=True)], options)
 
 
 def test_hosts_never_point_to_a_drained_region():

@@ -21,6 +21,7 @@ SHARES = [{"version_id": "v1", "percentage": 25}, {"version_id": "v2", "percenta
 BINDINGS = [
     {"name": "CONFIG", "type": "json", "json": "{}"},
     {"name": "HEALTH", "type": "kv_namespace", "namespace_id": "n"},
+    {"name": "METRICS", "type": "analytics_engine", "dataset": "d"},
     {"name": "ORIGIN_SECRET", "type": "secret_text", "text": "s"},
 ]
 OBSERVABILITY = {

@@ -17,6 +17,7 @@ from tests.projects import copy_project, edge_stack, region, write_stack
 from tests.rendered import of_type
 
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
+VERSION = "cloudflare:index/workerVersion:WorkerVersion"
 SECURE = {"secure": "v1:abc"}
 
 
@@ -98,7 +99,7 @@ def test_what_a_host_has_of_its_own(project: Path):
         (
             {"api.example.com": {"regions": ["us"]}},
             "edge: hosts.api.example.com.regions: us: all of them drain, and nobody would serve "
-            "the host. Name another region",
+            "the host. Name another region, or say `maintenance: true`",
         ),
         (
             {"api.example.com": {"healthPath": "ready"}},
@@ -117,6 +118,93 @@ def test_a_mistake_in_a_hosts_options(project: Path, hosts: dict[str, Any], sent
     assert refused(project) == [f"Pulumi.edge.yaml: edgefleet:{sentence}"]
 
 
+@pytest.mark.parametrize("deployment", [None, {"percentage": 100}], ids=["script", "versions"])
+def test_metrics_and_logs(project: Path, deployment: dict[str, Any] | None):
+    gradual = {"deployment": deployment} if deployment else {}
+    kind = VERSION if deployment else SCRIPT
+
+    def sent() -> tuple[dict[str, Any], dict[str, Any]]:
+        rendered = render(project, "edge")
+        (uploaded,) = of_type(rendered, kind).values()
+        (said,) = of_type(rendered, WORKER if deployment else SCRIPT).values()
+        bindings = {binding["name"]: binding for binding in uploaded.inputs["bindings"]}
+        return bindings, said.inputs["observability"]["logs"]
+
+    edge(project, **gradual)
+    bindings, logs = sent()
+    assert "METRICS" not in bindings
+    assert (logs["headSamplingRate"], logs["invocationLogs"]) == (1, False)
+    logs = {"headSamplingRate": 0.01, "invocationLogs": True}
+    edge(project, metrics={"dataset": "edge_site"}, logs=logs, **gradual)
+    bindings, found = sent()
+    assert bindings["METRICS"] == {
+        "name": "METRICS",
+        "type": "analytics_engine",
+        "dataset": "edge_site",
+    }
+    assert {key: found[key] for key in logs} == logs
+
+
+def test_maintenance_with_every_region_drained(project: Path):
+    (project / "closed.html").write_text("<p>Back at six")
+    for name, location in (("us", "ewr"), ("eu", "ams"), ("apac", "sgp")):
+        keys = region(name, location=location, label=f"cluster-{name}")
+        write_stack(project, name, {**keys, "drain": True})
+    edge(
+        project,
+        maintenance=True,
+        maintenanceRetryAfter=600,
+        pages={"maintenance": "closed.html"},
+        responseHeaders="none",
+        affinitySeconds=60,
+    )
+    rendered = render(project, "edge")
+    (script,) = of_type(rendered, SCRIPT).values()
+    bindings = {binding["name"]: binding for binding in script.inputs["bindings"]}
+    assert bindings["PAGE_MAINTENANCE"]["text"] == "<p>Back at six"
+    found = json.loads(bindings["CONFIG"]["json"])
+    said = ("maintenance", "maintenanceRetryAfter", "responseHeaders", "affinitySeconds")
+    assert [found[key] for key in said] == [True, 600, "none", 60]
+    records = {r.inputs["name"]: r.inputs["content"] for r in of_type(rendered, RECORD).values()}
+    assert records["example.com"] == "no-region.example.com", "nobody gets past the page"
+    assert [m for m in rendered.messages if "in maintenance" in m] == [
+        "Pulumi.edge.yaml: edgefleet:edge: example.com, api.example.com: in maintenance: "
+        "visitors get a page with 503, and no region a request"
+    ]
+    for stack in ("edge", "us"):
+        assert not [m for m in render(project, stack).messages if "edgefleet:drain" in m]
+    # One host stays open, and nobody would serve it.
+    edge(project, maintenance=True, hosts={"api.example.com": {"maintenance": False}})
+    (mistake,) = refused(project)
+    assert "every region of example.com drains" in mistake
+    assert mistake.endswith("or say `maintenance: true` in edgefleet:edge")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "pages.error: {}: No such file or directory"),
+        (b"\xff", "pages.error: {}: it isn't text in UTF-8"),
+    ],
+    ids=["missing", "binary"],
+)
+def test_a_page_that_cannot_be_read(project: Path, content: bytes | None, sentence: str):
+    file = project / "error.html"
+    if content:
+        file.write_bytes(content)
+    edge(project, pages={"error": "error.html"})
+    assert refused(project) == [f"Pulumi.edge.yaml: edgefleet:edge.{sentence.format(file)}"]
+
+
+def test_a_page_of_more_than_a_variable(project: Path):
+    (project / "error.html").write_text("x" * 5001)
+    edge(project, pages={"error": "error.html"})
+    assert refused(project) == [
+        "Pulumi.edge.yaml: edgefleet:edge: pages.error: 5001 bytes: a page is a variable of the "
+        "Worker, of 1 to 5000 bytes. Leave images and fonts to another host"
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -126,6 +214,16 @@ def test_a_mistake_in_a_hosts_options(project: Path, hosts: dict[str, Any], sent
         ),
         ({"hedgeAfterMs": 20000}, "hedgeAfterMs: 20000: must be at most 18000"),
         ({"downMs": 0}, "downMs: 0: must be at least 1"),
+        ({"logs": {"headSamplingRate": 5}}, "logs.headSamplingRate: 5: must be at most 1.0"),
+        (
+            {"metrics": {"dataset": "edge-site"}},
+            "metrics.dataset: 'edge-site': must be the name of a table: letters, digits and "
+            "underscores, at most 63",
+        ),
+        (
+            {"pages": {"error": "../error.htm"}},
+            "pages.error: '../error.htm': must be a file in the project's folder, like down.html",
+        ),
         ({"deployment": {"percentage": 101}}, "deployment.percentage: 101: must be at most 100"),
         ({"deployment": {}}, "deployment.percentage: is required"),
         ({"retryOn5XX": True}, "retryOn5XX: is not a known key; did you mean retryOn5xx?"),

@@ -178,7 +178,8 @@ def test_hosts_never_point_to_a_draining_region(tmp_path: Path):
         (
             {name: {**region(name), "drain": True} for name in ("us", "eu", "apac")},
             "Pulumi.edge.yaml: every region of example.com drains, and the Worker would have "
-            "nowhere to send visitors. Lift edgefleet:drain in one stack file",
+            "nowhere to send visitors. Lift edgefleet:drain in one stack file, or "
+            "say `maintenance: true` in edgefleet:edge",
         ),
         (
             {"us": region(location="mars")},

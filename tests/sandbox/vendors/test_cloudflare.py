@@ -270,6 +270,7 @@ def test_observability_gets_the_apis_defaults(cloudflare: Cloudflare) -> None:
         ("router", {"compatibility_date": "2999-01-01"}, 10021),
         ("router", {"compatibility_date": "yesterday"}, 10021),
         ("router", {"bindings": [{"name": "A", "type": "plain_text"}]}, 10021),
+        ("router", {"bindings": [{"name": "A", "type": "analytics_engine"}]}, 10021),
         ("router", {"bindings": [{"name": "A", "type": "x"}, {"name": "A", "type": "x"}]}, 10021),
         (
             "router",

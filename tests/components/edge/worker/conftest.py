@@ -11,7 +11,7 @@ from tests.components.edge.worker.edge_rig import HOST, REGIONS, Edge
 
 Regions = dict[str, Origin]
 
-EDGE_ARGUMENTS = ("kv", "kv_dir", "main")
+EDGE_ARGUMENTS = ("kv", "kv_dir", "main", "metrics")
 
 
 @pytest.fixture(scope="session")

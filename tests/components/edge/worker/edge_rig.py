@@ -67,6 +67,7 @@ class Edge:
         main: Path = WORKER,
         kv: bool = False,
         kv_dir: Path | None = None,
+        metrics: bool = False,
         outbound: str = "network",
         **text_bindings: str,
     ) -> None:
@@ -84,6 +85,8 @@ class Edge:
             f'(name = "CONFIG", json = {literal(json.dumps(config))})',
             *(f"(name = {literal(k)}, text = {literal(v)})" for k, v in text_bindings.items()),
         ]
+        if metrics:
+            bindings.append('(name = "METRICS", analyticsEngine = "points")')
         if kv:
             bindings.append('(name = "HEALTH", kvNamespace = "counted-kv")')
         modules = [main.name] if main == WORKER else [main.name, WORKER.name]
@@ -151,6 +154,10 @@ class Edge:
         url = f"http://127.0.0.1:{self._ports['kv']}/"
         return requests.get(url, params=query, headers={"host": "counts"}, timeout=10).json()
 
+    def points(self) -> list[dict[str, Any]]:
+        """What was written to Analytics Engine, in workerd's words: index1, blob1, double1, …"""
+        return [json.loads(line[7:]) for line in self.log().splitlines() if line[:7] == "point: "]
+
     def log(self) -> str:
         return (self._dir / "log").read_text()
 
@@ -217,6 +224,7 @@ const config :Workerd.Config = (
     (name = "edge", worker = .edge),
     (name = "network", worker = .network),
     (name = "cron", worker = .cron),
+    (name = "points", worker = .points),
     (name = "counted-kv", worker = .countedKv),
     (name = "kv", worker = .kv),
     (name = "disk", disk = (path = {literal(str(kv_dir))}, writable = true)),
@@ -237,6 +245,7 @@ const cron :Workerd.Worker = {
             'compatibilityFlags = ["service_binding_extra_handlers"]',
         )
     };
+const points :Workerd.Worker = {worker(["points.js"], [])};
 const countedKv :Workerd.Worker = {
         worker(["counted_kv.js"], [f'(name = "KV", service = {namespace})'])
     };

@@ -197,6 +197,8 @@ for (const [what, raw, problem] of [
   ['host’s region', { regions: [US], hosts: { 'a.example': { regions: ['eu'] } } }, 'CONFIG.hosts.a.example.regions must be a list out of us, got ["eu"]'],
   ['host’s path', { regions: [US], hosts: { 'a.example': { healthPath: 1 } } }, 'CONFIG.hosts.a.example.healthPath must be a path that begins with /, got 1'],
   ['ejection', { regions: [US], outlierDetection: { maxEjectionPercent: 101 } }, 'CONFIG.outlierDetection.maxEjectionPercent must be percent from 0 to 100, got 101'],
+  ['affinity', { regions: [US], affinitySeconds: -1 }, 'CONFIG.affinitySeconds must be seconds from 0 (no cookie) to 2592000, got -1'],
+  ['response headers', { regions: [US], responseHeaders: 'all' }, 'CONFIG.responseHeaders must be one of region server-timing none, got "all"'],
   ['path', { regions: [US], healthPath: 'healthz' }, 'CONFIG.healthPath must be a path that begins with /, got "healthz"'],
 ]) {
   test(`malformed: ${what}`, () => assert.ok(parseConfig(raw).problems.includes(problem), parseConfig(raw).problems.join('\n')));

@@ -48,6 +48,6 @@ def test_no_runtime_dependency() -> None:
     assert imports == []
 
 
-@pytest.mark.parametrize("limit", [80_000])
+@pytest.mark.parametrize("limit", [100_000])
 def test_size(limit: int) -> None:
     assert WORKER.stat().st_size < limit
