@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     if not is_object(found):
         raise SettingsError([f"{path.name}: must be a mapping"])
     if _PRIVATE_KEY.search(text):
-        raise SettingsError([f"{path.name}: holds a private key in plain text. {_LEAKED}"])
+        raise SettingsError([f"{path.name}: a private key {_LEAKED} `pulumi config set --secret`"])
     return found
 
 
@@ -58,8 +58,8 @@ def _marked(error: yaml.MarkedYAMLError) -> str:
 
 
 _LEAKED = (
-    "It stands there for everybody to read, and in git's history: make another one, take this one "
-    "back, and"
+    "stands there for everybody to read, and in git's history: make another one, take this one "
+    "back, and keep the new one with"
 )
 
 

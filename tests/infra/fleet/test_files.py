@@ -83,7 +83,7 @@ def test_what_pulumi_itself_keeps_in_a_stack_file(tmp_path: Path):
 def test_a_credential_that_everybody_can_read_is_refused(tmp_path: Path, line: str):
     key = line.partition(": ")[0]
     (sentence,) = mistakes(tmp_path, f"{REGION}  {line}\n")
-    assert sentence.startswith(f"Pulumi.us.yaml: {key}: It stands there for everybody to read")
+    assert sentence.startswith(f"Pulumi.us.yaml: {key}: stands there for everybody to read")
     assert sentence.endswith(f"`pulumi config set --secret {key}`")
     assert "ABCDEF" not in sentence
 
@@ -91,7 +91,7 @@ def test_a_credential_that_everybody_can_read_is_refused(tmp_path: Path, line: s
 def test_so_is_a_private_key_wherever_it_stands(tmp_path: Path):
     key = "  edgefleet:ingress:\n    config:\n      x: |\n        -----BEGIN EC PRIVATE KEY-----\n"
     (sentence,) = mistakes(tmp_path, REGION + key)
-    assert sentence.startswith("Pulumi.us.yaml: holds a private key in plain text")
+    assert sentence.startswith("Pulumi.us.yaml: a private key stands there for everybody to read")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_so_is_a_private_key_wherever_it_stands(tmp_path: Path):
         (
             "config:\n",
             "config:\n  vultr:apiKey: abc\n",
-            "vultr:apiKey: It stands there for everybody to read",
+            "vultr:apiKey: stands there for everybody to read",
         ),
     ],
 )
