@@ -13,11 +13,13 @@ import yaml
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
 from infra.fleet.reading import load
+from infra.pins.catalog import catalog
 from infra.state.checkpoint import StackState
 from infra.state.region_refusals import region_refusals
 from infra.state.resource_types import CLUSTER
 from ops.command import FOUND, Folder, failed, say
 from ops.files import project_dir
+from ops.render.cost import cost_change
 from ops.render.diff import StackDiff, compare
 from ops.render.report import Comparison, markdown, text
 from ops.render.resources import Rendering
@@ -96,6 +98,11 @@ def comparison(
         revision,
         [_unlike(n, before.stacks.get(n), after.get(n), refused.get(n, [])) for n in names],
         before.notes,
+        cost_change(
+            {name: each for name, each in before.stacks.items() if name in names},
+            {name: each for name, each in after.items() if name in names},
+            catalog(),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ops.render.cost import NO_COST, CostChange
 from ops.render.diff import Changed, StackDiff
 from ops.render.resources import Registered
 from ops.render.values import changed as changed_value
@@ -22,6 +23,7 @@ class Comparison:
     revision: str
     stacks: list[StackDiff]
     notes: list[str]
+    cost: CostChange = NO_COST
 
     @property
     def refused(self) -> bool:
@@ -33,6 +35,7 @@ class Comparison:
         return {
             "revision": self.revision,
             "notes": self.notes,
+            "cost": self.cost.plain(),
             "stacks": [diff.plain() for diff in self.stacks],
         }
 
@@ -48,6 +51,8 @@ def text(comparison: Comparison) -> str:
     same = [diff.stack for diff in comparison.stacks if diff.status == "same"]
     if same:
         lines += ["", f"no change: {', '.join(same)}"]
+    if comparison.cost.differs:
+        lines += ["", f"nodes cost {comparison.cost.text()}"]
     return "\n".join(lines).strip("\n") + "\n"
 
 
@@ -64,6 +69,8 @@ def markdown(comparison: Comparison) -> str:
         cells = " | ".join(str(count) if count else "" for count in counts)
         word = "**refused**" if diff.refused else diff.status.replace("same", "no change")
         head.append(f"| `{diff.stack}` | {word} | {cells} |")
+    if comparison.cost.differs:
+        head += ["", f"Nodes cost {comparison.cost.text()}."]
     blocks = []
     for diff in shown:
         for sentence in diff.refused:
