@@ -67,7 +67,9 @@ def test_a_change_of_the_program_shows(project: Path):
     assert result.exit_code == 0, result.output
     assert "+ 203.0.113.0/24" in result.stdout
     assert "- 198.51.100.0/24" in result.stdout
-    assert result.stdout.count("ingress-config") == 3
+    # Once, for the three regions.
+    assert result.stdout.count("ingress-config") == 1
+    assert "(the same in eu, us)" in result.stdout
 
 
 def test_a_fork_without_anything_sees_it_all(project: Path):
