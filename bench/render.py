@@ -44,7 +44,7 @@ def run() -> list[dict[str, Any]]:
         after = render_project(project)
         written = markdown(comparison(project, "main", Fleet(before), after))
         diff = many + time.perf_counter() - began
-    assert "nodePools.nodeQuantity" in written
+    assert "pool-edge-settings" in written
     return [
         _row("fleet render, one stack, as a command", one, baseline),
         _row(f"render of {STACKS} stacks of {NODES} nodes in one process", many, baseline),

@@ -1,7 +1,7 @@
 """The resources of stack us, written as one would who has one cluster and no library.
 
 No components, no settings; what the vendors know (`nodes.json`: id, ipv4, ipv6 of each node) is
-written down. Two kinds of resources have no other class than ours, and are imported.
+written down. Resources that have no other class than ours are imported.
 """
 
 import json
@@ -15,9 +15,16 @@ import pulumi_cloudflare as cloudflare
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
 
+from components.cluster.pool_settings import PoolSettings
+from components.cluster.version import ClusterVersion
 from components.firewall import node as node_firewall
 from components.firewall.cloud_rules import VultrFirewallRules
+from components.firewall.in_step import NodesInStep
+from components.firewall.node_networks import NodeNetworks
 from components.firewall.rule_table import node_rules
+from components.ingress.nginx.admission import health_path_policy
+from components.ingress.nginx.cluster_objects import own_names
+from components.server_side.ownership import OwnNames
 from components.server_side.patch import ServerSidePatch
 from components.server_side.rollout import Rollout
 
@@ -57,6 +64,15 @@ cluster = vultr.Kubernetes(
 )
 kubeconfig = pulumi.Output.secret(cluster.kube_config.apply(lambda c: b64decode(c).decode()))
 in_cluster = pulumi.ResourceOptions(deleted_with=cluster)
+
+# --- what changes about it --------------------------------------------------------------------
+version_and_size = pulumi.ResourceOptions(deleted_with=cluster)
+PoolSettings(
+    "flat-pool-settings",
+    {"cluster_id": cluster.id, "pool": "edge", "nodes": 3},
+    version_and_size,
+)
+ClusterVersion("flat-version", {"cluster_id": cluster.id, "version": "v1.35.5+1"}, version_and_size)
 
 # --- the firewall group -----------------------------------------------------------------------
 rules: list[pulumi.Resource] = [
@@ -161,6 +177,19 @@ provider = kubernetes.Provider(
 plain = pulumi.ResourceOptions(provider=provider, deleted_with=cluster)
 after_calico = pulumi.ResourceOptions(
     provider=provider, deleted_with=cluster, depends_on=[felix, rollout]
+)
+names = own_names("nginx-ingress", "nginx")
+OwnNames("flat-names", {"kubeconfig": kubeconfig, "objects": names}, in_cluster)
+policy, binding = health_path_policy("nginx")
+admission = kubernetes.admissionregistration.v1
+admission.ValidatingAdmissionPolicy(
+    "flat-health-path", metadata=policy["metadata"], spec=policy["spec"], opts=after_calico
+)
+admission.ValidatingAdmissionPolicyBinding(
+    "flat-health-path-binding",
+    metadata=binding["metadata"],
+    spec=binding["spec"],
+    opts=after_calico,
 )
 namespace = kubernetes.core.v1.Namespace(
     "flat-namespace",
@@ -434,6 +463,18 @@ kubernetes.apps.v1.DaemonSet(
     opts=pulumi.ResourceOptions(
         provider=provider, deleted_with=cluster, depends_on=[firewall_files]
     ),
+)
+
+NodeNetworks("flat-node-networks", {"kubeconfig": kubeconfig, "rules": table}, in_cluster)
+NodesInStep(
+    "flat-nodes-in-step",
+    {
+        "kubeconfig": kubeconfig,
+        "namespace": "kube-system",
+        "object_name": node_firewall.NAME,
+        "generation": 1,
+    },
+    in_cluster,
 )
 
 # --- its records ------------------------------------------------------------------------------
