@@ -153,14 +153,13 @@ def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
     """Dollars a month by cluster and in all; `unpriced` names plans that the list lacks."""
     clusters, unpriced = [], set()
     for stack in inventory.region_stacks:
-        pools = stack.settings.cluster.pools
-        unpriced |= {pool.plan for pool in pools if pool.plan not in prices.plans}
-        nodes = sum(prices.plans.get(pool.plan, 0) * pool.nodes for pool in pools)
+        pools = [(pool.plan, pool.nodes) for pool in stack.settings.cluster.pools]
+        unpriced |= prices.unpriced(pools)
         clusters.append(
             {
                 "stack": stack.name,
-                "nodes": sum(pool.nodes for pool in pools),
-                "monthly": nodes,
+                "nodes": sum(nodes for _, nodes in pools),
+                "monthly": prices.monthly(pools),
                 "load_balancers_saved": prices.load_balancer,
             }
         )

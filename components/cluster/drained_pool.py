@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
-from pulumi.dynamic import UpdateResult as Updated
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
 from ..json_object import Json, object_at, objects_at
 from ..progress import say
 from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
+from ..server_side.resource import ClusterResource
 from ..vendors.credentials import forgets_the_unreachable
 
 POOL_LABEL = "vke.vultr.com/node-pool"
@@ -110,8 +110,8 @@ class _Provider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         return CreateResult(props["pool"], props)
 
-    def update(self, _id: str, _olds: dict[str, Any], props: dict[str, Any]) -> Updated:
-        return Updated(props)
+    def update(self, _id: str, _olds: dict[str, Any], props: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(props)
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         if forgets_the_unreachable():
@@ -138,10 +138,10 @@ class _Provider(ResourceProvider):
             ) from None
 
 
-class DrainedPool(Resource, module="index", name="DrainedPool"):
+class DrainedPool(ClusterResource, module="index", name="DrainedPool"):
     """When it goes, its pool's nodes take no new pods, and lose those that they have."""
 
     def __init__(
         self, name: str, args: DrainedPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args}, opts)
+        super().__init__(_Provider(), name, args, opts)

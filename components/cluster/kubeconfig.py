@@ -1,4 +1,8 @@
-"""Whether a kubeconfig still opens its cluster: Vultr can give a cluster another one."""
+"""Whether a kubeconfig still opens its cluster: Vultr can give a cluster another one.
+
+One request of our own and not a `ServerObject`: every preview asks, and loading Kubernetes' client
+for it would add a twelfth to what its program computes.
+"""
 
 import tempfile
 from base64 import b64decode

@@ -79,25 +79,26 @@ def settle(
 
     An answer that doesn't come is asked for again. Raises VultrError in the end, with the cause.
     """
-    said: list[str] = []
+    said = ""
     deadline = time.monotonic() + minutes * 60
     while True:
         try:
             cluster = read()
-            problems = [f"cluster {cluster.label}: waiting for {'; '.join(missing(cluster))}"]
-            if not missing(cluster):
+            awaited = missing(cluster)
+            if not awaited:
                 return cluster
+            problem = f"cluster {cluster.label}: waiting for {'; '.join(awaited)}"
         except VultrError as error:
             if not _passing(error):
                 raise
-            problems = [str(error)]
-        if problems != said:
-            said = problems
+            problem = str(error)
+        if problem != said:
+            said = problem
             deadline = time.monotonic() + minutes * 60
-            say(problems[0])
+            say(problem)
         if time.monotonic() > deadline:
             raise VultrError(
-                f"{problems[0]}: nothing has changed for {minutes:g} minutes (timeouts). Look at "
+                f"{problem}: nothing has changed for {minutes:g} minutes (timeouts). Look at "
                 "it in Vultr's console; `pulumi up` goes on from here"
             )
         time.sleep(interval)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import Resource
 
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
 from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
+from ..server_side.resource import ClusterResource
 from ..server_side.waiting import Awaited
 
 _POLL_SECONDS = 1.0
@@ -61,11 +61,9 @@ class _Awaited(Awaited):
             time.sleep(_POLL_SECONDS)
 
 
-class _MadeForEveryNode(Resource, module="index", name="HostEndpointsMade"):
+class _MadeForEveryNode(ClusterResource, module="index", name="HostEndpointsMade"):
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
-        # A secret, whoever gave it: it is kept in the state.
-        hidden = {**props, "kubeconfig": pulumi.Output.secret(props["kubeconfig"])}
-        super().__init__(_Awaited(), name, hidden, opts)
+        super().__init__(_Awaited(), name, props, opts)
 
 
 class HostEndpoints(pulumi.ComponentResource):

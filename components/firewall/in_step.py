@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
 
 from ..json_object import object_at, objects_at
 from ..server_side.api import Refused, ServerObject, Unreachable
+from ..server_side.resource import ClusterResource
 from ..server_side.rollout import rolled_out, unready
 from ..server_side.waiting import Awaited
 
@@ -137,7 +138,7 @@ class _Provider(Awaited):
         return [] if done else behind or ["its pods haven't been made yet"]
 
 
-class NodesInStep(Resource, module="index", name="NodesInStep"):
+class NodesInStep(ClusterResource, module="index", name="NodesInStep"):
     """Creating or updating it waits as long as, within three minutes, one more node comes along.
 
     `behind` are the nodes that didn't, with why; the next update looks again.
@@ -148,9 +149,7 @@ class NodesInStep(Resource, module="index", name="NodesInStep"):
     def __init__(
         self, name: str, args: NodesInStepArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        # A secret, whoever gave it: it is kept in the state.
-        hidden = {**args, "kubeconfig": pulumi.Output.secret(args["kubeconfig"])}
-        super().__init__(_Provider(), name, {**hidden, "behind": None}, opts)
+        super().__init__(_Provider(), name, {**args, "behind": None}, opts)
 
 
 def warning(behind: Sequence[str] | None) -> str | None:

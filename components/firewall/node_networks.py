@@ -9,10 +9,11 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult, Resource
+from pulumi.dynamic import CheckFailure, CheckResult
 
 from ..json_object import object_at, objects_at
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
+from ..server_side.resource import ClusterResource
 from ..server_side.waiting import Awaited
 from .rule_table import Rule
 
@@ -146,7 +147,7 @@ def _problem(props: Mapping[str, Any], *, patient: bool = True) -> str | None:
     return refusal(outside, props["nodes"], props["pods"]) if outside else None
 
 
-class NodeNetworks(Resource, module="index", name="NodeNetworks"):
+class NodeNetworks(ClusterResource, module="index", name="NodeNetworks"):
     """Is there when every node's addresses are in the table's networks; looks again when these
     change, and in the preview where the cluster is there. What closes nodes comes after it."""
 
@@ -155,8 +156,7 @@ class NodeNetworks(Resource, module="index", name="NodeNetworks"):
     ) -> None:
         found = pulumi.Output.from_input(args["rules"]).apply(networks_of_table)
         props = {
-            # A secret, whoever gave it: it is kept in the state.
-            "kubeconfig": pulumi.Output.secret(args["kubeconfig"]),
+            "kubeconfig": args["kubeconfig"],
             "nodes": found.apply(lambda both: both[0]),
             "pods": found.apply(lambda both: both[1]),
             "generation": found.apply(lambda both: " ".join([*both[0], "/", *both[1]])),

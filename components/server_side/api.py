@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
-# The client below needs it. The dynamic providers' process calls from several threads, and one that
-# loads it with the client, while another loads it for Vultr's, finds it half loaded.
-import requests  # noqa: F401 # pyright: ignore[reportUnusedImport]
 import urllib3
 import yaml
 

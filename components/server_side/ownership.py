@@ -14,7 +14,6 @@ from pulumi.dynamic import (
     CheckResult,
     CreateResult,
     DiffResult,
-    Resource,
     ResourceProvider,
     UpdateResult,
 )
@@ -22,6 +21,7 @@ from pulumi.dynamic import (
 from ..json_object import Json, object_at
 from .api import Refused, ServerObject, Unreachable
 from .plan import where
+from .resource import ClusterResource
 
 LABEL = ("app.kubernetes.io/part-of", "edgefleet")
 """What everything that is ours carries."""
@@ -110,11 +110,10 @@ class _Provider(ResourceProvider):
             raise RuntimeError("\n".join(problems))
 
 
-class OwnNames(Resource, module="index", name="OwnNames"):
+class OwnNames(ClusterResource, module="index", name="OwnNames"):
     """Fails, in the preview where the cluster is there, when a name is somebody else's."""
 
     def __init__(
         self, name: str, args: OwnNamesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        props = {**args, "kubeconfig": pulumi.Output.secret(args["kubeconfig"])}
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(_Provider(), name, args, opts)

@@ -19,7 +19,6 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     ReadResult,
-    Resource,
     ResourceProvider,
     UpdateResult,
 )
@@ -37,6 +36,7 @@ from .plan import (
     taken_away,
     where,
 )
+from .resource import ClusterResource
 
 FIELD_MANAGER = "edgefleet"
 _IDENTITY = ("kind", "namespace", "object_name", "field_manager")
@@ -302,7 +302,7 @@ def _refusal(props: Mapping[str, Any], obj: Mapping[str, Any] | None, refused: R
     return f"{where(props)}: the API server refuses the patch: {refused}"
 
 
-class ServerSidePatch(Resource, module="index", name="ServerSidePatch"):
+class ServerSidePatch(ClusterResource, module="index", name="ServerSidePatch"):
     """Our fields on an object that somebody else owns.
 
     Creating it waits for the object to appear. It does not wait for pods: `Rollout` does, given
@@ -314,7 +314,5 @@ class ServerSidePatch(Resource, module="index", name="ServerSidePatch"):
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        # A secret, whoever gave it: it is kept in the state.
-        kubeconfig = pulumi.Output.secret(args["kubeconfig"])
-        props = {"force": False, **args, "kubeconfig": kubeconfig, "generation": None}
+        props = {"force": False, **args, "generation": None}
         super().__init__(_Provider(), name, props, opts)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import Resource
 
 from ..json_object import object_at, objects_at
 from ..progress import say
 from .api import CredentialsRefused, Refused, ServerObject, Unreachable
+from .resource import ClusterResource
 from .waiting import Awaited
 
 ROLLOUT_MINUTES = 15
@@ -110,12 +110,10 @@ def _waiting(obj: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> str:
     return f"{done} of {desired} pods are new; not ready on: {shown or 'none'}"
 
 
-class Rollout(Resource, module="index", name="Rollout"):
+class Rollout(ClusterResource, module="index", name="Rollout"):
     """Creating or updating it waits while something changes, and names nodes that aren't ready."""
 
     def __init__(
         self, name: str, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        # A secret, whoever gave it: it is kept in the state.
-        props = {**args, "kubeconfig": pulumi.Output.secret(args["kubeconfig"])}
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(_Provider(), name, args, opts)

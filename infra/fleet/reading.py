@@ -107,8 +107,9 @@ def _read_stack(
         return None, wrong
     secrets = {key: own.pop(key) for key in SECRETS if key in own}
     said = {k: v for k, v in own.items() if k in FLEET_KEYS}
-    fleet, more = _parse(path, project, FleetValues, {**defaults, **said})
-    wrong += [_blamed(problem, path.name, project, said) for problem in more]
+    where = f"{path.name}: {project}:"
+    fleet, more = _parse(FleetValues, {**defaults, **said})
+    wrong += [_blamed(problem, where, said) for problem in more]
     rest = {key: value for key, value in own.items() if key not in FLEET_KEYS}
     wrong += [
         f"{path.name}: {project}:{key}: stands there for everybody to read; make another one and "
@@ -117,15 +118,15 @@ def _read_stack(
         if not is_object(value) or set(value) != {"secure"}
     ]
     if "edge" in rest:
-        settings, more = _parse(path, project, Edge, rest.pop("edge") or {}, "edge")
-        more += [
-            f"{path.name}: {project}:{key}: does not go with {project}:edge, which makes this "
-            "the edge stack"
+        settings, more = _parse(Edge, rest.pop("edge") or {})
+        wrong += [f"{where}edge.{problem}" for problem in more]
+        wrong += [
+            f"{where}{key}: does not go with {project}:edge, which makes this the edge stack"
             for key in rest
         ]
     else:
-        settings, more = _parse(path, project, Region, rest)
-    wrong += more
+        settings, more = _parse(Region, rest)
+        wrong += [f"{where}{problem}" for problem in more]
     if wrong or not fleet or not settings:
         return None, wrong
     name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
@@ -142,22 +143,18 @@ def _read_stack(
     return RegionStack(**common, settings=settings, label=label), []
 
 
-def _blamed(problem: str, file: str, project: str, said: Mapping[str, Any]) -> str:
+def _blamed(problem: str, where: str, said: Mapping[str, Any]) -> str:
     """A mistake in what every stack shares, told of the file that makes it."""
-    key = re.split(r"[:.\[]", problem.removeprefix(f"{file}: {project}:"), maxsplit=1)[0]
-    if key in said or key not in FLEET_KEYS:
-        return problem
-    return problem.replace(f"{file}: {project}:", "Pulumi.yaml: config.", 1)
+    key = re.split(r"[:.\[]", problem, maxsplit=1)[0]
+    ours = key in said or key not in FLEET_KEYS
+    return f"{where if ours else 'Pulumi.yaml: config.'}{problem}"
 
 
-def _parse(
-    path: Path, project: str, model: type[M], value: object, below: str = ""
-) -> tuple[M | None, list[str]]:
+def _parse(model: type[M], value: object) -> tuple[M | None, list[str]]:
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        prefix = f"{path.name}: {project}:" + (f"{below}." if below else "")
-        return None, [prefix + problem for problem in problems(error, model)]
+        return None, list(problems(error, model))
 
 
 def _unknown_to_catalog(stack: Stack) -> Iterator[str]:

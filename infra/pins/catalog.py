@@ -1,6 +1,7 @@
 """What Vultr sells, as a pinned list: to warn of a typo, and to know where a location lies."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,14 @@ class Catalog:
     prices_read: str
     prices_source: str
     load_balancer: float
+
+    def monthly(self, pools: Iterable[tuple[str, int]]) -> float:
+        """What pools of a plan and a number of nodes cost; plans without a price cost nothing."""
+        return sum(self.plans.get(plan, 0) * nodes for plan, nodes in pools)
+
+    def unpriced(self, pools: Iterable[tuple[str, int]]) -> set[str]:
+        """Plans of these pools that the list lacks."""
+        return {plan for plan, _ in pools if plan not in self.plans}
 
 
 @cache

@@ -62,8 +62,8 @@ def cost_change(
         for name, rendering in stacks.items():
             pools = list(_pools(rendering))
             if pools:
-                found[name] = sum(prices.plans.get(plan, 0) * nodes for plan, nodes in pools)
-                missing.update(plan for plan, _ in pools if plan not in prices.plans)
+                found[name] = prices.monthly(pools)
+                missing.update(prices.unpriced(pools))
         return found
 
     return CostChange(monthly(before), monthly(after), frozenset(missing))

@@ -9,10 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from sandbox.certificates import Key
-from sandbox.certificates import certificate as _certificate
-from sandbox.certificates import pem as _pem
-from sandbox.certificates import write_private as _write
+from sandbox.certificates import Key, certificate, pem, write_private
 
 OWNER = "owner"
 """The customer's client certificate, of a CA of its own: refused alone, when it is rotated."""
@@ -41,20 +38,20 @@ def make_pki(folder: Path, host: str, service_ip: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("kubernetes", None, ca_key.public_key(), "kubernetes", ca_key, is_ca=True)
-    _write(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))
+    ca = certificate("kubernetes", None, ca_key.public_key(), "kubernetes", ca_key, is_ca=True)
+    write_private(folder / "ca.crt", ca.public_bytes(serialization.Encoding.PEM))
     serving_key = ec.generate_private_key(ec.SECP256R1())
     names = (host, "localhost", "kubernetes", "kubernetes.default.svc", "127.0.0.1", service_ip)
-    serving = _certificate(
+    serving = certificate(
         "kube-apiserver", None, serving_key.public_key(), "kubernetes", ca_key, names=names
     )
     _write_pair(folder, "serving", serving, serving_key)
     for file, (user, group) in CLIENTS.items():
         key = ec.generate_private_key(ec.SECP256R1())
         _write_pair(
-            folder, file, _certificate(user, group, key.public_key(), "kubernetes", ca_key), key
+            folder, file, certificate(user, group, key.public_key(), "kubernetes", ca_key), key
         )
-    _write(folder / "service-account.key", _pem(rsa.generate_private_key(65537, 2048)))
+    write_private(folder / "service-account.key", pem(rsa.generate_private_key(65537, 2048)))
     rotate_owner(folder)
     complete.touch()
 
@@ -63,12 +60,12 @@ def rotate_owner(folder: Path) -> None:
     """Make the customer's certificate anew; the one before isn't taken any more."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     name = "kubernetes-customers"
-    ca = _certificate(name, None, ca_key.public_key(), name, ca_key, is_ca=True)
+    ca = certificate(name, None, ca_key.public_key(), name, ca_key, is_ca=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    owner = _certificate("admin", "system:masters", key.public_key(), name, ca_key)
+    owner = certificate("admin", "system:masters", key.public_key(), name, ca_key)
     _write_pair(folder, OWNER, owner, key)
     both = (folder / "ca.crt").read_bytes() + ca.public_bytes(serialization.Encoding.PEM)
-    _write(folder / f"{CLIENT_CAS}.new", both)
+    write_private(folder / f"{CLIENT_CAS}.new", both)
     (folder / f"{CLIENT_CAS}.new").rename(folder / CLIENT_CAS)
 
 
@@ -103,8 +100,8 @@ def kubeconfig(folder: Path, client: str, server: str, name: str, user: str = ""
 
 
 def _write_pair(folder: Path, name: str, certificate: x509.Certificate, key: Key) -> None:
-    _write(folder / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
-    _write(folder / f"{name}.key", _pem(key))
+    write_private(folder / f"{name}.crt", certificate.public_bytes(serialization.Encoding.PEM))
+    write_private(folder / f"{name}.key", pem(key))
 
 
 def _base64(path: Path) -> str:

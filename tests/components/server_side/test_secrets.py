@@ -5,7 +5,10 @@ from collections.abc import Callable
 import pulumi
 import pytest
 
+from components.cluster.drained_pool import DrainedPool
 from components.dataplane.host_endpoints import HostEndpoints
+from components.firewall.in_step import NodesInStep
+from components.firewall.node_networks import NodeNetworks
 from components.server_side.ownership import OwnNames
 from components.server_side.patch import ServerSidePatch
 from components.server_side.rollout import Rollout
@@ -28,6 +31,12 @@ MAKERS: dict[str, Callable[[], pulumi.Resource]] = {
         },
     ),
     "host endpoints": lambda: HostEndpoints("h", {"kubeconfig": "plain"}),
+    "drained pool": lambda: DrainedPool("d", {"kubeconfig": "plain", "pool": "edge"}),
+    "nodes in step": lambda: NodesInStep(
+        "s",
+        {"kubeconfig": "plain", "namespace": "n", "object_name": "o", "generation": 1},
+    ),
+    "node networks": lambda: NodeNetworks("w", {"kubeconfig": "plain", "rules": []}),
     "names": lambda: OwnNames("n", {"kubeconfig": "plain", "objects": []}),
 }
 
