@@ -6,7 +6,7 @@ work to the official executor (``pulumi-language-python-exec``, shipped verbatim
 module), which runs the program. Only the ``pip`` toolchain is known: a virtual environment, named
 by the runtime option ``virtualenv`` relative to the project, or the Python on PATH.
 
-Started by the engine as ``language_host.py --exec EXECUTOR ENGINE_ADDRESS``; prints its port.
+Started by the engine as ``start_language_host.py --exec EXECUTOR ENGINE_ADDRESS``; prints its port.
 """
 
 import argparse

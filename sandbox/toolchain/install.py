@@ -188,7 +188,7 @@ def install_pulumi(toolchain: Toolchain, folder: Path, python: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("pulumi", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"):
         _link(pulumi.parent / name, folder / name)
-    script = Path(__file__).parents[1] / "engine" / "language_host.py"
+    script = Path(__file__).parents[1] / "engine" / "start_language_host.py"
     executor = folder / "pulumi-language-python-exec"
     content = (
         f'#!/bin/sh\nexec {_quoted(python)} -P {_quoted(script)} --exec {_quoted(executor)} "$@"\n'

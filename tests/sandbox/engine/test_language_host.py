@@ -14,6 +14,7 @@ import pytest
 
 from sandbox.engine.language_host import executor_arguments, required_plugins
 from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+from tests.projects import ROOT
 
 DYNAMIC = """
     import pulumi
@@ -239,3 +240,17 @@ def test_arguments_of_the_executor() -> None:
         "--organization": "organization",
     }
     assert given[-2:] == [".", "--flag"]
+
+
+@pytest.mark.parametrize(("script", "loads"), [("start_language_host", 0), ("language_host", 1)])
+def test_a_start_loads_the_protocol_and_not_the_sdk(script: str, loads: int) -> None:
+    path = ROOT / "sandbox" / "engine" / f"{script}.py"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-P", path, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert loaded.count("pulumi.runtime.proto.language_pb2") == 1
+    assert loaded.count("pulumi.resource") == loads
