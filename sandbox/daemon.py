@@ -19,7 +19,15 @@ from typing import Any
 
 from sandbox.clusters.control_plane import BINARIES, ControlPlanes
 from sandbox.engine import plugins, secrets_service
-from sandbox.engine.environment import PROVIDERS, Running, backend, ca_bundle, outside, variables
+from sandbox.engine.environment import (
+    BUNDLES,
+    PROVIDERS,
+    Running,
+    backend,
+    ca_bundle,
+    outside,
+    variables,
+)
 from sandbox.engine.stacks import retarget_stacks
 from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
@@ -160,6 +168,9 @@ class Daemon:
             if name in preferred:
                 command += ["--prefer", f"{name}={preferred[name]}"]
         environment = variables(self._directory, running, os.environ.get("PATH", ""))
+        # They call what is emulated and nothing else. Reading the system's hundreds of certificates
+        # for each connection took more than all that the plugins do.
+        environment |= dict.fromkeys(BUNDLES, str(self._directory / "ca" / "ca.pem"))
         self._plugins = processes.start("plugins", command, environment)
         self._plugins.wait_until(ports_file.exists, _PLUGIN_SECONDS, what="its ports")
         running.plugins = json.loads(ports_file.read_text())

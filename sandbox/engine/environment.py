@@ -14,8 +14,9 @@ from sandbox.vendors.vultr import api as vultr_api
 PROVIDERS = ("vultr", "cloudflare", "kubernetes", "tls")
 PASSPHRASE = "edgefleet sandbox"  # noqa: S105 (protects emulated accounts)
 
-_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_ADDED_BY_US = ("HTTPS_PROXY", "NO_PROXY", *_BUNDLES)
+BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables that name trusted certificates."""
+_ADDED_BY_US = ("HTTPS_PROXY", "NO_PROXY", *BUNDLES)
 AROUND = ("https_proxy", "no_proxy")
 """Variables that go before their namesakes in capitals (for curl, and for Python's requests): left
 as they are, they lead around the sandbox, to the real vendors."""
@@ -69,7 +70,7 @@ def variables(directory: Path, running: Running, path: str) -> dict[str, str]:
         # Upper case only: Python's gRPC takes the lower-case one for itself.
         "HTTPS_PROXY": f"http://127.0.0.1:{running.ports['proxy']}",
         "NO_PROXY": "127.0.0.1,localhost",
-        **dict.fromkeys(_BUNDLES, bundle),
+        **dict.fromkeys(BUNDLES, bundle),
     }
 
 
