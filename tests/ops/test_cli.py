@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,38 @@ def test_progress_is_told_on_a_terminal_alone():
     assert (piped.stdout, piped.stderr) == (on_terminal.stdout, b"")
 
 
+def on_a_terminal(*arguments: str, **variables: str) -> str:
+    """What `fleet` prints on stderr, where that is a terminal."""
+    command = [sys.executable, "-c", "from ops.cli import main; main()", *arguments]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, **variables}
+    environment.pop("NO_COLOR" if "NO_COLOR" not in variables else "", None)
+    subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    return said
+
+
+def test_no_colour_where_none_is_wanted():
+    mistake = ("list", "--dir", "/nowhere")
+    assert on_a_terminal(*mistake).startswith("\x1b[31merror: /nowhere")
+    assert on_a_terminal(*mistake, NO_COLOR="1").startswith("error: /nowhere")
+    assert "\x1b" in on_a_terminal(*mistake, NO_COLOR="")
+
+
+def test_the_version():
+    done = CliRunner().invoke(application(""), ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"fleet {version('edgefleet')}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("list",), ("ca", "init"), ("sandbox",)], ids=" ".join)
+def test_help_is_short_too(command: tuple[str, ...]):
+    shown = [CliRunner().invoke(application(), [*command, each]) for each in ("-h", "--help")]
+    assert shown[0].exit_code == 0
+    assert shown[0].stdout == shown[1].stdout
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path):
     for command in (["list"], ["cost"], ["render"], ["ca", "init"], ["import", "us"]):
         done = CliRunner().invoke(application(), [*command, "--dir", str(tmp_path / "none")])
@@ -107,7 +140,7 @@ def test_commands_that_are_only_listed_are_all_there():
     assert listed("") == listed(None) == listed("render")
     unknown = CliRunner().invoke(application("rendr"), ["rendr"])
     assert unknown.exit_code == 2
-    assert "render" in unknown.stderr
+    assert "Did you mean 'render'?" in unknown.stderr
 
 
 def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
