@@ -4,8 +4,8 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ def application(called: str | None = None) -> "typer.Typer":
 
     def print_version(wanted: bool) -> None:
         if wanted:
+            # Here, because it takes a tenth of a second to load.
+            from importlib.metadata import version
+
             typer.echo(f"fleet {version('edgefleet')}")
             raise typer.Exit
 
@@ -101,5 +104,13 @@ def main() -> None:
     try:
         application(called(sys.argv, os.environ))()
     except KeyboardInterrupt:
-        # While a module was loaded; a command that runs ends by itself.
-        sys.exit(INTERRUPTED)
+        pass  # while a module was loaded; a command that runs ends by itself, as follows
+    except SystemExit as ending:
+        if ending.code != INTERRUPTED:
+            raise
+    else:
+        return
+    with suppress(OSError):
+        sys.stdout.flush()
+    # At once: threads of the providers' SDKs that are cut off can crash an orderly end (SIGSEGV).
+    os._exit(INTERRUPTED)

@@ -23,7 +23,7 @@ KubernetesVersion = Annotated[
 
 MOST_NODES = 1024
 """Vultr publishes no limit. A node's pods take at least one block of 64 addresses (Calico's default
-blockSize, /26) of the cluster's pod network, a /16 in Vultr's API description (cluster_subnet)."""
+blockSize, /26) of the cluster's pod network, a /16 (docs/facts/vultr.md §3)."""
 
 
 def _at_most(nodes: int) -> int:

@@ -154,6 +154,45 @@ def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
     assert (ran.returncode, ran.stderr) == (130, "")
 
 
+def test_an_interrupt_of_a_command_is_no_traceback():
+    program = (
+        "import sys, ops.cli, ops.listing\n"
+        "def interrupted(folder): raise KeyboardInterrupt\n"
+        "ops.listing.load = interrupted\n"
+        "sys.argv = ['fleet', 'list']\n"
+        "ops.cli.main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["lst"], "Did you mean 'list'?"),
+        (["list", "us"], "unexpected extra argument"),
+        (["render", "--dif", "main"], "--diff"),
+        (["render", "eu", "us2"], "Pulumi.us2.yaml: there is no such file"),
+        (["render", "--format", "html"], "'html'"),
+        (["add"], "Missing argument"),
+        (["import", "us2"], "there is no such file"),
+        (["images", "lok"], "Did you mean 'lock'?"),
+        (["ranges", "updat"], "Did you mean 'update'?"),
+        (["ca", "init", "--stack", "us"], "'us' is not one"),
+        (["sandbox", "strat"], "'start'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_cannot_be_read(
+    command: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(copy_project(tmp_path))
+    done = CliRunner().invoke(application(command[0]), command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_render_tells_what_the_inventory_warns_of(tmp_path: Path):
     """A stack file that git doesn't track changes nothing; a plan nobody knows may be wrong."""
     project = copy_project(tmp_path)
