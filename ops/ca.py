@@ -18,7 +18,7 @@ from infra.errors import SettingsError
 from infra.fleet.inventory import CA_FILE, Inventory
 from infra.fleet.reading import load
 from infra.stacks.origin_trust import certificates, fingerprint
-from ops.command import CommandError, Folder, Json, failed
+from ops.command import CommandError, Folder, Json, failed, stack_names
 from ops.files import project_dir, write_atomically
 
 YEARS = 20
@@ -37,7 +37,8 @@ class CaError(CommandError):
 @app.command()
 def init(
     stack: Annotated[
-        str | None, typer.Option(help="The edge stack, where there are several.")
+        str | None,
+        typer.Option(help="The edge stack, where there are several.", autocompletion=stack_names),
     ] = None,
     folder: Folder = None,
     as_json: Json = False,

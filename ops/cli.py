@@ -1,11 +1,15 @@
 """`fleet`: the command line."""
 
 import gc
+import os
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
 INTERRUPTED = 130
 """Exit code: as a shell gives it to what Ctrl-C ends."""
@@ -22,7 +26,7 @@ class _Place(NamedTuple):
 _COMMANDS = {
     "list": _Place("ops.listing", "listing", "Every cluster: where, what it runs, drained."),
     "render": _Place("ops.render.cli", "command", "Every resource, or what a change changes."),
-    "cost": _Place("ops.listing", "cost", "What the nodes cost a month."),
+    "cost": _Place("ops.costs", "command", "What the nodes cost a month."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
     "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),
@@ -33,17 +37,41 @@ _COMMANDS = {
 }
 
 
-def application(called: str | None = None) -> typer.Typer:
+def application(called: str | None = None) -> "typer.Typer":
     """The command line. With `called`, the other commands are only listed: what they need, like the
     sandbox or a vendor's SDK, isn't loaded."""
+    # Here, so that an interrupt while it is loaded is met by `main`.
+    import typer
+
     app = typer.Typer(
         name="fleet",
         help="Runs a fleet of Kubernetes clusters on Vultr behind Cloudflare.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         rich_markup_mode=None,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            # https://no-color.org: set and not empty. rich reads it by itself.
+            "color": False if os.environ.get("NO_COLOR") else None,
+        },
     )
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            # Here, because it takes a tenth of a second to load.
+            from importlib.metadata import version
+
+            typer.echo(f"fleet {version('edgefleet')}")
+            raise typer.Exit
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool,
+            typer.Option("--version", help="Print the version.", callback=print_version),
+        ] = False,
+    ) -> None: ...
+
     for name, place in _COMMANDS.items():
         wanted = called in (name, None)
         found = getattr(import_module(place.module), place.name) if wanted else _listed
@@ -58,13 +86,31 @@ def _listed() -> None:
     """Stands in the list of commands for one that isn't called."""
 
 
+def called(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    """The command that is called, or that a shell asks to complete; "" where there is none yet."""
+    words = arguments
+    if "_FLEET_COMPLETE" in environment:
+        # What was typed so far: bash's way to say it, then the other shells' (typer.completion).
+        typed = environment.get("COMP_WORDS") or environment.get("_TYPER_COMPLETE_ARGS", "")
+        words = typed.split()
+    return next(iter(words[1:]), "")
+
+
 def main() -> None:
     """Entry point of the `fleet` script."""
     # Loading the providers' SDKs makes a million objects that stay. Looking for garbage among them
     # took a third of `fleet render`, and a stack leaves but a megabyte of it.
     gc.disable()
     try:
-        application(next(iter(sys.argv[1:]), ""))()
+        application(called(sys.argv, os.environ))()
     except KeyboardInterrupt:
-        # While a module was loaded; a command that runs ends by itself.
-        sys.exit(INTERRUPTED)
+        pass  # while a module was loaded; a command that runs ends by itself, as follows
+    except SystemExit as ending:
+        if ending.code != INTERRUPTED:
+            raise
+    else:
+        return
+    with suppress(OSError):
+        sys.stdout.flush()
+    # At once: threads of the providers' SDKs that are cut off can crash an orderly end (SIGSEGV).
+    os._exit(INTERRUPTED)

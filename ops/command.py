@@ -36,3 +36,17 @@ def say(line: str) -> None:
     """Progress: for somebody at a terminal."""
     if sys.stderr.isatty():
         typer.echo(line, err=True)
+
+
+def stack_names(context: typer.Context, incomplete: str) -> list[str]:
+    """What a shell completes a stack's name to: the stack files, tracked by git or not."""
+    # Here, because only a shell's question needs it.
+    from infra.errors import SettingsError
+    from ops.files import project_dir
+
+    try:
+        project = project_dir(context.params.get("folder"))
+    except SettingsError:
+        return []
+    names = (path.name[len("Pulumi.") : -len(".yaml")] for path in project.glob("Pulumi.*.yaml"))
+    return sorted(name for name in names if name.startswith(incomplete))

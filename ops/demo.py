@@ -19,6 +19,7 @@ from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
 from ops.command import CommandError, failed
 from ops.progress import Stack, watching
+from ops.tables import table, terminal_width
 from sandbox import lifecycle
 from sandbox.engine.environment import inside
 
@@ -73,7 +74,8 @@ def run(project: Path, say: Say, console: Console) -> str:
         for stacks in (regions, edges):
             pulumi.up(stacks, tell)
     shown = [pulumi.outputs(stack.name) for stack in (*regions, *edges)]
-    return summary(inventory, shown) + next_steps(inventory)
+    width = terminal_width()
+    return summary(inventory, shown, width) + next_steps(inventory, width)
 
 
 class _Pulumi:
@@ -142,26 +144,28 @@ def changes(log: str) -> str:
     return ", ".join(told) or "done"
 
 
-def next_steps(inventory: Inventory) -> str:
+def next_steps(inventory: Inventory, terminal: int | None = None) -> str:
     """What to try on the fleet that is up: commands for the terminal that it was started from."""
     fleet = "fleet" if shutil.which("fleet") else ".venv/bin/fleet"
     first = inventory.region_stacks[-1].name if inventory.region_stacks else "edge"
     commands = {
         f'eval "$({fleet} sandbox env)"': "pulumi works on the sandbox now, in this terminal",
         f"pulumi preview -s {first} --diff": "no changes: it is as the files say",
-        f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file",
-        f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "its records join the region's",
+        f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file, drained",
+        f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "one more cluster",
         f"{fleet} list": "the clusters, and what they run",
         f"{fleet} sandbox status": "what runs here, what is real and what is emulated",
         f"{fleet} sandbox stop": "all stays for the next start; `reset` deletes it",
     }
     width = max(map(len, commands))
     lines = [f"  {command:<{width}}  # {why}" for command, why in commands.items()]
+    if terminal is not None and max(map(len, lines)) > terminal:
+        lines = [f"  # {why}\n  {command}" for command, why in commands.items()]
     return "\n".join(["", "", "Try next:", *lines])
 
 
-def summary(inventory: Inventory, shown: Sequence[Shown]) -> str:
-    """What came up, as a table for a terminal."""
+def summary(inventory: Inventory, shown: Sequence[Shown], width: int | None = None) -> str:
+    """What came up, as a table for a terminal of so many columns."""
     rows = [("REGION", "LOCATION", "NODES", "RECORDS", "HOST NAME", "CLUSTER")]
     lines: list[str] = []
     for each in shown:
@@ -181,9 +185,5 @@ def summary(inventory: Inventory, shown: Sequence[Shown]) -> str:
         else:
             into = [row["name"] for row in each.outputs["regions"] if not row["drain"]]
             lines.append(f"{', '.join(each.outputs['hosts'])} → Worker → {', '.join(into)}")
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(["", *table, "", *lines])
+    fitted = table(rows, width, ("CLUSTER", "RECORDS"))
+    return "\n".join(["", fitted, "", *lines])

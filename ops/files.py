@@ -11,6 +11,7 @@ from pathlib import Path
 from infra.errors import SettingsError
 from infra.fleet.inventory import CA_FILE
 
+_HERE = Path(__file__).resolve().parents[1]
 # What Pulumi takes (pkg/backend: a stack's name), less a leading sign, which would be an option.
 _STACK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -22,6 +23,21 @@ def project_dir(start: Path | None = None) -> Path:
         if (folder / "Pulumi.yaml").exists():
             return folder
     raise SettingsError([f"{here}: there is no Pulumi.yaml here or above"])
+
+
+def program_file(file: Path, folder: Path | None = None) -> Path:
+    """A file of this program as it is in the project's folder, the one of `--dir` or the nearest
+    from here: a checkout has its own. Without a project, or where that has only stack files, this
+    program's. Raises SettingsError where `folder` is no project's."""
+    try:
+        own = project_dir(folder) / file.relative_to(_HERE)
+    except SettingsError:
+        if folder:
+            raise
+        return file
+    except ValueError:  # not this program's
+        return file
+    return own if own.exists() else file
 
 
 def stack_path(project: Path, name: str) -> Path:

@@ -1,17 +1,21 @@
-"""`fleet list` and `fleet cost`: the fleet as its files say."""
+"""`fleet list`: the fleet as its files say."""
 
 import json
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from components.firewall.cloudflare_ranges import PIN, CloudflareRanges
+from components.firewall.cloudflare_ranges import load as load_ranges
 from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
-from infra.pins.catalog import Catalog, catalog
-from ops.command import FOUND, Folder, Json, failed
-from ops.files import project_dir
+from ops.command import Folder, Json, failed, stack_names
+from ops.files import program_file, project_dir
+from ops.tables import table, terminal_width
 
 
 def listing(
@@ -25,6 +29,7 @@ def listing(
         str | None,
         typer.Option(
             help="The stack that --waves puts first.",
+            autocompletion=stack_names,
             show_default="a drained region, else the first",
         ),
     ] = None,
@@ -33,37 +38,34 @@ def listing(
 
     Reads the files alone. Exit code: 0, or 2 where the files are wrong.
     """
-    inventory = _inventory(folder)
+    inventory = read(folder)
     if in_waves:
         planned = _waves(inventory, canary)
         named = [f"{wave}: {', '.join(stacks)}" for wave, stacks in planned.items()]
         typer.echo(json.dumps(planned, indent=2) if as_json else "\n".join(named))
         return
     rows = fleet(inventory)
+    for warning in old_pin(load_ranges(program_file(PIN, folder)), date.today()):
+        typer.echo(f"warning: {warning}", err=True)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     heads = ("STACK", "REGION", "LOCATION", "VERSION", "POOLS", "DATAPLANE", "IMAGE", "DRAINED")
-    typer.echo(table([heads, *[_cells(row) for row in rows]]))
+    cells = [_cells(row) for row in rows]
+    # What differs least from cluster to cluster goes first.
+    typer.echo(
+        table([heads, *cells], terminal_width(), ("DATAPLANE", "IMAGE", "VERSION", "REGION"))
+    )
 
 
-def cost(folder: Folder = None, as_json: Json = False) -> None:
-    """Say what the fleet's nodes cost a month, and what managed load balancers would have added.
+OLD_DAYS = 90
+"""A quarter: the list changes seldom, and what it lacks is refused by the nodes."""
 
-    List prices before tax, from a pinned list whose date is printed; an autoscaled pool counts
-    with the size it is made with. Control planes cost nothing; highly available ones, traffic
-    beyond the plans' own, backups and Cloudflare's plan are not counted.
 
-    Exit code: 0; 1 where a plan's price isn't in the list, so that the sum is too small; 2 where
-    the files are wrong.
-    """
-    found = costs(_inventory(folder), catalog())
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        typer.echo(_costs_text(found))
-    if found["unpriced"]:
-        raise typer.Exit(FOUND)
+def old_pin(pin: CloudflareRanges, today: date) -> Iterator[str]:
+    """A sentence where nobody has looked at Cloudflare's list for long."""
+    if (age := (today - pin.fetched).days) > OLD_DAYS:
+        yield f"Cloudflare's addresses were read {age} days ago: `fleet ranges --check` compares"
 
 
 def waves(inventory: Inventory, canary: str | None = None) -> dict[str, list[str]]:
@@ -149,61 +151,8 @@ def _bounds(pool: dict[str, Any]) -> str:
     return " ({}–{})".format(*pool["autoscale"]) if pool["autoscale"] else ""
 
 
-def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
-    """Dollars a month by cluster and in all; `unpriced` names plans that the list lacks."""
-    clusters, unpriced = [], set()
-    for stack in inventory.region_stacks:
-        pools = [(pool.plan, pool.nodes) for pool in stack.settings.cluster.pools]
-        unpriced |= prices.unpriced(pools)
-        clusters.append(
-            {
-                "stack": stack.name,
-                "nodes": sum(nodes for _, nodes in pools),
-                "monthly": prices.monthly(pools),
-                "load_balancers_saved": prices.load_balancer,
-            }
-        )
-    return {
-        "currency": "USD",
-        "prices_read": prices.prices_read,
-        "prices_source": prices.prices_source,
-        "clusters": clusters,
-        "monthly": sum(each["monthly"] for each in clusters),
-        "load_balancers_saved": prices.load_balancer * len(clusters),
-        "unpriced": sorted(unpriced),
-    }
-
-
-def _costs_text(found: dict[str, Any]) -> str:
-    sum_row = ("fleet", sum(each["nodes"] for each in found["clusters"]), found["monthly"])
-    rows = [(each["stack"], each["nodes"], each["monthly"]) for each in found["clusters"]]
-    cells = [(name, str(nodes), f"${cost:,.2f}") for name, nodes, cost in [*rows, sum_row]]
-    saved, clusters = found["load_balancers_saved"], len(found["clusters"])
-    lines = [
-        table([("STACK", "NODES", "A MONTH"), *cells]),
-        "",
-        f"Managed load balancers, one for each of {clusters} clusters, would have added "
-        f"${saved:,.2f} a month.",
-        f"List prices of {found['prices_read']}, before tax: {found['prices_source']}.",
-    ]
-    if found["unpriced"]:
-        lines.append(
-            f"Not in that list, and counted as nothing: {', '.join(found['unpriced'])}. The fleet "
-            "costs more than this says; add the prices to infra/pins/vultr_catalog.json"
-        )
-    return "\n".join(lines)
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows in columns as wide as what stands in them."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
-def _inventory(folder: Path | None) -> Inventory:
+def read(folder: Path | None) -> Inventory:
+    """The fleet of a command's `--dir`, its warnings told; a mistake ends the command."""
     try:
         inventory = load(project_dir(folder))
     except SettingsError as error:

@@ -120,7 +120,7 @@ def _beside_config(file: str, document: Mapping[str, Any]) -> Iterator[str]:
         if name in KEYS:
             yield f"{file}: {key}: stands beside `config:`, where nobody reads it. Put it below"
         else:
-            yield f"{file}: {key}: is not a known key{_meant(key, _OF_A_STACK)}"
+            yield f"{file}: {key}: is not a known key{meant(key, _OF_A_STACK)}"
 
 
 def _foreign(file: str, key: str, project: str, shown: str | None = None) -> Iterator[str]:
@@ -128,16 +128,16 @@ def _foreign(file: str, key: str, project: str, shown: str | None = None) -> Ite
     where = f"{file}: {shown or key}"
     if not colon:
         if shown:
-            yield f"{where}: is not a known key{_meant(key, KEYS)}"
+            yield f"{where}: is not a known key{meant(key, KEYS)}"
         else:
             known = key if key in KEYS else next(iter(get_close_matches(key, KEYS, n=1)), None)
             hint = f"; did you mean {project}:{known}?" if known else ""
             yield f"{where}: has no prefix, and Pulumi takes no key without{hint}"
     elif namespace == project:
-        yield f"{where}: is not a known key{_meant(name, KEYS)}"
+        yield f"{where}: is not a known key{meant(name, KEYS)}"
     elif namespace not in PROVIDERS:
-        meant = get_close_matches(namespace, [project, *PROVIDERS], n=1)
-        hint = f"; did you mean {meant[0]}:{name}?" if meant else ""
+        close = get_close_matches(namespace, [project, *PROVIDERS], n=1)
+        hint = f"; did you mean {close[0]}:{name}?" if close else ""
         yield f"{where}: nobody here has the prefix {namespace!r}{hint}"
 
 
@@ -146,6 +146,7 @@ def _credential(file: str, key: str, value: object) -> Iterator[str]:
         yield f"{file}: {key}: {_LEAKED} `pulumi config set --secret {key}`"
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
+def meant(key: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` where something known is close, else nothing."""
     close = get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from components.json_object import Json, is_list, is_object
 from infra.errors import SettingsError
 from infra.fleet.collisions import collisions
-from infra.fleet.files import FLEET_KEYS, project_values, read_yaml, stack_config
+from infra.fleet.files import FLEET_KEYS, meant, project_values, read_yaml, stack_config
 from infra.fleet.inventory import CA_FILE, EdgeStack, Inventory, RegionStack, Stack
 from infra.pins.catalog import catalog
 from infra.settings.edge import Edge
@@ -60,7 +60,10 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
         # What Pulumi.yaml says is wrong for every stack alike.
         raise SettingsError(list(dict.fromkeys(mistakes)))
     if current and current not in stacks:
-        raise SettingsError([f"Pulumi.{current}.yaml: there is no such file in {project_dir}"])
+        hint = meant(current, stacks)
+        raise SettingsError(
+            [f"Pulumi.{current}.yaml: there is no such file in {project_dir}{hint}"]
+        )
     return inventory
 
 
@@ -167,10 +170,11 @@ def _unknown_to_catalog(stack: Stack) -> Iterator[str]:
         yield (
             f"{where}.location: {cluster.location!r} is not in the list of {known.read} "
             f"({', '.join(sorted(known.locations))}); Vultr will say whether it exists"
+            f"{meant(cluster.location, known.locations)}"
         )
     for index, pool in enumerate(cluster.pools):
         if pool.plan not in known.plans:
             yield (
                 f"{where}.pools[{index}].plan: {pool.plan!r} is not in the list of {known.read}; "
-                "Vultr will say whether it exists"
+                f"Vultr will say whether it exists{meant(pool.plan, known.plans)}"
             )

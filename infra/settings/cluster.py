@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra.settings.section import DnsLabel, Section, matching
 
@@ -21,11 +21,28 @@ KubernetesVersion = Annotated[
 ]
 
 
+MOST_NODES = 1024
+"""Vultr publishes no limit. A node's pods take at least one block of 64 addresses (Calico's default
+blockSize, /26) of the cluster's pod network, a /16 (docs/facts/vultr.md §3)."""
+
+
+def _at_most(nodes: int) -> int:
+    if nodes > MOST_NODES:
+        raise ValueError(
+            f"must be at most {MOST_NODES}: a VKE cluster's pod network (a /16) has no addresses "
+            "for more nodes. Make another cluster of the same region"
+        )
+    return nodes
+
+
+Nodes = Annotated[int, Field(ge=1), AfterValidator(_at_most)]
+
+
 class Autoscale(Section):
     """Bounds between which the vendor's autoscaler moves a pool, in nodes."""
 
-    min: int = Field(ge=1)
-    max: int = Field(ge=1)
+    min: Nodes
+    max: Nodes
 
     @model_validator(mode="after")
     def _ordered(self) -> "Autoscale":
@@ -48,7 +65,7 @@ class Pool(Section):
 
     label: DnsLabel
     plan: str = Field(min_length=1)
-    nodes: int = Field(ge=1)
+    nodes: Nodes
     autoscale: Autoscale | None = None
     labels: dict[str, str] = Field(default={})
     taints: list[Taint] = Field(default=[])

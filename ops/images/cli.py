@@ -11,11 +11,11 @@ import typer
 from infra.errors import LockError, SettingsError
 from infra.fleet.reading import load as load_inventory
 from infra.pins.images import LOCK, load, save
-from ops.command import COULD_NOT, FOUND, Json, failed
+from ops.command import COULD_NOT, FOUND, CommandError, Folder, Json, failed
+from ops.files import program_file, project_dir
 from ops.images.registry import Registries, RegistryDown, RegistryError
 from ops.render.resources import Rendering
-
-_PROJECT = Path(__file__).resolve().parents[2]
+from ops.render.revisions import render_folder
 
 app = typer.Typer(help="Container images by digest.", no_args_is_help=True)
 
@@ -33,6 +33,7 @@ def lock(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask again for tags that are locked already.")
     ] = False,
+    folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Look up the digest of every image that a stack runs, and write images.lock.json.
@@ -44,17 +45,18 @@ def lock(
     a registry couldn't be asked or the files are wrong.
     """
     try:
-        used = used_images(_PROJECT)
-        known = load()
-    except (SettingsError, LockError) as error:
+        file = program_file(LOCK, folder)
+        used = used_images(project_dir(folder))
+        known = load(file)
+    except (SettingsError, LockError, CommandError) as error:
         raise failed(error) from None
     ask = Registries().digest
     found = looked_up(used, known, ask if not check or refresh else None, refresh)
     lines = list(found.report(known))
     stale = found.digests != known
     if stale and not check:
-        save(found.digests)
-        lines.append(f"{LOCK.name}: {len(found.digests)} images")
+        save(found.digests, file)
+        lines.append(f"{file.name}: {len(found.digests)} images")
     if as_json:
         plain = {"digests": dict(found.digests), "missing": dict(found.missing), "stale": stale}
         typer.echo(json.dumps(plain, indent=2))
@@ -111,14 +113,12 @@ def looked_up(
 
 
 def used_images(project: Path) -> set[str]:
-    """name:tag of every image in any region stack's resources. Raises SettingsError."""
-    # The providers' SDKs take two seconds to load, and every other command would wait for them.
-    from ops.render.offline import render_stack
-
-    inventory = load_inventory(project)
+    """name:tag of every image in any region stack's resources, as the folder's own program has
+    them. Raises SettingsError, RevisionError."""
+    names = [stack.name for stack in load_inventory(project).region_stacks]
     found: set[str] = set()
-    for stack in inventory.region_stacks:
-        found |= images_in(render_stack(inventory, stack))
+    for rendering in render_folder(project, names).values() if names else ():
+        found |= images_in(rendering)
     return found
 
 

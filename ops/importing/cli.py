@@ -7,13 +7,15 @@ import typer
 
 from components.errors import VendorError
 from infra.errors import SettingsError
-from ops.command import FOUND, Folder, Json, failed, say
+from ops.command import FOUND, Folder, Json, failed, say, stack_names
 from ops.files import project_dir
 from ops.importing.account import Account
 
 
 def command(
-    stack: Annotated[str, typer.Argument(help="The stack that is to own it.")],
+    stack: Annotated[
+        str, typer.Argument(help="The stack that is to own it.", autocompletion=stack_names)
+    ],
     cluster: Annotated[
         str | None,
         typer.Option(help="The live cluster's id or label, where the stack has no file yet."),

@@ -11,8 +11,8 @@ import typer
 
 from components.firewall.cloudflare_ranges import PIN, CloudflareRanges, load
 from infra.errors import SettingsError
-from ops.command import FOUND, Json, failed
-from ops.files import write_atomically
+from ops.command import FOUND, Folder, Json, failed
+from ops.files import program_file, write_atomically
 from ops.ranges.source import RangesError, Source, diff, fetch, leaps
 
 app = typer.Typer()
@@ -30,6 +30,7 @@ def show(
     check: Annotated[
         bool, typer.Option("--check", help="Ask Cloudflare; exit 1 where the pin is stale.")
     ] = False,
+    folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Show Cloudflare's addresses, pinned for both firewalls and the ingress, and their age.
@@ -37,10 +38,12 @@ def show(
     Exit code: 0; 1 with --check, where the pin is stale; 2 where nobody could say.
     """
     if context.invoked_subcommand:
-        if check or as_json:
-            raise typer.BadParameter("--check and --json go behind `fleet ranges`, or `update`")
+        if check or as_json or folder:
+            raise typer.BadParameter(
+                "--check, --dir and --json go behind `fleet ranges`, or `update`"
+            )
         return
-    pin = _pin(PIN)
+    pin = _pin(_file(folder))
     if check:
         _check(pin, as_json)
         return
@@ -58,6 +61,7 @@ def update(
     force: Annotated[
         bool, typer.Option("--force", help="Take a list that shrinks or grows by more than half.")
     ] = False,
+    folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Fetch the ranges and pin them.
@@ -65,7 +69,8 @@ def update(
     Exit code: 0; 1 where the list shrinks or grows by more than half, so that nothing is written;
     2 where Cloudflare can't be asked or its lists must not be used.
     """
-    old = _pin(PIN)
+    file = _file(folder)
+    old = _pin(file)
     try:
         new = fetch(source(), date.today())
     except RangesError as error:
@@ -80,7 +85,7 @@ def update(
             FOUND,
         )
     try:
-        write_atomically(PIN, render(new))
+        write_atomically(file, render(new))
     except SettingsError as error:
         raise failed(error) from None
     if as_json:
@@ -89,7 +94,7 @@ def update(
     for line in changes:
         typer.echo(line)
     typer.echo(
-        f"{PIN.name}: {len(changes)} changes" if changes else f"{PIN.name}: no range changed"
+        f"{file.name}: {len(changes)} changes" if changes else f"{file.name}: no range changed"
     )
 
 
@@ -119,6 +124,13 @@ def _check(pin: CloudflareRanges, as_json: bool) -> None:
     if not changes:
         return
     raise failed("the pin is stale: `fleet ranges update`, and a pull request", FOUND)
+
+
+def _file(folder: Path | None) -> Path:
+    try:
+        return program_file(PIN, folder)
+    except SettingsError as error:
+        raise failed(error) from None
 
 
 def _pin(path: Path) -> CloudflareRanges:

@@ -17,10 +17,11 @@ from infra.pins.catalog import catalog
 from infra.state.checkpoint import StackState
 from infra.state.region_refusals import region_refusals
 from infra.state.resource_types import CLUSTER
-from ops.command import FOUND, Folder, failed, say
+from ops.command import FOUND, Folder, failed, say, stack_names
 from ops.files import project_dir
 from ops.render.cost import cost_change
 from ops.render.diff import StackDiff, compare
+from ops.render.renames import renames
 from ops.render.report import Comparison, markdown, text
 from ops.render.resources import Rendering
 from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
@@ -36,7 +37,10 @@ class Format(StrEnum):
 
 def command(
     stacks: Annotated[
-        list[str] | None, typer.Argument(help="Stacks by name; without one, the whole fleet.")
+        list[str] | None,
+        typer.Argument(
+            help="Stacks by name; without one, the whole fleet.", autocompletion=stack_names
+        ),
     ] = None,
     folder: Folder = None,
     diff: Annotated[
@@ -97,7 +101,7 @@ def comparison(
     return Comparison(
         revision,
         [_unlike(n, before.stacks.get(n), after.get(n), refused.get(n, [])) for n in names],
-        before.notes,
+        [*before.notes, *renames(before.stacks, after)],
         cost_change(
             {name: each for name, each in before.stacks.items() if name in names},
             {name: each for name, each in after.items() if name in names},

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,38 @@ def test_progress_is_told_on_a_terminal_alone():
     assert (piped.stdout, piped.stderr) == (on_terminal.stdout, b"")
 
 
+def on_a_terminal(*arguments: str, **variables: str) -> str:
+    """What `fleet` prints on stderr, where that is a terminal."""
+    command = [sys.executable, "-c", "from ops.cli import main; main()", *arguments]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, **variables}
+    environment.pop("NO_COLOR" if "NO_COLOR" not in variables else "", None)
+    subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    said = os.read(ours, 4096).decode()
+    os.close(ours)
+    return said
+
+
+def test_no_colour_where_none_is_wanted():
+    mistake = ("list", "--dir", "/nowhere")
+    assert on_a_terminal(*mistake).startswith("\x1b[31merror: /nowhere")
+    assert on_a_terminal(*mistake, NO_COLOR="1").startswith("error: /nowhere")
+    assert "\x1b" in on_a_terminal(*mistake, NO_COLOR="")
+
+
+def test_the_version():
+    done = CliRunner().invoke(application(""), ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"fleet {version('edgefleet')}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("list",), ("ca", "init"), ("sandbox",)], ids=" ".join)
+def test_help_is_short_too(command: tuple[str, ...]):
+    shown = [CliRunner().invoke(application(), [*command, each]) for each in ("-h", "--help")]
+    assert shown[0].exit_code == 0
+    assert shown[0].stdout == shown[1].stdout
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path):
     for command in (["list"], ["cost"], ["render"], ["ca", "init"], ["import", "us"]):
         done = CliRunner().invoke(application(), [*command, "--dir", str(tmp_path / "none")])
@@ -107,7 +140,7 @@ def test_commands_that_are_only_listed_are_all_there():
     assert listed("") == listed(None) == listed("render")
     unknown = CliRunner().invoke(application("rendr"), ["rendr"])
     assert unknown.exit_code == 2
-    assert "render" in unknown.stderr
+    assert "Did you mean 'render'?" in unknown.stderr
 
 
 def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
@@ -119,6 +152,45 @@ def test_an_interrupt_while_modules_are_loaded_is_no_traceback():
     )
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (130, "")
+
+
+def test_an_interrupt_of_a_command_is_no_traceback():
+    program = (
+        "import sys, ops.cli, ops.listing\n"
+        "def interrupted(folder): raise KeyboardInterrupt\n"
+        "ops.listing.load = interrupted\n"
+        "sys.argv = ['fleet', 'list']\n"
+        "ops.cli.main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["lst"], "Did you mean 'list'?"),
+        (["list", "us"], "unexpected extra argument"),
+        (["render", "--dif", "main"], "--diff"),
+        (["render", "eu", "us2"], "Pulumi.us2.yaml: there is no such file"),
+        (["render", "--format", "html"], "'html'"),
+        (["add"], "Missing argument"),
+        (["import", "us2"], "there is no such file"),
+        (["images", "lok"], "Did you mean 'lock'?"),
+        (["ranges", "updat"], "Did you mean 'update'?"),
+        (["ca", "init", "--stack", "us"], "'us' is not one"),
+        (["sandbox", "strat"], "'start'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_cannot_be_read(
+    command: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(copy_project(tmp_path))
+    done = CliRunner().invoke(application(command[0]), command)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_render_tells_what_the_inventory_warns_of(tmp_path: Path):

@@ -1,6 +1,7 @@
 """`fleet list`, `fleet cost` and `fleet add`, on copies of the repository's stack files."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from components.firewall.cloudflare_ranges import CloudflareRanges
 from infra.pins.catalog import catalog
+from ops import listing
 from ops.cli import application
-from tests.projects import CLUSTER, copy_project, region, region_stack, write_stack
+from ops.listing import old_pin
+from tests.projects import CLUSTER, copy_project, git, region, region_stack, write_stack
 
 runner = CliRunner()
 
@@ -66,7 +70,15 @@ def test_a_mistake_ends_in_a_sentence(project: Path):
         assert result.stdout == ""
 
 
-def test_a_fleet_of_nothing_says_so(tmp_path: Path):
+def test_a_pin_that_nobody_looked_at_for_long():
+    pin = CloudflareRanges((), (), fetched=date(2026, 8, 11), etag=None)
+    assert not list(old_pin(pin, date(2026, 11, 9)))
+    (said,) = old_pin(pin, date(2026, 11, 10))
+    assert said == "Cloudflare's addresses were read 91 days ago: `fleet ranges --check` compares"
+
+
+def test_a_fleet_of_nothing_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(listing, "OLD_DAYS", 100_000)
     (tmp_path / "Pulumi.yaml").write_text("name: edgefleet\n")
     result = run(tmp_path, "list")
     assert (result.exit_code, result.stderr) == (
@@ -127,6 +139,46 @@ def test_every_plan_of_the_catalog_has_a_price():
     assert all(price > 0 for price in catalog().plans.values())
 
 
+@pytest.fixture
+def committed(project: Path) -> Path:
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-q", "-m", "before")
+    return project
+
+
+def test_what_a_change_costs(committed: Path):
+    write_stack(committed, "us", region(pools=[{**CLUSTER["pools"][0], "nodes": 5}]))
+    (committed / "Pulumi.eu.yaml").unlink()
+    result = run(committed, "cost", "--diff", "HEAD")
+    assert result.exit_code == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["us", "$60.00", "$100.00", "+$40.00"] in lines
+    assert ["eu", "$60.00", "−$60.00"] in lines
+    assert ["apac", "$60.00", "$60.00"] in lines
+    assert ["fleet", "$180.00", "$160.00", "−$20.00"] in lines
+    assert f"List prices of {catalog().prices_read}" in result.stdout
+
+
+def test_what_a_change_costs_that_is_refused_or_has_no_price(committed: Path):
+    write_stack(committed, "us", region(pools=pools(("vx9-64c", 3))))
+    result = run(committed, "cost", "--diff", "HEAD", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert (found["revision"], found["unpriced"]) == ("HEAD", ["vx9-64c"])
+    assert (found["before"]["us"], found["after"]["us"]) == (60, 0)
+    assert list(found["refused"]) == ["us"]
+    said = run(committed, "cost", "--diff", "HEAD").stdout
+    assert "! us refused: " in said
+    assert "counted as nothing: vx9-64c" in said
+
+
+def test_what_a_change_costs_against_no_revision(committed: Path):
+    result = run(committed, "cost", "--diff", "nope")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "git knows no such revision" in result.stderr
+
+
 # --- add -----------------------------------------------------------------------------------------
 
 
@@ -177,9 +229,45 @@ def test_add_speaks_json(project: Path):
 
 
 def test_add_to_an_existing_region(project: Path):
+    """The edge knows regions, not clusters: there drain is a matter of records."""
     result = add(project, "us-2", "--like", "us", "--location", "ord", "--region", "us")
     assert result.exit_code == 0, result.output
     assert region_stack(project, "us-2").hostname == "us.example.com"
+    assert "goes on with us, and the new nodes have no records in us.example.com" in result.stdout
+    assert "pulumi up --stack us-2 (edge doesn't change)" in result.stdout
+    assert "pulumi up --stack us-2: its nodes' records join us.example.com." in result.stdout
+    assert "--stack edge" not in result.stdout
+
+
+def test_add_to_a_region_that_drains(project: Path):
+    write_stack(project, "us", {**region(), "drain": True})
+    said = add(project, "us-2", "--like", "us", "--location", "ord", "--region", "us").stdout
+    assert "as all of region us does (us): its nodes' records join us.example.com" in said
+    last = said[said.index("Take `drain: true` out") :]
+    assert "pulumi up --stack edge: visitors are sent to us." in last
+    assert "pulumi up --stack us: it goes on draining: its records leave us.example.com." in last
+    assert "pulumi up --stack us-2" not in last
+
+
+def test_add_before_a_regions_first_stack_moves_the_region(project: Path):
+    said = add(project, "a", "--like", "us", "--location", "ord", "--region", "us").stdout
+    assert "pulumi up --stack edge`: region us is placed where the first of its stacks" in said
+
+
+def test_add_where_no_edge_stack_is(project: Path):
+    (project / "Pulumi.edge.yaml").unlink()
+    said = add(project, "ord", "--like", "us", "--location", "ord").stdout
+    assert "pulumi up --stack ord\n  2. Take `drain: true` out of Pulumi.ord.yaml.\n" in said
+
+
+def test_add_at_a_location_that_the_list_lacks(project: Path):
+    where = ("--latitude", "-12.5", "--longitude", "130.8")
+    result = add(project, "drw", "--like", "us", "--location", "drw", *where)
+    assert result.exit_code == 0, result.output
+    coordinates = region_stack(project, "drw").settings.coordinates
+    assert coordinates
+    assert (coordinates.latitude, coordinates.longitude) == (-12.5, 130.8)
+    assert "'drw' is not in the list of" in result.stderr
 
 
 def test_add_copies_no_secret(project: Path):
@@ -201,7 +289,11 @@ def test_add_copies_no_secret(project: Path):
         ("us", ("--like", "eu", "--location", "ord"), "Pulumi.us.yaml: is there already"),
         ("ord", ("--like", "edge", "--location", "ord"), "these are: apac, eu, us"),
         ("ord", ("--like", "mars", "--location", "ord"), "is no region stack"),
-        ("x", ("--like", "us", "--location", "mars"), "edgefleet:coordinates: is required"),
+        ("ord", ("--like", "uss", "--location", "ord"), "did you mean us?"),
+        ("x", ("--like", "us", "--location", "mars"), "in degrees: --latitude and --longitude\n"),
+        ("x", ("--like", "us", "--location", "odr"), "did you mean ord (Chicago)?"),
+        ("x", ("--like", "us", "--location", "Chicgo"), "did you mean ord (Chicago)?"),
+        ("x", ("--like", "us", "--location", "drw", "--latitude", "1"), "without the other"),
         ("api", ("--like", "us", "--location", "ord"), "is one of the site's hosts"),
         ("../x", ("--like", "us", "--location", "ord"), "'../x': is no name for a stack"),
         ("UP", ("--like", "us", "--location", "ord"), "must be a DNS label"),

@@ -129,6 +129,14 @@ def test_what_the_catalog_does_not_know_is_a_warning(
     assert said.endswith("Vultr will say whether it exists")
 
 
+def test_what_was_meant_by_a_location_and_a_plan(project: Path):
+    pool = {"label": "a", "plan": "vc2-2c-4g", "nodes": 1}
+    write_stack(project, "us", region(location="erw", pools=[pool]))
+    location, plan = load(project).warnings
+    assert location.endswith("; did you mean ewr?")
+    assert plan.endswith("; did you mean vc2-2c-4gb?")
+
+
 def test_yaml_that_is_none(project: Path):
     (project / "Pulumi.us.yaml").write_text("config: [\n")
     (mistake,) = mistakes(project)
@@ -146,6 +154,7 @@ def test_a_stack_without_file(project: Path):
     assert mistakes(project, current="mars") == [
         f"Pulumi.mars.yaml: there is no such file in {project}"
     ]
+    assert mistakes(project, current="eus")[0].endswith("; did you mean us?")
 
 
 def test_keys_of_other_namespaces_are_not_ours(project: Path):

@@ -63,6 +63,12 @@ def test_the_emergency_command_writes_text(said: object, drains: bool):
         (["cluster", "pools", 0, "nodes"], 0, "cluster.pools[0].nodes: 0: must be at least 1"),
         (
             ["cluster", "pools", 0, "nodes"],
+            3000,
+            "cluster.pools[0].nodes: 3000: must be at most 1024: a VKE cluster's pod network (a "
+            "/16) has no addresses for more nodes. Make another cluster of the same region",
+        ),
+        (
+            ["cluster", "pools", 0, "nodes"],
             "3",
             "cluster.pools[0].nodes: '3': must be a whole number",
         ),

@@ -15,10 +15,11 @@ from infra.errors import LockError
 from infra.pins import images as lock_file
 from infra.pins.images import load, pinned, save
 from ops.cli import application
+from ops.files import program_file
 from ops.images import cli as images
 from ops.images.cli import images_in, looked_up, used_images
 from ops.images.registry import Reference, Registries, RegistryDown, RegistryError
-from tests.projects import ROOT
+from tests.projects import ROOT, copy_project
 from tests.rendered import rendered
 
 INDEX = json.dumps({"schemaVersion": 2, "manifests": [{"digest": "sha256:" + "1" * 64}]}).encode()
@@ -180,8 +181,7 @@ def down(_: object, image: str) -> str:
 def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     path, runner = tmp_path / "lock.json", CliRunner()
     monkeypatch.setattr(images, "used_images", lambda _: {"a:1"})
-    monkeypatch.setattr(images, "load", lambda: load(path))
-    monkeypatch.setattr(images, "save", lambda found: save(found, path))
+    monkeypatch.setattr(images, "LOCK", path)
 
     class Registry:
         def digest(self, image: str) -> str:
@@ -205,3 +205,22 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     path.write_text("[]")
     wrong = runner.invoke(application(), ["images", "lock"])
     assert (wrong.exit_code, "run `fleet images lock`" in wrong.output) == (2, True)
+
+
+def test_the_lock_of_another_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Its own lock is written, and this one's stays; where only stack files are, this one's is."""
+    checkout = copy_project(tmp_path / "checkout")
+    own = checkout / images.LOCK.relative_to(ROOT)
+    own.parent.mkdir(parents=True)
+    save({}, own)
+    before = images.LOCK.read_text()
+    monkeypatch.setattr(images, "used_images", lambda project: {f"{project.name}:1"})
+    monkeypatch.setattr(Registries, "digest", lambda *_: DIGEST)
+    command = ["images", "lock", "--dir", str(checkout)]
+    assert CliRunner().invoke(application("images"), command).exit_code == 0
+    assert load(own) == {"checkout:1": DIGEST}
+    assert images.LOCK.read_text() == before
+    files = copy_project(tmp_path / "files")
+    assert program_file(images.LOCK, files) == images.LOCK
+    nowhere = CliRunner().invoke(application("images"), ["images", "lock", "--dir", "/nowhere"])
+    assert (nowhere.exit_code, "there is no Pulumi.yaml" in nowhere.stderr) == (2, True)

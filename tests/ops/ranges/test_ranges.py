@@ -19,6 +19,7 @@ from ops.cli import application
 from ops.ranges import cli as ranges
 from ops.ranges import source as range_source
 from ops.ranges.source import RangesError, Source, diff, fetch, leaps, parse
+from tests.projects import ROOT, copy_project
 
 TODAY = date(2026, 11, 21)
 IPV4 = ["104.16.0.0/13", "172.64.0.0/13", "173.245.48.0/20"]
@@ -217,6 +218,18 @@ def test_showing_says_how_old_the_pin_is(pin: Path):
         *IPV4,
         *IPV6,
     ]
+
+
+def test_the_pin_of_another_checkout(tmp_path: Path):
+    checkout = copy_project(tmp_path)
+    path = checkout / ranges.PIN.relative_to(ROOT)
+    path.parent.mkdir(parents=True)
+    path.write_text(ranges.render(pinned(IPV4[:1], IPV6)))
+    code, said = run("--dir", str(checkout))
+    assert (code, said.splitlines()[1]) == (0, IPV4[0])
+    assert IPV4[1] not in said
+    code, said = run("--dir", "/nowhere")
+    assert (code, "there is no Pulumi.yaml here or above" in said) == (2, True)
 
 
 def test_checking_asks_and_tells_by_its_exit_code(pin: Path, cloudflare: Cloudflare):
