@@ -146,3 +146,23 @@ def test_what_to_try_next_is_about_this_fleet(tmp_path: Path) -> None:
     assert "fleet sandbox env)" in told
     assert "pulumi preview -s us --diff" in told
     assert "fleet add us-2 --like us" in told
+
+
+@pytest.mark.parametrize("wanted", ["", "1"])
+def test_no_colour_where_none_is_wanted(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", wanted)
+    monkeypatch.setenv("TERM", "xterm")
+    stack.ended, stack.failed = 130.0, True
+    out = io.StringIO()
+    Console(file=out, force_terminal=True, width=100).print(table([stack], 200.0))
+    assert ("\x1b[31m" in out.getvalue()) == (wanted == "")
+
+
+def test_what_to_try_next_on_a_narrow_terminal(tmp_path: Path) -> None:
+    inventory = load(copy_project(tmp_path))
+    steps = demo.next_steps(inventory, 60).splitlines()
+    assert "  # no changes: it is as the files say" in steps
+    assert "  pulumi preview -s us --diff" in steps
+    assert "  pulumi preview -s us --diff" not in demo.next_steps(inventory).splitlines()
