@@ -18,10 +18,12 @@ import yaml
 from components.firewall import cloudflare_ranges
 from ops.render.cli import comparison
 from ops.render.diff import ABSENT, Field, compare, fields
+from ops.render.markdown import COMMENT_LIMIT, markdown
 from ops.render.offline import render_project
-from ops.render.report import COMMENT_LIMIT, Comparison, markdown, text
+from ops.render.report import Comparison
 from ops.render.resources import UNKNOWN, Registered, Rendering
 from ops.render.revisions import Fleet
+from ops.render.text import text
 from tests.projects import CLUSTER, copy_project, region, write_stack
 
 GOLDEN = Path(__file__).parent / "golden"
