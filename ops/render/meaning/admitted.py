@@ -42,7 +42,7 @@ class Admission:
 def newly(before: Iterable[Admission], after: Iterable[Admission]) -> list[Admission]:
     """Those of `after` of which a part was not admitted before, however it was said."""
     known = [each.box for each in before]
-    return [each for each in dict.fromkeys(after) if any(True for _ in _beyond(each.box, known))]
+    return [each for each in dict.fromkeys(after) if any(True for _ in beyond(each.box, known))]
 
 
 def by_vultr(rendering: Rendering, cloudflare: Sequence[str]) -> list[Admission]:
@@ -124,7 +124,7 @@ def _range(ports: str | None) -> tuple[int, int]:
     return int(low), int(high or low)
 
 
-def _beyond(box: Box, others: Sequence[Box]) -> Iterator[Box]:
+def beyond(box: Box, others: Sequence[Box]) -> Iterator[Box]:
     """What of a box is in none of the others."""
     left = [box]
     for other in others:
