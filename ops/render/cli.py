@@ -25,7 +25,7 @@ from ops.files import project_dir
 from ops.render.cost import cost_change
 from ops.render.diff import StackDiff, compare
 from ops.render.markdown import markdown
-from ops.render.meaning import meaning, upgraded_stacks
+from ops.render.meaning import meaning, open_regions, upgraded_stacks
 from ops.render.report import Comparison
 from ops.render.resources import Rendering
 from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
@@ -121,7 +121,8 @@ def _meanings(
     before: Mapping[str, Rendering],
     after: Mapping[str, Rendering],
 ) -> dict[str, list[str]]:
-    upgraded, cloudflare = upgraded_stacks(before, after), cloudflare_ranges.load().cidrs
+    upgraded, visited = upgraded_stacks(before, after), open_regions(before)
+    cloudflare = cloudflare_ranges.load().cidrs
     found = {
         diff.stack: meaning(
             diff.stack,
@@ -131,6 +132,7 @@ def _meanings(
             prices=catalog(),
             cloudflare=cloudflare,
             upgraded=upgraded,
+            visited=visited,
             replaced=[each.urn for each in diff.replaced],
         )
         for diff in diffs

@@ -4,7 +4,7 @@ Everything here is pure: two renderings of a stack, and the fleet as the new fil
 sentence comes of a difference between the renderings; two that are alike mean nothing.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.pins.catalog import Catalog
@@ -18,10 +18,12 @@ from ops.render.meaning.cluster import (
     upgrades,
     withdrawal,
 )
-from ops.render.meaning.edge import routing
+from ops.render.meaning.edge import open_regions, routing
 from ops.render.meaning.firewall import widening
 from ops.render.meaning.images import images_moved
 from ops.render.resources import Rendering
+
+__all__ = ["meaning", "open_regions", "upgraded_stacks"]
 
 
 def meaning(
@@ -33,6 +35,7 @@ def meaning(
     prices: Catalog,
     cloudflare: Sequence[str],
     upgraded: Collection[str] = (),
+    visited: Collection[str] = (),
     replaced: Collection[str] = (),
 ) -> list[str]:
     """What a change of the stack `name` means; a rendering is None where there is no such stack.
@@ -41,13 +44,29 @@ def meaning(
         inventory: the fleet, as the new files have it.
         cloudflare: the networks that Cloudflare connects from.
         upgraded: stacks whose cluster's version rises with the same change.
+        visited: regions that the Worker sends visitors to, as it was.
         replaced: URNs of the stack's resources that are deleted and made anew.
     """
     if before is None:
         return list(begun(after, prices)) if after else []
     if after is None:
         return [ended(name, before)]
-    return list(_changed(name, before, after, inventory, cloudflare, upgraded, replaced))
+    stack = inventory.stacks.get(name)
+    found = list(protection(before, after, replaced))
+    # Another cluster isn't upgraded, nor resized.
+    anew = another_cluster(after, replaced)
+    if isinstance(stack, RegionStack):
+        if not anew:
+            found += upgrade(before, after, stack, inventory, upgraded, visited)
+        found += withdrawal(before, after, stack, inventory)
+    if not anew:
+        found += sizes(before, after)
+    return [
+        *found,
+        *widening(before, after, cloudflare),
+        *images_moved(before, after),
+        *routing(before, after),
+    ]
 
 
 def upgraded_stacks(
@@ -55,26 +74,3 @@ def upgraded_stacks(
 ) -> frozenset[str]:
     """Stacks whose cluster's version rises."""
     return frozenset(name for name in after if upgrades(before.get(name), after[name]))
-
-
-def _changed(
-    name: str,
-    before: Rendering,
-    after: Rendering,
-    inventory: Inventory,
-    cloudflare: Sequence[str],
-    upgraded: Collection[str],
-    replaced: Collection[str],
-) -> Iterator[str]:
-    stack = inventory.stacks.get(name)
-    yield from protection(before, after, replaced)
-    # Another cluster isn't upgraded, nor resized.
-    if not another_cluster(after, replaced):
-        if isinstance(stack, RegionStack):
-            yield from upgrade(before, after, stack, inventory, upgraded)
-        yield from sizes(before, after)
-    if isinstance(stack, RegionStack):
-        yield from withdrawal(before, after, stack, inventory)
-    yield from widening(before, after, cloudflare)
-    yield from images_moved(before, after)
-    yield from routing(before, after)

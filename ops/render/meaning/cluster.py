@@ -58,8 +58,10 @@ def upgrade(
     stack: RegionStack,
     inventory: Inventory,
     upgraded: Collection[str],
+    visited: Collection[str],
 ) -> Iterator[str]:
-    """A new version. `upgraded` are all stacks that the same change upgrades."""
+    """A new version. `upgraded` are all stacks that the same change upgrades, `visited` regions
+    that got visitors until now."""
     old, new = version(before), version(after)
     if not upgrades(before, after):
         if old and new and old != new:
@@ -76,7 +78,12 @@ def upgrade(
             "Vultr doesn't upgrade a cluster of one node: `pulumi up` refuses this, unless Vultr "
             "has upgraded it by itself already. Say `nodes: 2`, `pulumi up`, then upgrade"
         )
-    if len(upgraded) > 1:
+    if inventory.drains(stack) and stack.region in visited:
+        yield (
+            "It drains with the same change, which visitors feel from the edge stack's `pulumi up` "
+            "on: do that before this one's, or a change before"
+        )
+    elif len(upgraded) > 1:
         yield _together(stack, inventory, upgraded)
     else:
         yield meanwhile(stack, inventory)

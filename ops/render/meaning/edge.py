@@ -57,6 +57,14 @@ def _contents(rendering: Rendering) -> dict[str, str]:
     }
 
 
+def open_regions(stacks: Mapping[str, Rendering]) -> frozenset[str]:
+    """Regions that Workers send visitors to."""
+    tables = [table for each in stacks.values() if (table := _table(each))]
+    return frozenset(
+        name for table in tables for name, row in _regions(table).items() if not row.get("drain")
+    )
+
+
 def _where(row: Mapping[str, Any], known: bool, serving: list[str]) -> str:
     if row.get("strict") and known:
         return (

@@ -6,13 +6,17 @@ from infra.state.resource_types import CLUSTER
 from ops.render.resources import Registered, Rendering
 
 
-def resource(type_token: str, name: str, options: dict[str, Any] | None = None, **inputs: Any):
+def resource(
+    type_token: str, called: str, options: dict[str, Any] | None = None, /, **inputs: Any
+) -> Registered:
     """A resource of the stack us."""
-    urn = f"urn:pulumi:us::edgefleet::{type_token}::{name}"
-    return Registered(urn, type_token, name, "", True, inputs, options or {})
+    urn = f"urn:pulumi:us::edgefleet::{type_token}::{called}"
+    return Registered(urn, type_token, called, "", True, inputs, options or {})
 
 
-def rendering(*resources: Registered, messages: list[str] | None = None, **outputs: Any):
+def rendering(
+    *resources: Registered, messages: list[str] | None = None, **outputs: Any
+) -> Rendering:
     """A stack with these."""
     return Rendering(list(resources), outputs, messages or [])
 
