@@ -109,16 +109,26 @@ def preflight(where: str, cluster: Cluster, kubeconfig: Callable[[], str]) -> It
 
 def what_happens(stack: RegionStack, inventory: Inventory, live: LiveCluster) -> str:
     """What an upgrade does to visitors, said before it begins."""
-    text = (
-        f"cluster {live.label}: the upgrade {live.version} → {stack.settings.cluster.version} "
-        f"makes its {len(live.nodes)} nodes anew, with other addresses. Records of new nodes come "
-        "as each is ready, those of old ones go at the end"
+    anew = made_anew(live.version, stack.settings.cluster.version, len(live.nodes))
+    return f"cluster {live.label}: {anew}. {meanwhile(stack, inventory)}"
+
+
+def made_anew(old: str, new: str, nodes: int | None) -> str:
+    """What an upgrade does to a cluster's nodes; None where their number isn't known."""
+    return (
+        f"the upgrade {old} → {new} makes its {f'{nodes} nodes' if nodes else 'nodes'} anew, with "
+        "other addresses. Records of new nodes come as each is ready, those of old ones go at the "
+        "end"
     )
+
+
+def meanwhile(stack: RegionStack, inventory: Inventory) -> str:
+    """Who carries the visitors of a cluster while it is upgraded."""
     others = [s.name for s in inventory.siblings(stack) if not s.settings.drain]
     if stack.settings.drain:
-        return f"{text}. It drains, so nobody waits for it"
+        return "It drains, so nobody waits for it"
     if others:
-        return f"{text}. Meanwhile {', '.join(others)} carry {stack.hostname}"
+        return f"Meanwhile {', '.join(others)} carry {stack.hostname}"
     regions = {
         other.region
         for other in inventory.regions(stack.fleet.domain)
@@ -126,11 +136,11 @@ def what_happens(stack: RegionStack, inventory: Inventory, live: LiveCluster) ->
     }
     if regions:
         return (
-            f"{text}. While none is ready the Worker sends visitors to "
-            f"{', '.join(sorted(regions))}; to spare them the moment until it notices, say "
-            "`drain: true` and `pulumi up` the edge stack first"
+            f"While none is ready the Worker sends visitors to {', '.join(sorted(regions))}; to "
+            "spare them the moment until it notices, say `drain: true` and `pulumi up` the edge "
+            "stack first"
         )
     return (
-        f"{text}. There is no other cluster and no other region: while no node is ready, the site "
-        "is off the air. A second cluster of this region (a new stack file) would carry it"
+        "There is no other cluster and no other region: while no node is ready, the site is off "
+        "the air. A second cluster of this region (a new stack file) would carry it"
     )

@@ -1,6 +1,8 @@
 """`fleet render`: what a stack would register, and what a change of the files changes."""
 
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -10,8 +12,9 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from components.firewall import cloudflare_ranges
 from infra.errors import SettingsError
-from infra.fleet.inventory import RegionStack
+from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
 from infra.pins.catalog import catalog
 from infra.state.checkpoint import StackState
@@ -21,10 +24,13 @@ from ops.command import FOUND, Folder, failed, say, stack_names
 from ops.files import project_dir
 from ops.render.cost import cost_change
 from ops.render.diff import StackDiff, compare
+from ops.render.markdown import markdown
+from ops.render.meaning import meaning, open_regions, upgraded_stacks
 from ops.render.renames import renames
-from ops.render.report import Comparison, markdown, text
+from ops.render.report import Comparison
 from ops.render.resources import Rendering
 from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
+from ops.render.text import WIDTH, text
 
 
 class Format(StrEnum):
@@ -97,24 +103,53 @@ def comparison(
     if unknown := [name for name in stacks if name not in {**before.stacks, **after}]:
         raise SettingsError([f"Pulumi.{name}.yaml: there is no such file" for name in unknown])
     names = list(stacks) or sorted({*before.stacks, *after})
-    refused = refused_changes(project, before.stacks, [name for name in names if name in after])
+    inventory = load(project)
+    refused = refused_changes(inventory, before.stacks, [name for name in names if name in after])
+    diffs = [_unlike(n, before.stacks.get(n), after.get(n), refused.get(n, [])) for n in names]
+    old = {name: each for name, each in before.stacks.items() if name in names}
+    new = {name: each for name, each in after.items() if name in names}
+    # A refused stack stays as it is.
+    stays = {name: old[name] for name in refused if refused[name]}
     return Comparison(
         revision,
-        [_unlike(n, before.stacks.get(n), after.get(n), refused.get(n, [])) for n in names],
+        diffs,
         [*before.notes, *renames(before.stacks, after)],
-        cost_change(
-            {name: each for name, each in before.stacks.items() if name in names},
-            {name: each for name, each in after.items() if name in names},
-            catalog(),
-        ),
+        cost_change(old, {**new, **stays}, catalog()),
+        _meanings(diffs, inventory, before.stacks, after),
     )
 
 
+def _meanings(
+    diffs: Sequence[StackDiff],
+    inventory: Inventory,
+    before: Mapping[str, Rendering],
+    after: Mapping[str, Rendering],
+) -> dict[str, list[str]]:
+    upgraded, visited = upgraded_stacks(before, after), open_regions(before)
+    cloudflare = cloudflare_ranges.load().cidrs
+    found = {
+        diff.stack: meaning(
+            diff.stack,
+            before.get(diff.stack),
+            after.get(diff.stack),
+            inventory=inventory,
+            prices=catalog(),
+            cloudflare=cloudflare,
+            upgraded=upgraded,
+            visited=visited,
+            replaced=[each.urn for each in diff.replaced],
+        )
+        for diff in diffs
+        # A refused stack changes nothing.
+        if diff.status != "same" and not diff.refused
+    }
+    return {stack: sentences for stack, sentences in found.items() if sentences}
+
+
 def refused_changes(
-    project: Path, before: Mapping[str, Rendering], names: list[str]
+    inventory: Inventory, before: Mapping[str, Rendering], names: list[str]
 ) -> dict[str, list[str]]:
     """What the program will refuse for a cluster that was made as the old files say."""
-    inventory = load(project)
     found = {}
     for name in names:
         stack = inventory.stacks.get(name)
@@ -148,14 +183,10 @@ def _written(comparison: Comparison, form: Format) -> str:
         return _json(comparison.plain())
     if form is Format.MARKDOWN:
         return markdown(comparison)
-    return "".join(_coloured(line) for line in text(comparison).splitlines(keepends=True))
-
-
-def _coloured(line: str) -> str:
-    """Coloured by what the line says; on anything but a terminal the colour is taken out again."""
-    sign = line.strip()[:1]
-    colour = {"+": "green", "-": "red", "~": "yellow", "±": "magenta", "!": "red"}.get(sign)
-    return typer.style(line, fg=colour) if colour else line
+    # As its makers ask for it (no-color.org); on anything but a terminal colours are taken out.
+    colour = not os.environ.get("NO_COLOR")
+    columns = shutil.get_terminal_size((WIDTH, 24)).columns
+    return text(comparison, max(40, min(columns, WIDTH)), colour=colour)
 
 
 def _resources(stacks: Mapping[str, Rendering], form: Format) -> str:

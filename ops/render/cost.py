@@ -27,7 +27,8 @@ class CostChange:
         """One line: the sums, and the stacks whose part changes."""
         old, new = sum(self.before.values()), sum(self.after.values())
         parts = [
-            f"{name} {_signed(change)}"
+            # A file that goes deletes nothing.
+            f"{name} {_signed(change)}{'' if name in self.after else ' once it is destroyed'}"
             for name in sorted({*self.before, *self.after})
             if (change := self.after.get(name, 0) - self.before.get(name, 0))
         ]

@@ -1,29 +1,29 @@
-"""A difference as a reviewer reads it: text, or Markdown for a pull request's comment."""
+"""A comparison of two renderings, and what both ways of writing it have in common."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ops.render.cost import NO_COST, CostChange
 from ops.render.diff import Changed, StackDiff
 from ops.render.resources import Registered
-from ops.render.values import changed as changed_value
-from ops.render.values import is_hash, short, sides
+from ops.render.values import is_hash, short
 
-COMMENT_LIMIT = 60_000
-"""Characters; GitHub takes 65,536 in a comment."""
-_SIGN = {"added": "+", "removed": "-", "changed": "~", "same": "="}
+SIGN = {"added": "+", "removed": "-", "changed": "~", "same": "="}
+_FOLLOWING = re.compile(r"\d+ records follow \(A and AAAA for ")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Stacks compared with a revision. `notes` say what the comparison couldn't look at."""
+    """Stacks compared with a revision. `notes` say what the comparison couldn't look at; `meaning`
+    has sentences by stack: what its change means."""
 
     revision: str
     stacks: list[StackDiff]
     notes: list[str]
     cost: CostChange = NO_COST
+    meaning: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
     def refused(self) -> bool:
@@ -36,117 +36,50 @@ class Comparison:
             "revision": self.revision,
             "notes": self.notes,
             "cost": self.cost.plain(),
-            "stacks": [diff.plain() for diff in self.stacks],
+            "stacks": [
+                {**diff.plain(), "meaning": list(self.meaning.get(diff.stack, ()))}
+                for diff in self.stacks
+            ],
         }
 
+    def sentences(self) -> dict[str, list[str]]:
+        """What the changes mean: the stacks that each sentence holds for."""
+        found: dict[str, list[str]] = {}
+        for stack, sentences in self.meaning.items():
+            for sentence in sentences:
+                found.setdefault(sentence, []).append(stack)
+        return found
 
-def text(comparison: Comparison) -> str:
-    """The comparison for a terminal."""
-    lines = [f"note: {note}" for note in comparison.notes]
-    for diff, alike in _once(comparison.stacks):
-        lines += ["", f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}{_same_in(alike)}"]
-        if diff.status == "removed":
-            lines.append(f"  ! {_left_running(diff)}")
-        lines += [f"  {line}" for line in _stack(diff)]
-    same = [diff.stack for diff in comparison.stacks if diff.status == "same"]
-    if same:
-        lines += ["", f"no change: {', '.join(same)}"]
-    if comparison.cost.differs:
-        lines += ["", f"nodes cost {comparison.cost.text()}"]
-    return "\n".join(lines).strip("\n") + "\n"
+    def same(self) -> list[str]:
+        """Stacks that don't change."""
+        return [diff.stack for diff in self.stacks if diff.status == "same"]
 
 
-def markdown(comparison: Comparison) -> str:
-    """The comparison as a comment on a pull request, cut where GitHub would refuse it."""
-    shown = [diff for diff in comparison.stacks if diff.status != "same"]
-    head = [f"### What this changes, against `{comparison.revision}`", ""]
-    head += [f"> {note}" for note in comparison.notes] + ([""] if comparison.notes else [])
-    if not shown:
-        return "\n".join([*head, "No resource of any stack changes.", ""])
-    head += ["| stack | | added | changed | removed | replaced |", "|---|---|--:|--:|--:|--:|"]
-    for diff in comparison.stacks:
-        counts = (len(diff.added), len(_updated(diff)), len(diff.removed), len(diff.replaced))
-        cells = " | ".join(str(count) if count else "" for count in counts)
-        word = "**refused**" if diff.refused else diff.status.replace("same", "no change")
-        head.append(f"| `{diff.stack}` | {word} | {cells} |")
-    if comparison.cost.differs:
-        head += ["", f"Nodes cost {comparison.cost.text()}."]
-    blocks = []
-    for diff in shown:
-        for sentence in diff.refused:
-            head += ["", f"> ⛔ **Refused.** {sentence}"]
-        head += _warnings(diff)
-    for diff, alike in _once(comparison.stacks):
-        opened = " open" if diff.status == "changed" else ""
-        title = f"{_SIGN[diff.status]} {diff.stack}: {_summary(diff)}{_same_in(alike)}"
-        blocks.append((title, opened, diff))
-    made = ["\n".join(head) + "\n"]
-    room = COMMENT_LIMIT - len(made[0])
-    for index, (title, opened, diff) in enumerate(blocks):
-        body = _cut(list(_patch(diff)), room // (len(blocks) - index) - len(title) - 120)
-        block = (
-            f"\n<details{opened}><summary><code>{title}</code></summary>\n\n{body}\n</details>\n"
-        )
-        made.append(block)
-        room -= len(block)
-    return "".join(made)
+Kind = Literal["", "added", "removed", "changed", "replaced", "refused", "meaning"]
 
 
-def _named_by_content(each: Changed) -> bool:
-    """Another one is made beside it, pods roll to that, and it goes last: no reason to warn."""
-    kinds = ("kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret")
-    return each.type in kinds and list(each.replaced) == ["metadata.name"]
+@dataclass(frozen=True)
+class Line:
+    """A line for a terminal. `kind` is what it tells of, and its colour; `value` says that the text
+    is a value's, whose line breaks are its own."""
+
+    text: str
+    kind: Kind = ""
+    value: bool = False
 
 
-def _warnings(diff: StackDiff) -> Iterator[str]:
-    """A stack that leaves, and what is replaced by a change of its own; what follows from that is
-    counted."""
-    if diff.status == "removed":
-        yield f"\n> ⚠️ {_left_running(diff)}"
-    own = [each for each in diff.replaced if each.fields]
-    yield from (
-        f"\n> ⚠️ **`{each.name}` would be replaced** for its {', '.join(each.replaced)}."
-        for each in own
-        if not _named_by_content(each)
-    )
-    if follow := len(diff.replaced) - len(own):
-        yield f"\n> {follow} more resources hang on what is replaced, and are replaced with it."
-
-
-def _left_running(diff: StackDiff) -> str:
-    return (
-        f"A file that goes deletes nothing: drain, and `pulumi destroy --stack {diff.stack}`, "
-        "before this is merged, or all of it stays in nobody's hands."
-    )
-
-
-def _cut(lines: Sequence[str], room: int) -> str:
-    kept, left = [], room
-    for line in lines:
-        left -= len(line) + 1
-        if left < 0:
-            break
-        kept.append(line)
-    more = len(lines) - len(kept)
-    # Longer than any run of backticks within, so that no value can end the block.
-    longest = max((len(run) for line in kept for run in _backticks(line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    tail = f"\n\n{more} more lines: run `fleet render --diff` here to see them." if more else ""
-    return "\n".join([f"{fence}diff", *kept, fence]) + tail + "\n"
-
-
-def _backticks(line: str) -> list[str]:
-    return re.findall("`+", line)
-
-
-def _updated(diff: StackDiff) -> list[Changed]:
+def updated(diff: StackDiff) -> list[Changed]:
+    """Resources that change where they are."""
     return [changed for changed in diff.changed if not changed.replaced]
 
 
-def _summary(diff: StackDiff) -> str:
+def summary(diff: StackDiff) -> str:
+    """A stack's change in numbers."""
+    if diff.status == "removed":
+        return "its file goes, nothing is deleted"
     counts = (
         (len(diff.added), "added"),
-        (len(_updated(diff)), "changed"),
+        (len(updated(diff)), "changed"),
         (len(diff.removed), "removed"),
         (len(diff.replaced), "REPLACED"),
         (len(diff.refused), "REFUSED"),
@@ -154,23 +87,28 @@ def _summary(diff: StackDiff) -> str:
     return ", ".join(f"{count} {word}" for count, word in counts if count) or "says other things"
 
 
-def _once(diffs: Sequence[StackDiff]) -> list[tuple[StackDiff, list[str]]]:
-    """Stacks that change, those with the same change as one: the first, and the others' names."""
+def once(comparison: Comparison, said: Mapping[str, str]) -> list[tuple[StackDiff, list[str]]]:
+    """Stacks that change, those with the same change as one: the first, and the others' names.
+
+    Args:
+        said: by stack, all that is written of it.
+    """
     groups: dict[str, list[StackDiff]] = {}
-    for diff in diffs:
+    for diff in comparison.stacks:
         if diff.status == "same":
             continue
-        said = "\n".join([diff.status, *_stack(diff)])
         # Its own name, which stands in those of its resources and in what it says.
-        groups.setdefault(re.sub(rf"\b{re.escape(diff.stack)}\b", "{}", said), []).append(diff)
+        own = rf"\b{re.escape(diff.stack)}\b"
+        groups.setdefault(re.sub(own, "{}", said[diff.stack]), []).append(diff)
     return [(first, [other.stack for other in others]) for first, *others in groups.values()]
 
 
-def _same_in(stacks: Sequence[str]) -> str:
+def same_in(stacks: Sequence[str]) -> str:
+    """What stands behind a change that others have, too."""
     return f" (the same in {', '.join(stacks)})" if stacks else ""
 
 
-def _in_order(diff: StackDiff) -> tuple[list[Changed], dict[str, list[str]]]:
+def in_order(diff: StackDiff) -> tuple[list[Changed], dict[str, list[str]]]:
     """What changes by itself, replacements first; and what is replaced with them, by the reason."""
     own = [each for each in diff.changed if each.fields or not each.replaced]
     follow: dict[str, list[str]] = {}
@@ -180,54 +118,37 @@ def _in_order(diff: StackDiff) -> tuple[list[Changed], dict[str, list[str]]]:
     return sorted(own, key=lambda each: not each.replaced), follow
 
 
-def _stack(diff: StackDiff) -> Iterator[str]:
-    yield from (f"! refused: {sentence}" for sentence in diff.refused)
-    own, follow = _in_order(diff)
-    for changed in own:
-        sign = "±" if changed.replaced else "~"
-        yield f"{sign} {changed.name}  {_type(changed.type)}{_only_hashes(changed)}"
-        yield from (f"    REPLACED: {reason}" for reason in changed.replaced)
-        for each in changed.fields:
-            if not is_hash(each):
-                yield from (f"    {line}" for line in changed_value(each))
-    for reason, names in follow.items():
-        yield f"± REPLACED with it ({reason}): {', '.join(names)}"
-    for resource in diff.added:
-        yield f"+ {resource.name}  {_type(resource.type)}"
-        yield from (f"    {line}" for line in _inputs(resource))
-    yield from _gone_and_said(diff)
-
-
-def _patch(diff: StackDiff) -> Iterator[str]:
-    yield from (f"! refused: {sentence}" for sentence in diff.refused)
-    own, follow = _in_order(diff)
-    for changed in own:
-        yield f"@@ {changed.name}  {_type(changed.type)}{_only_hashes(changed)} @@"
-        yield from (f"! REPLACED: {reason}" for reason in changed.replaced)
-        for each in changed.fields:
-            if not is_hash(each):
-                yield from sides(each)
-    for reason, names in follow.items():
-        yield f"! REPLACED with it ({reason}): {', '.join(names)}"
-    for resource in diff.added:
-        yield f"+ {resource.name}  {_type(resource.type)}"
-        yield from (f"+     {line}" for line in _inputs(resource))
-    yield from _gone_and_said(diff)
-
-
-def _only_hashes(changed: Changed) -> str:
+def only_hashes(changed: Changed) -> str:
     """A resource that only follows what it holds the hash of."""
     hashes = changed.fields and all(is_hash(each) for each in changed.fields)
     return "  (follows its content)" if hashes else ""
 
 
-def _gone_and_said(diff: StackDiff) -> Iterator[str]:
-    yield from (f"- {resource.name}  {_type(resource.type)}" for resource in diff.removed)
-    yield from (f"- says: {line}" for line in diff.said)
-    yield from (f"+ says: {line}" for line in diff.says)
+def named_by_content(each: Changed) -> bool:
+    """Another one is made beside it, pods roll to that, and it goes last: no reason to warn."""
+    kinds = ("kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret")
+    return each.type in kinds and list(each.replaced) == ["metadata.name"]
 
 
-def _inputs(resource: Registered) -> Iterator[str]:
+def replacement(changed: Changed) -> list[str]:
+    """Why a resource is replaced, a line for each reason."""
+    if named_by_content(changed):
+        return ["REPLACED by one with a new name, made first: pods roll to that"]
+    return [f"REPLACED: {reason}" for reason in changed.replaced]
+
+
+def messages(diff: StackDiff) -> Iterator[str]:
+    """What only the old and the new program say. Offline no node is known, so each says that the
+    records of all of them follow: of a cluster that is there, that says nothing."""
+    both = [any(map(_FOLLOWING.search, side)) for side in (diff.said, diff.says)]
+    for sign, lines in (("-", diff.said), ("+", diff.says)):
+        for line in lines:
+            if not (all(both) and _FOLLOWING.search(line)):
+                yield f"{sign} says: {line}"
+
+
+def inputs(resource: Registered) -> Iterator[str]:
+    """What a new resource is made of."""
     for path, value in _leaves(resource.inputs, ""):
         yield f"{path}: {short(value)}"
     for option in ("protect", "import"):
@@ -236,7 +157,7 @@ def _inputs(resource: Registered) -> Iterator[str]:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and (value or not path):
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
@@ -246,7 +167,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _type(token: str) -> str:
+def type_name(token: str) -> str:
     """`vultr:index/kubernetes:Kubernetes` → `vultr:Kubernetes`, as Pulumi's CLI prints it."""
     package, module, kind = token.split(":")
     short = module.split("/")[0] if module.startswith("index") else module

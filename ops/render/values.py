@@ -33,8 +33,8 @@ def sides(each: Field) -> Iterator[str]:
             yield f"{sign}   {each.path}: {shown}"
 
 
-def changed(each: Field) -> Iterator[str]:
-    """A field as lines for a terminal."""
+def changed(each: Field, width: int = 1000) -> Iterator[str]:
+    """A field as lines for a terminal: both values in one line where that has `width` columns."""
     if lines := _within(each):
         yield f"{each.path}:"
         yield from (f"  {line}" for line in lines)
@@ -44,8 +44,12 @@ def changed(each: Field) -> Iterator[str]:
         yield f"+ {each.path}: {new}"
     elif each.new is ABSENT:
         yield f"- {each.path}: {old}"
+    elif len(line := f"{each.path}: {old} → {new}") <= width:
+        yield line
     else:
-        yield f"{each.path}: {old} → {new}"
+        yield f"{each.path}:"
+        yield f"  {old}"
+        yield f"  → {new}"
 
 
 def short(value: Any) -> str:

@@ -58,3 +58,8 @@ def test_a_stack_that_comes(tmp_path: Path):
     write_stack(project, "ord", region("ord"))
     found = cost_change(before, render_project(project), catalog())
     assert f"(ord +${3 * catalog().plans[PLAN]:,.2f})" in found.text()
+
+
+def test_what_a_stack_costs_ends_when_it_is_destroyed():
+    found = CostChange({"us": 60, "eu": 60}, {"us": 60}, frozenset())
+    assert found.text() == "$120.00 → $60.00 a month (eu −$60.00 once it is destroyed)"

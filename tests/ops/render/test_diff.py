@@ -18,10 +18,12 @@ import yaml
 from components.firewall import cloudflare_ranges
 from ops.render.cli import comparison
 from ops.render.diff import ABSENT, Field, compare, fields
+from ops.render.markdown import COMMENT_LIMIT, markdown
 from ops.render.offline import render_project
-from ops.render.report import COMMENT_LIMIT, Comparison, markdown, text
+from ops.render.report import Comparison
 from ops.render.resources import UNKNOWN, Registered, Rendering
 from ops.render.revisions import Fleet
+from ops.render.text import text
 from tests.projects import CLUSTER, copy_project, region, write_stack
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -68,7 +70,14 @@ def host_added(project: Path, _: pytest.MonkeyPatch) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
+def opened(project: Path, _: pytest.MonkeyPatch) -> None:
+    rule = {"port": 51820, "protocol": "udp", "sources": ["203.0.113.0/24"], "reason": "WireGuard"}
+    write_stack(project, "us", {**region(pools=pool(nodes=1)), "firewall": {"extraRules": [rule]}})
+
+
 CHANGES: dict[str, Change] = {
+    "upgrade": us(version="v1.36.2+1"),
+    "one-node-and-a-port": opened,
     "node-count": us(pools=pool(nodes=5)),
     "pool-plan": us(pools=pool(plan="vc2-4c-8gb")),
     "image": image,
