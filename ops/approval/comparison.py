@@ -15,8 +15,11 @@ from ops.approval.steps import Planned, Step, kind_and_name
 
 _RECORD = "edgefleet:index:RegionalDns$cloudflare:index/dnsRecord:DnsRecord"
 _OF_A_NODE = re.compile(r".+-dns-.+-(a|aaaa)")
-_LOOKS = ("edgefleet:index:NodesInStep",)
-"""Resources whose update only looks again."""
+_LOOKS = {
+    f"pulumi-python:dynamic/index:{name}"
+    for name in ("HostEndpointsMade", "NodeNetworks", "NodesInStep", "OwnNames", "Rollout")
+}
+"""Resources whose update only looks again, or waits."""
 _WAY_IN = {"kubeconfig", "version", "pluginDownloadURL", "pluginChecksums"}
 """Inputs of a provider that say how it gets in, and which plugin it is: no resource's."""
 
@@ -129,7 +132,7 @@ _WHY = {
     "create": "it isn't in the stack's state: somebody deleted it, or `pulumi refresh` missed it",
     "update": (
         "somebody changed it outside of the repository and `pulumi up` puts it back, or it is due "
-        "by itself, as a certificate near its end"
+        "by itself, as a certificate near its end, or follows from what else changes"
     ),
     "delete": "it is in the stack's state, and the files didn't have it: a run from elsewhere",
     "import": "it is at the vendor, and not in the stack's state",

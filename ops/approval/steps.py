@@ -98,7 +98,8 @@ def parse(text: str) -> Mapping[str, Any]:
 def _listed(preview: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for said in preview.get("diagnostics") or []:
         if said.get("severity") == "error":
-            raise PreviewError(f"the preview failed: {str(said.get('message', '')).strip()}")
+            text = str(said.get("message", "")).strip().removeprefix("error: ")
+            raise PreviewError(f"the preview failed: {text}")
     if "changeSummary" not in preview:
         raise PreviewError("the preview has no summary: it didn't come to its end")
     for step in preview.get("steps") or []:

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.approval.comparison import Verdict, approved, compare
+from ops.approval.comparison import (
+    _LOOKS,  # pyright: ignore[reportPrivateUsage]
+    Verdict,
+    approved,
+    compare,
+)
 from ops.approval.steps import Operation, Planned, Step
+from tests.projects import ROOT
 
 PREFIX = "urn:pulumi:us::edgefleet::"
 A = f"{PREFIX}edgefleet:index:VkeCluster$vultr:index/kubernetes:Kubernetes::us-cluster"
@@ -17,7 +23,7 @@ RECORD = (
     "us-dns-8c1c5d2e-c5a6-4a52-9d0e-3ac3f9e0b0b1-{}"
 )
 PROVIDER = f"{PREFIX}pulumi:providers:kubernetes::us-kubernetes"
-LOOKS = f"{PREFIX}edgefleet:index:NodeFirewall$edgefleet:index:NodesInStep::us-in-step"
+LOOKS = f"{PREFIX}edgefleet:index:NodeFirewall$pulumi-python:dynamic/index:NodesInStep::us-in-step"
 
 KINDS: list[tuple[Operation, bool]] = [
     ("create", False),
@@ -109,6 +115,12 @@ def test_what_follows_nodes_and_the_way_in_needs_no_file(step: Step, passes: boo
     verdict = compare([set()], [step], False)
     assert bool(verdict.follows) == passes
     assert bool(verdict.unapproved) != passes
+
+
+def test_resources_that_only_look_are_there():
+    code = "".join(path.read_text() for path in (ROOT / "components").glob("**/*.py"))
+    for kind in _LOOKS:
+        assert f'(ClusterResource, module="index", name="{kind.rpartition(":")[2]}")' in code
 
 
 def test_a_sentence_names_the_fields():
