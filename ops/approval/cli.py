@@ -87,6 +87,7 @@ def held(project: Path, stack: str, against: Since, would: list[Step]) -> Verdic
     after = render_folder(project, [])
     now = ciphertexts(stack_path(project, stack).read_text()) if stack in after else set[str]()
     diffs: list[set[Planned]] = []
+    may: set[Planned] = set()
     for revision in (against.base, *against.tried):
         if revision:
             say(f"rendering {revision} …")
@@ -94,8 +95,8 @@ def held(project: Path, stack: str, against: Since, would: list[Step]) -> Verdic
         found = comparison(project, revision or "nothing", before, after, [stack])
         diffs += [approved(each) for each in found.plain()["stacks"]]
         if revision and now - ciphertexts(_file_at(project, revision, stack)):
-            diffs.append(set(may_follow(after[stack])))
-    return compare(diffs, would, against.unfinished)
+            may |= set(may_follow(after[stack]))
+    return compare(diffs, would, against.unfinished, may)
 
 
 def _file_at(project: Path, revision: str, stack: str) -> str:

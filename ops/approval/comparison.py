@@ -7,7 +7,7 @@ outside of the repository, or a vendor did, or the time: a person looks before i
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +53,12 @@ def approved(diff: Mapping[str, Any]) -> set[Planned]:
     }
 
 
-def compare(diffs: Sequence[set[Planned]], steps: Iterable[Step], unfinished: bool) -> Verdict:
+def compare(
+    diffs: Sequence[set[Planned]],
+    steps: Iterable[Step],
+    unfinished: bool,
+    may: Collection[Planned] = (),
+) -> Verdict:
     """Hold a preview's steps against what was approved.
 
     Args:
@@ -61,24 +66,29 @@ def compare(diffs: Sequence[set[Planned]], steps: Iterable[Step], unfinished: bo
             was tried in vain after it: the state may have something of any.
         unfinished: a run since then was broken off, or something was imported, so that the state
             may have half of what was approved.
+        may: what was approved where it follows, and needn't.
     """
-    allowed: dict[str, set[Planned]] = {}
+    said: dict[str, set[Planned]] = {}
     for each in (planned for diff in diffs for planned in diff):
-        allowed.setdefault(each.urn, set()).add(each)
+        said.setdefault(each.urn, set()).add(each)
     unapproved: list[tuple[Step, str]] = []
     follows: list[Step] = []
     count, seen = 0, set[str]()
     for step in steps:
         seen.add(step.planned.urn)
-        known = allowed.get(step.planned.urn, set())
-        if step.planned in known or (unfinished and _half(step.planned, known)):
+        known = said.get(step.planned.urn, set())
+        if (
+            step.planned in known
+            or step.planned in may
+            or (unfinished and _half(step.planned, known))
+        ):
             count += 1
         elif _follows(step):
             follows.append(step)
         else:
             unapproved.append((step, _sentence(step, known)))
     settled = sorted(
-        each for urn in allowed.keys() - seen for each in allowed[urn] if not _is_component(each)
+        each for urn in said.keys() - seen for each in said[urn] if not _is_component(each)
     )
     return Verdict(unapproved, follows, settled, count)
 

@@ -6,10 +6,17 @@ from typing import Any, cast
 import yaml
 
 from ops.approval.steps import Planned
-from ops.render.resources import SECRET, UNKNOWN, Registered, Rendering
+from ops.render.resources import SECRET, UNKNOWN, Rendering
 
-_BY_CONTENT = ("kubernetes:core/v1:ConfigMap", "kubernetes:core/v1:Secret")
-"""Made anew under another name where their content is another."""
+_MADE_ANEW = {
+    "kubernetes:core/v1:ConfigMap",
+    "kubernetes:core/v1:Secret",
+    "cloudflare:index/workerVersion:WorkerVersion",
+    "cloudflare:index/workersDeployment:WorkersDeployment",
+}
+"""Replaced where their content is another one."""
+_WITHOUT = ("pulumi-python:dynamic/", "pulumi:providers:", "vultr:")
+"""Types that hold no secret of a stack file: what is masked there is an id, or a kubeconfig."""
 
 
 def ciphertexts(stack_file: str) -> set[str]:
@@ -24,14 +31,10 @@ def may_follow(rendering: Rendering) -> Iterator[Planned]:
     """What another secret may change: resources that hold one, or what is computed from one. A
     rendering shows neither, so that its difference can't."""
     for resource in rendering.resources:
-        if resource.custom and _masked(resource.inputs):
+        if resource.custom and not resource.type.startswith(_WITHOUT) and _masked(resource.inputs):
             yield Planned(resource.urn, "update")
-            if _is_by_content(resource):
+            if resource.type in _MADE_ANEW:
                 yield Planned(resource.urn, "update", True)
-
-
-def _is_by_content(resource: Registered) -> bool:
-    return resource.type in _BY_CONTENT
 
 
 def _masked(value: Any) -> bool:

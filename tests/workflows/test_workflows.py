@@ -97,6 +97,21 @@ def test_preview_says_where_it_could_not_look(runner: Runner):
     assert runner.run(shell("preview", "render", "Refused changes fail")).returncode == 1
 
 
+def test_a_base_that_is_broken_can_be_mended(fleet: Fleet, runner: Runner):
+    good = (fleet.project / "Pulumi.us.yaml").read_text()
+    (fleet.project / "Pulumi.us.yaml").write_text("config: {\n")
+    git(fleet.project, "commit", "-qam", "broken")
+    try:
+        broken = head(fleet)
+        (fleet.project / "Pulumi.us.yaml").write_text(good)
+        assert render(runner, broken).returncode == 0
+    finally:
+        git(fleet.project, "reset", "-q", "--hard", "HEAD~1")
+    assert "### This can't be rendered" in rendered(runner)
+    assert "That is the base; the files of this pull request can be rendered." in rendered(runner)
+    assert runner.run(shell("preview", "render", "Refused changes fail")).returncode == 0
+
+
 def test_preview_says_what_is_broken(fleet: Fleet, runner: Runner):
     (fleet.project / "Pulumi.us.yaml").write_text("config: {\n")
     assert render(runner, head(fleet)).returncode == 0
@@ -141,6 +156,10 @@ def test_deploy_brings_the_canary_up_and_then_the_edge(fleet: Fleet, runner: Run
         assert "NOT APPROVED" not in runner.file("summary")
     assert len(fleet.nodes("us")) == 3
     assert fleet.routes() == ["api.example.com/*", "example.com/*"]
+    # Nobody serves in a sandbox, and no host of example.com is ours.
+    health = runner.run(shell("up", "health", "Health"), {"STACK": "us", "WITHIN": "1"})
+    assert health.returncode == 1
+    assert "us.example.com/nginx-health: NOT WELL: " in runner.file("summary")
     # Whoever may do what the policy says can do this.
     assert calls(fleet).keys() <= Policy.read("vultr-up").actions
 
