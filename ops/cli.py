@@ -29,6 +29,8 @@ _COMMANDS = {
     "cost": _Place("ops.costs", "command", "What the nodes cost a month."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
+    "approved": _Place("ops.approval.cli", "command", "Whether up would do what was approved."),
+    "health": _Place("ops.health", "command", "Whether a stack answers, asked through the edge."),
     "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),
     "ca": _Place("ops.ca", "app", "The CA whose client certificate Cloudflare shows to origins."),
     "images": _Place("ops.images.cli", "app", "Container images by digest."),
