@@ -162,12 +162,16 @@ def test_what_a_change_costs(committed: Path):
 
 def test_what_a_change_costs_that_is_refused_or_has_no_price(committed: Path):
     write_stack(committed, "us", region(pools=pools(("vx9-64c", 3))))
+    added = [{"label": "more", "plan": "vx9-64c", "nodes": 3}]
+    write_stack(committed, "eu", region("eu", location="ams", pools=[*CLUSTER["pools"], *added]))
     result = run(committed, "cost", "--diff", "HEAD", "--json")
     assert result.exit_code == 1
     found = json.loads(result.stdout)
     assert (found["revision"], found["unpriced"]) == ("HEAD", ["vx9-64c"])
-    assert (found["before"]["us"], found["after"]["us"]) == (60, 0)
+    # What is refused stays as it is, and costs what it cost.
     assert list(found["refused"]) == ["us"]
+    assert (found["before"]["us"], found["after"]["us"]) == (60, 60)
+    assert (found["before"]["eu"], found["after"]["eu"]) == (60, 60)
     said = run(committed, "cost", "--diff", "HEAD").stdout
     assert "! us refused: " in said
     assert "counted as nothing: vx9-64c" in said
