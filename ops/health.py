@@ -18,7 +18,7 @@ from components.vendors.causes import why
 from infra.errors import SettingsError
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.fleet.reading import load
-from ops.command import FOUND, Folder, Json, failed, say
+from ops.command import FOUND, Folder, Json, failed, say, stack_names
 from ops.files import project_dir
 
 _IN_A_ROW = 3
@@ -61,7 +61,7 @@ class Health:
 
 
 def command(
-    stack: Annotated[str, typer.Argument(help="The stack's name.")],
+    stack: Annotated[str, typer.Argument(help="The stack's name.", autocompletion=stack_names)],
     within: Annotated[
         int, typer.Option(min=1, max=3600, help="Seconds to wait until it is well.")
     ] = 120,

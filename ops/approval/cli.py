@@ -13,14 +13,14 @@ from ops.approval.comparison import Verdict, approved, compare
 from ops.approval.history import Since
 from ops.approval.secret_values import ciphertexts, may_follow
 from ops.approval.steps import Planned, Step, parse, steps
-from ops.command import FOUND, CommandError, Folder, Json, failed, say
+from ops.command import FOUND, CommandError, Folder, Json, failed, say, stack_names
 from ops.files import project_dir, stack_path
 from ops.render.cli import comparison
 from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
 
 
 def command(
-    stack: Annotated[str, typer.Argument(help="The stack's name.")],
+    stack: Annotated[str, typer.Argument(help="The stack's name.", autocompletion=stack_names)],
     preview: Annotated[
         Path, typer.Option(help="What `pulumi preview --json` printed for this stack.")
     ],
