@@ -25,8 +25,8 @@ def run() -> list[dict[str, Any]]:
     """Measure: seconds of wall time, each against the import of the providers' packages."""
     # Imported here: where this file is only read, nothing of it is needed.
     from ops.render.cli import comparison
+    from ops.render.markdown import markdown
     from ops.render.offline import render_project
-    from ops.render.report import markdown
     from ops.render.revisions import Fleet
 
     baseline = min(_seconds([sys.executable, "-c", _IMPORT]) for _ in range(3))

@@ -82,7 +82,8 @@ def _window(old: str, new: str) -> tuple[str, str]:
         (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b),
         min(len(old), len(new)),
     )
-    start = max(0, first - _BEFORE)
+    # From the beginning, which often names what it is about, where that shows the difference.
+    start = 0 if first <= _WIDTH - _BEFORE else first - _BEFORE
     return _from(old, start), _from(new, start)
 
 

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from ops.render import cli
-from ops.render.diff import Changed, Field, StackDiff
+from ops.render.diff import ABSENT, Changed, Field, StackDiff
 from ops.render.markdown import COMMENT_LIMIT, markdown
 from ops.render.report import Comparison
 from ops.render.text import text
@@ -116,6 +116,9 @@ def test_both_values_stand_below_each_other_where_a_line_is_too_short():
     field = Field("spec.containers[nginx-ingress].image", "nginx/nginx:5.6.1", "nginx/nginx:5.7.0")
     shown = Comparison("main", [StackDiff("us", "changed", changed=[changed("x", field)])], [])
     assert f"      {field.path}: {field.old} → {field.new}\n" in text(shown, 100)
+    long = changed("x", Field("a", "word " * 18, ABSENT))
+    unbroken = text(Comparison("main", [StackDiff("us", "changed", changed=[long])], []), 60)
+    assert f"      - a: {'word ' * 18}" in unbroken
     assert f"      {field.path}:\n        {field.old}\n        → {field.new}\n" in text(shown, 60)
 
 

@@ -42,6 +42,15 @@ def test_a_long_line_is_cut_where_it_differs():
     assert "keepalive 2;" in shown[0]
 
 
+def test_what_a_line_is_about_stays_where_there_is_room():
+    old, new = (f"-A input -s {'10.0.0.0/8':<40} --dports {p} {'x' * 90}" for p in ("80", "443"))
+    removed, added = sides(Field("f", old, new))
+    assert "10.0.0.0/8" in removed
+    assert "--dports 80 " in removed
+    assert "10.0.0.0/8" in added
+    assert "--dports 443 " in added
+
+
 def test_a_text_shows_its_changed_lines_and_those_beside():
     old, new = ("\n".join(["a", "b", middle, "d", "e"]) for middle in ("c", "C"))
     assert list(changed(Field("f", old, new))) == ["f:", "   b", "  -c", "  +C", "   d"]

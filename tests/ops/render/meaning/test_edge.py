@@ -87,6 +87,7 @@ API: dict[str, Any] = {"api_example_com": {"regions": ["eu", "us"]}}
             ["eu is drained: its visitors go to us"],
         ),
         (table("us", **API), table("us", to="us.example.com"), []),
+        (table("us", maintenance=True), table("us"), []),
         (
             table("eu"),
             table("eu", "us"),

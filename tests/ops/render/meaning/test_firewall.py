@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components.firewall import cloudflare_ranges
@@ -54,6 +54,16 @@ def counted(admissions: Sequence[Admission]) -> set[tuple[str, int, int]]:
     }
 
 
+def tcp(low: int, high: int, source: str) -> Admission:
+    return Admission("tcp", (low, high), IPv4Network(source))
+
+
+HALVES = [tcp(1, 2, "10.0.0.0/30"), tcp(3, 5, "10.0.0.0/30"), tcp(1, 5, "10.0.0.4/30")]
+
+
+@example(before=HALVES, after=[tcp(1, 5, "10.0.0.0/29")])
+@example(before=HALVES[::-1], after=[tcp(1, 5, "10.0.0.0/29")])
+@example(before=HALVES[1:], after=[tcp(1, 5, "10.0.0.0/29")])
 @given(st.lists(small, max_size=5), st.lists(small, max_size=5))
 def test_new_is_what_counting_finds(before: list[Admission], after: list[Admission]):
     found = newly(before, after)
@@ -187,6 +197,11 @@ BOTH = "Vultr's firewall and the nodes' own open "
         (
             stack(extra=[extra("203.0.113.0/24")]),
             stack(extra=[extra("203.0.113.0/25", "203.0.113.128/25")]),
+            [],
+        ),
+        (
+            stack(extra=[extra("203.0.113.0/25", "203.0.113.128/25")]),
+            stack(extra=[extra("203.0.113.0/24")]),
             [],
         ),
         (stack(extra=[extra("0.0.0.0/0")]), stack(extra=[extra("203.0.113.0/24")]), []),
