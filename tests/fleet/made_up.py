@@ -26,7 +26,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "Cluster.version": ("v1.36.1+1", "v1.36.2+1"),
     "Edge.default_regions": (["us"], ["eu", "us"], ["apac", "eu"]),
     "Edge.health_path": ("/up", "/ready"),
-    "Edge.hosts.key": ("example.com", "api.example.com"),
+    "Edge.hosts{}": ("example.com", "api.example.com"),
     "Edge.script": ("edge-site", "edge-other"),
     "ExtraRule.port": (51820, 9100, 30080),
     "ExtraRule.reason": ("WireGuard", "monitoring host"),
@@ -62,7 +62,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "NetworkPolicy.namespaces": (["default"], ["default", "shop"], ["shop"]),
     "NetworkPolicy.order": (500.0, 2000.0),
     "NetworkPolicy.sources": (["10.0.0.0/8"], ["192.0.2.0/24", "10.244.0.0/16"]),
-    "NetworkPolicy.tier": ("default",),
+    "NetworkPolicy.tier": ("security", "edge"),
     "Pages.error": ("page.html",),
     "Pages.maintenance": ("page.html", "missing.html"),
     "Pages.unavailable": ("page.html",),
@@ -78,7 +78,7 @@ EXAMPLES: Mapping[str, tuple[Any, ...]] = {
     "Tls.secret": ("shop/tls", "site-tls"),
     "Vpc.cidr": ("10.20.0.0/20", "10.21.0.0/20"),
 }  # fmt: skip
-"""Values of what no type tells, by model and field; keys of a mapping beside its field."""
+"""Values of what no type tells, by model and field; keys of a mapping under FIELD{}."""
 
 
 class NoGenerator(Exception):
@@ -123,7 +123,7 @@ def _of(
     if origin is list and (item := _of(rng, arguments[0], [], known_as)):
         return lambda: _without_twins([item() for _ in range(rng.randint(1, 2))])
     if origin is dict and (item := _of(rng, arguments[1], [], known_as)):
-        keys = EXAMPLES.get(f"{known_as}.key")
+        keys = EXAMPLES.get(f"{known_as}{{}}")
         return (lambda: {rng.choice(keys): item()}) if keys else None
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return lambda: section(rng, annotation)

@@ -113,7 +113,10 @@ def _change(rng: random.Random, files: Files) -> Change:
         return Change(gone, "", None)
     if kind == "shared":
         leaf = rng.choice(list(leaves(FleetValues)))
-        return _setting(rng, SHARED, files[SHARED], leaf, FleetValues)
+        change = _setting(rng, SHARED, files[SHARED], leaf, FleetValues)
+        if leaf.name == "domain":
+            files[SHARED]["hosts"] = [files[SHARED]["domain"]]
+        return change
     if kind == "edge" and edges:
         leaf = rng.choice(list(leaves(Edge)))
         change = _setting(rng, edges[0], files[edges[0]]["edge"], leaf, Edge)
@@ -152,9 +155,9 @@ def _setting(
     known = {field.alias or name for name, field in root.model_fields.items()}
     for _ in range(12):
         tried = deepcopy(config)
-        where, to = _set(rng, tried, leaf, wrong)
+        where, to = set_field(rng, tried, leaf, wrong)
         if wrong or (
-            tried != config and _valid(root, {k: v for k, v in tried.items() if k in known})
+            tried != config and valid(root, {k: v for k, v in tried.items() if k in known})
         ):
             break
     config.clear()
@@ -162,7 +165,7 @@ def _setting(
     return Change(stack, where, to)
 
 
-def _valid(root: type[BaseModel], config: Mapping[str, Any]) -> bool:
+def valid(root: type[BaseModel], config: Mapping[str, Any]) -> bool:
     try:
         root.model_validate(config)
     except ValidationError:
@@ -170,7 +173,9 @@ def _valid(root: type[BaseModel], config: Mapping[str, Any]) -> bool:
     return True
 
 
-def _set(rng: random.Random, config: dict[str, Any], leaf: Leaf, wrong: bool) -> tuple[str, Any]:
+def set_field(
+    rng: random.Random, config: dict[str, Any], leaf: Leaf, wrong: bool
+) -> tuple[str, Any]:
     at: Any = config
     where: list[str] = []
     for key, kind, model in leaf.above:
@@ -183,7 +188,7 @@ def _set(rng: random.Random, config: dict[str, Any], leaf: Leaf, wrong: bool) ->
             where.append(str(index))
         elif kind == "{}":
             below = at.setdefault(key, {})
-            one = rng.choice(sorted(below) or EXAMPLES[f"{_owner(leaf, key)}.key"])
+            one = rng.choice(sorted(below) or EXAMPLES[f"{_owner(leaf, key)}{{}}"])
             at = below.setdefault(one, section(rng, model))
             where.append(one)
         else:

@@ -13,11 +13,12 @@ import yaml
 from components.firewall import cloudflare_ranges
 from infra.errors import SettingsError
 from infra.fleet.files import FLEET_KEYS
+from infra.fleet.reading import load
 from infra.pins import images
 from ops.approval.steps import Planned, PreviewError, parse, planned
 from ops.render.cli import comparison
 from ops.render.diff import StackDiff
-from ops.render.offline import render_project
+from ops.render.offline import render_stack
 from ops.render.resources import Rendering
 from ops.render.revisions import Fleet as Rendered
 from tests.fleet.fleet import Fleet, Ran
@@ -37,6 +38,8 @@ ONLY_LIVE = (
     "without autoscale this would delete",
     "Vultr doesn't upgrade a cluster of one node",
     "somebody else manages what this stack wants to set",
+    # A zone or an account that these credentials don't reach.
+    "403: Authentication error",
 )
 """Refusals of a preview that no file tells."""
 
@@ -97,29 +100,42 @@ def pins_of(project: Path) -> Iterator[None]:
         yield
 
 
-def rendered(project: Path) -> dict[str, Rendering]:
-    """What `fleet render` renders. Raises SettingsError."""
-    with pins_of(project), chdir(project):
-        return render_project(project)
-
-
 @dataclass
 class Promise:
-    """What `fleet render --diff` says of a changed fleet: of each stack, or what is wrong."""
+    """What `fleet render --diff` says of a changed fleet: of each stack, or what is wrong.
+
+    It tells nothing of any stack where something is wrong about one; a preview of the others goes
+    through all the same, unless the files themselves are wrong.
+    """
 
     stacks: dict[str, StackDiff] = field(default_factory=dict[str, StackDiff])
-    renderings: Mapping[str, Rendering] = field(default_factory=dict[str, Rendering])
-    wrong: list[str] = field(default_factory=list[str])
+    renderings: dict[str, Rendering] = field(default_factory=dict[str, Rendering])
+    wrong: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+
+def rendered(project: Path) -> tuple[dict[str, Rendering], dict[str, list[str]]]:
+    """What `fleet render` renders, by stack; and what is wrong, of those that can't be rendered.
+    Raises SettingsError."""
+    found: dict[str, Rendering] = {}
+    wrong: dict[str, list[str]] = {}
+    with pins_of(project), chdir(project):
+        inventory = load(project)
+        for name, stack in inventory.stacks.items():
+            try:
+                found[name] = render_stack(inventory, stack)
+            except SettingsError as error:
+                wrong[name] = error.mistakes
+    return found, wrong
 
 
 def promised(project: Path, before: Mapping[str, Rendering]) -> Promise:
     """The difference of a project's files from those that were rendered as `before`."""
     try:
-        after = rendered(project)
-        found = comparison(project, "HEAD", Rendered(dict(before)), after)
+        after, wrong = rendered(project)
     except SettingsError as error:
-        return Promise(wrong=error.mistakes)
-    return Promise({diff.stack: diff for diff in found.stacks}, after)
+        return Promise(wrong=dict.fromkeys(read(project), error.mistakes))
+    compared = comparison(project, "HEAD", Rendered(dict(before)), after, sorted(after))
+    return Promise({diff.stack: diff for diff in compared.stacks}, after, wrong)
 
 
 def operations(diff: StackDiff) -> set[Planned]:
@@ -142,7 +158,7 @@ def disagreement(fleet: Fleet, stack: str, promise: Promise, nodes: int) -> str 
     """
     ran = fleet.pulumi(stack, "preview", "--json")
     diff = promise.stacks.get(stack)
-    sentences = promise.wrong or (diff.refused if diff else [])
+    sentences = diff.refused if diff else promise.wrong[stack]
     try:
         document = parse(ran.output)
         found = planned(document)
