@@ -7,6 +7,7 @@ something costly, else those of a module. What costs most begins first.
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ GROUPS = {
         "fleet/test_interrupted.py",
         "fleet/test_mistakes.py",
         "fleet/test_nodes.py",
+        "fleet/test_truth.py",
         "fleet/test_up.py",
         "fleet/test_waiting.py",
     ),
@@ -90,11 +92,19 @@ _ENDINGS = pytest.StashKey[ExitStack]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
     config.stash[_ENDINGS] = ExitStack()
+    # Before there are workers, which all take it.
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
+    os.environ.setdefault("EDGEFLEET_SEED", os.environ.get("GITHUB_RUN_ID") or now)
     real = plugins.parse(os.environ.get("REAL", ""))
     try:
         plugins.require(real, plugins.users_folder(os.environ), os.environ.get("PATH", ""))
     except plugins.PluginError as error:
         raise pytest.UsageError(f"REAL: {error}") from None
+
+
+def pytest_report_header() -> str:
+    seed = f"EDGEFLEET_SEED={os.environ['EDGEFLEET_SEED']}"
+    return f"what tests/fleet/test_truth.py makes up again: {seed}"
 
 
 class _Groups(LoadScopeScheduling):

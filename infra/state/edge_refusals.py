@@ -24,7 +24,7 @@ def edge_refusals(
 
     Cloudflare is asked only where custom rules are ours, or are to be.
     """
-    yield from _one_worker_two_owners(stack, state)
+    yield from one_worker_two_owners(stack, state)
     yield from _rules_of_others(stack, state, cloudflare)
 
 
@@ -37,7 +37,8 @@ def deployed(state: StackState) -> list[Share]:
     ]
 
 
-def _one_worker_two_owners(stack: EdgeStack, state: StackState) -> Iterator[str]:
+def one_worker_two_owners(stack: EdgeStack, state: StackState) -> Iterator[str]:
+    """A Worker goes over from a script to versions, or back, by a new name only."""
     edge = stack.settings
     kind, key = (SCRIPT, "scriptName") if edge.deployment else (WORKER, "name")
     if any(outputs.get(key) == edge.script for outputs in state.of_type(kind).values()):

@@ -14,10 +14,11 @@ import yaml
 
 from components.firewall import cloudflare_ranges
 from infra.errors import SettingsError
-from infra.fleet.inventory import Inventory, RegionStack
+from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.fleet.reading import load
 from infra.pins.catalog import catalog
 from infra.state.checkpoint import StackState
+from infra.state.edge_refusals import one_worker_two_owners
 from infra.state.region_refusals import region_refusals
 from infra.state.resource_types import CLUSTER
 from ops.command import FOUND, Folder, failed, say, stack_names
@@ -149,12 +150,14 @@ def _meanings(
 def refused_changes(
     inventory: Inventory, before: Mapping[str, Rendering], names: list[str]
 ) -> dict[str, list[str]]:
-    """What the program will refuse for a cluster that was made as the old files say."""
+    """What the program will refuse for stacks that were made as the old files say."""
     found = {}
     for name in names:
         stack = inventory.stacks.get(name)
         if name in before and isinstance(stack, RegionStack):
             found[name] = list(region_refusals(stack, _as_made(before[name])))
+        if name in before and isinstance(stack, EdgeStack):
+            found[name] = list(one_worker_two_owners(stack, _as_made(before[name])))
     return found
 
 

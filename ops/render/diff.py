@@ -1,11 +1,12 @@
 """What differs between two renderings of a stack, field by field."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ops.render.replacing_fields import replacing, unknown_fields
+from ops.render.following import Following, follow, name
+from ops.render.replacing_fields import noticed, within
 from ops.render.resources import UNKNOWN, Registered, Rendering
 
 
@@ -19,6 +20,7 @@ class _Absent:
 ABSENT: Final = _Absent()
 _KEYS = ("name", "host", "label", "id")
 """Keys that name the items of a list, so that an item moved up is no change of all others."""
+_ANEW_FROM = f"{UNKNOWN}, anew from "
 _OPTIONS = ("protect", "ignoreChanges", "deletedWith", "import", "retainOnDelete")
 
 
@@ -71,7 +73,7 @@ class StackDiff:
         return {
             "stack": self.stack,
             "status": self.status,
-            "added": [asdict(resource) for resource in self.added],
+            "added": [resource.plain() for resource in self.added],
             "changed": [
                 {
                     "urn": changed.urn,
@@ -82,7 +84,7 @@ class StackDiff:
                 }
                 for changed in self.changed
             ],
-            "removed": [asdict(resource) for resource in self.removed],
+            "removed": [resource.plain() for resource in self.removed],
             "said": self.said,
             "says": self.says,
             "refused": self.refused,
@@ -98,6 +100,8 @@ def compare(
     changed = _changed(before, after)
     added = [after[urn] for urn in sorted(after.keys() - before.keys())]
     removed = [before[urn] for urn in sorted(before.keys() - after.keys())]
+    # Where the program itself refuses, it never comes to the engine.
+    refused = list(refused or (_protected(before, after, changed) if new else ()))
     was, now = (old.messages if old else []), (new.messages if new else [])
     said = sorted(set(was) - set(now)) if new else []
     says = sorted(set(now) - set(was))
@@ -105,51 +109,72 @@ def compare(
         status = "added" if old is None else "removed"
     else:
         status = "changed" if added or removed or changed or said or says or refused else "same"
-    return StackDiff(stack, status, added, changed, removed, said, says, list(refused))
+    return StackDiff(stack, status, added, changed, removed, said, says, refused)
+
+
+def _protected(
+    before: Mapping[str, Registered], after: Mapping[str, Registered], changed: Iterable[Changed]
+) -> Iterator[str]:
+    """What the engine refuses to delete, in its words (3.246.0, step_generator.go, step.go): it may
+    be unprotected and replaced at once, but has to be unprotected before it goes for good."""
+    for urn in sorted(before.keys() - after.keys()):
+        if before[urn].options.get("protect"):
+            yield (
+                f'resource "{urn}" cannot be deleted because it is protected. To unprotect the '
+                "resource, either remove the `protect` flag from the resource in your Pulumi "
+                "program and run `pulumi up`"
+            )
+    for each in changed:
+        both = before[each.urn], after[each.urn]
+        if each.replaced and all(resource.options.get("protect") for resource in both):
+            yield (
+                f'unable to replace resource "{each.urn}" as it is currently marked for '
+                "protection. To unprotect the resource, remove the `protect` flag from the "
+                "resource in your Pulumi program and run `pulumi up`"
+            )
 
 
 def _changed(before: Mapping[str, Registered], after: Mapping[str, Registered]) -> list[Changed]:
     both = {urn: (before[urn], after[urn]) for urn in sorted(before.keys() & after.keys())}
-    found = {urn: list(_fields_of(old, new)) for urn, (old, new) in both.items()}
-    replaced = {
-        urn: reasons
-        for urn, (_, new) in both.items()
-        if (reasons := replacing(new.type, (each.path for each in found[urn])))
+    own = {
+        urn: found if any(noticed(new.type, each.path) for each in found) else []
+        for urn, (old, new) in both.items()
+        for found in [list(_fields_of(old, new))]
     }
-    # What hangs on a replaced resource is replaced, too, and so is what hangs on that.
-    while more := {
-        urn: reasons
-        for urn, (_, new) in both.items()
-        if urn not in replaced and (reasons := _follows(new, replaced))
-    }:
-        replaced |= more
+    found = follow(
+        {urn: new for urn, (_, new) in both.items()},
+        {urn: [each.path for each in fields] for urn, fields in own.items() if fields},
+        {urn: after[urn].type for urn in after.keys() - before.keys()},
+    )
     return [
-        Changed(urn, new.type, new.name, found[urn], replaced.get(urn, []))
+        Changed(urn, new.type, new.name, own[urn] or _anew(found, urn), found.replaced.get(urn, []))
         for urn, (_, new) in both.items()
-        if found[urn] or urn in replaced
+        if urn in found.paths
     ]
 
 
-def _follows(resource: Registered, replaced: Mapping[str, Any]) -> list[str]:
-    provider = str(resource.options.get("provider", "")).rpartition("::")[0]
-    if provider in replaced:
-        return [f"its provider {_name(provider)} is replaced"]
-    sources = [urn for urn in resource.options.get("dependsOn", ()) if urn in replaced]
+def _anew(found: Following, urn: str) -> list[Field]:
+    """What changes because something else does; what is replaced for that says it itself."""
+    if urn in found.replaced:
+        return []
     return [
-        f"{path} comes from {_name(urn)}, which is replaced"
-        for path in unknown_fields(resource.type, resource.inputs, UNKNOWN)
-        for urn in sources
+        Field(path, UNKNOWN, _ANEW_FROM + ", ".join(map(name, sources)))
+        for path, sources in found.sources[urn].items()
     ]
 
 
-def _name(urn: str) -> str:
-    return urn.rpartition("::")[2]
+def follows(changed: Changed) -> list[str]:
+    """Names of the resources that give it other values, where nothing of its own changes."""
+    new = [str(each.new) for each in changed.fields]
+    if changed.replaced or not all(value.startswith(_ANEW_FROM) for value in new):
+        return []
+    return sorted({each for v in new for each in v.removeprefix(_ANEW_FROM).split(", ")})
 
 
 def _fields_of(old: Registered, new: Registered) -> Iterator[Field]:
     ignored = new.options.get("ignoreChanges", ())
     for each in fields(old.inputs, new.inputs):
-        if not any(each.path == i or each.path.startswith((f"{i}.", f"{i}[")) for i in ignored):
+        if not any(within(each.path, path) for path in ignored):
             yield each
     for option in _OPTIONS:
         yield from fields(

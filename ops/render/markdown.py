@@ -121,15 +121,17 @@ def _patch(diff: StackDiff) -> Iterator[str]:
     yield from (f"! refused: {sentence}" for sentence in diff.refused)
     if diff.status == "removed":
         return
-    own, follow = in_order(diff)
-    for changed in own:
+    changes = in_order(diff)
+    for changed in changes.own:
         yield f"@@ {changed.name}  {type_name(changed.type)}{only_hashes(changed)} @@"
         yield from (f"! {line}" for line in replacement(changed))
         for each in changed.fields:
             if not is_hash(each):
                 yield from sides(each)
-    for reason, names in follow.items():
+    for reason, names in changes.replaced.items():
         yield f"! REPLACED with it ({reason}): {', '.join(names)}"
+    for source, names in changes.following.items():
+        yield f"  follows {source}: {', '.join(names)}"
     for resource in diff.added:
         yield f"+ {resource.name}  {type_name(resource.type)}"
         yield from (f"+     {line}" for line in inputs(resource))

@@ -185,6 +185,11 @@ def _registered(urn: str, request: resource_pb2.RegisterResourceRequest) -> Regi
         custom=request.custom,
         inputs=_plain(request.object),
         options={key: value for key, value in options.items() if value is not None},
+        sources={
+            key: sorted(of.urns)
+            for key, of in sorted(request.propertyDependencies.items())
+            if of.urns
+        },
     )
 
 

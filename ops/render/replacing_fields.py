@@ -13,7 +13,6 @@ their `diff`.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 EVERY = "*"
 """Each of the resource's inputs."""
@@ -100,18 +99,51 @@ FORCE_NEW: Mapping[str, tuple[str, ...]] = {
     "pulumi:providers:kubernetes": ("clusterIdentifier",),
 }
 
+_CLOUD_RULES = "pulumi-python:dynamic/index:VultrFirewallRules"
+_AWAITED = ("kubeconfig", "generation")
+NOTICED: Mapping[str, tuple[str, ...]] = {
+    "pulumi-python:dynamic/index:ClusterVersion": ("cluster_id", "version"),
+    "pulumi-python:dynamic/index:DrainedPool": ("kubeconfig", "pool"),
+    "pulumi-python:dynamic/index:HostEndpointsMade": _AWAITED,
+    "pulumi-python:dynamic/index:NodeNetworks": _AWAITED,
+    "pulumi-python:dynamic/index:NodesInStep": (*_AWAITED, "namespace", "object_name"),
+    "pulumi-python:dynamic/index:OwnNames": ("kubeconfig", "objects"),
+    "pulumi-python:dynamic/index:PoolSettings": (
+        "autoscale",
+        "cluster_id",
+        "labels",
+        "nodes",
+        "pool",
+    ),
+    "pulumi-python:dynamic/index:Rollout": (*_AWAITED, *_IDENTITY),
+    "pulumi-python:dynamic/index:ZoneMemory": ("path", "zone_id"),
+}
+"""Of our own resources those whose `diff` looks at some inputs only: a change of another, such as
+for how long is waited, does nothing. (VultrFirewallRules lets the rules' notes be.)"""
+
 
 def replacing(type_token: str, paths: Iterable[str]) -> list[str]:
     """Those of the changed `paths` (`nodePools.plan`, `bindings[0].name`) that replace."""
+    fields = force_new(type_token)
+    return sorted({path for path in paths if any(within(path, field) for field in fields)})
+
+
+def force_new(type_token: str) -> tuple[str, ...]:
+    """The inputs of a type whose change replaces it."""
     default = _METADATA if type_token.startswith("kubernetes:") else ()
-    fields = FORCE_NEW.get(type_token, default)
-    return sorted({path for path in paths if any(_within(path, field) for field in fields)})
+    return FORCE_NEW.get(type_token, default)
 
 
-def unknown_fields(type_token: str, inputs: Mapping[str, Any], unknown: object) -> list[str]:
-    """Replacing fields whose value isn't known: they change when what they come from does."""
-    return [f for f in FORCE_NEW.get(type_token, ()) if inputs.get(f) == unknown]
+def noticed(type_token: str, path: str) -> bool:
+    """Whether a provider takes a change of this path for one."""
+    if path.startswith("("):
+        return True
+    if type_token == _CLOUD_RULES and path.endswith(".notes"):
+        return False
+    fields = NOTICED.get(type_token)
+    return fields is None or any(within(path, field) for field in fields)
 
 
-def _within(path: str, field: str) -> bool:
+def within(path: str, field: str) -> bool:
+    """Whether a path is that of a field (or `EVERY`), or below it."""
     return field == EVERY or path == field or path.startswith((f"{field}.", f"{field}["))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ops.render.cost import NO_COST, CostChange
-from ops.render.diff import Changed, StackDiff
+from ops.render.diff import Changed, StackDiff, follows
 from ops.render.resources import Registered
 from ops.render.values import is_hash, short
 
@@ -108,14 +108,29 @@ def same_in(stacks: Sequence[str]) -> str:
     return f" (the same in {', '.join(stacks)})" if stacks else ""
 
 
-def in_order(diff: StackDiff) -> tuple[list[Changed], dict[str, list[str]]]:
-    """What changes by itself, replacements first; and what is replaced with them, by the reason."""
-    own = [each for each in diff.changed if each.fields or not each.replaced]
-    follow: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class InOrder:
+    """What changes by itself, replacements first. What is replaced with it, by the reason; what
+    takes other values from it, by its name."""
+
+    own: list[Changed]
+    replaced: Mapping[str, list[str]]
+    following: Mapping[str, list[str]]
+
+
+def in_order(diff: StackDiff) -> InOrder:
+    """A stack's changes in the order in which a reader needs them."""
+    own: list[Changed] = []
+    replaced: dict[str, list[str]] = {}
+    following: dict[str, list[str]] = {}
     for each in diff.changed:
-        if each not in own:
-            follow.setdefault("; ".join(each.replaced), []).append(each.name)
-    return sorted(own, key=lambda each: not each.replaced), follow
+        if sources := follows(each):
+            following.setdefault(", ".join(sources), []).append(each.name)
+        elif each.fields or not each.replaced:
+            own.append(each)
+        else:
+            replaced.setdefault("; ".join(each.replaced), []).append(each.name)
+    return InOrder(sorted(own, key=lambda each: not each.replaced), replaced, following)
 
 
 def only_hashes(changed: Changed) -> str:

@@ -1,7 +1,7 @@
 """What a rendering consists of."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 UNKNOWN = "<unknown>"
@@ -10,7 +10,10 @@ SECRET = "<secret>"  # noqa: S105 (what stands for one)
 
 @dataclass(frozen=True)
 class Registered:
-    """A resource as the program registers it: inputs by the provider's property names."""
+    """A resource as the program registers it: inputs by the provider's property names.
+
+    `sources` are the resources that an input's value comes from: URNs by input.
+    """
 
     urn: str
     type: str
@@ -19,6 +22,11 @@ class Registered:
     custom: bool
     inputs: Mapping[str, Any]
     options: Mapping[str, Any]
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON that a person or a pipeline reads."""
+        return {key: value for key, value in asdict(self).items() if key != "sources"}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from infra.errors import SettingsError
 from ops.command import CommandError
@@ -122,7 +124,7 @@ def _render_with_its_own(folder: Path, names: list[str]) -> dict[str, Rendering]
         found = json.loads(done.stdout)
         return {
             name: Rendering(
-                [Registered(**resource) for resource in stack["resources"]],
+                [_registered(resource) for resource in stack["resources"]],
                 stack["outputs"],
                 stack["messages"],
             )
@@ -131,6 +133,12 @@ def _render_with_its_own(folder: Path, names: list[str]) -> dict[str, Rendering]
     except (ValueError, TypeError, KeyError):
         last = problem.splitlines()[-1] if problem else "it printed no rendering"
         raise RevisionError(last) from None
+
+
+def _registered(resource: Mapping[str, Any]) -> Registered:
+    """What another revision's program says of a resource; what only that one knows is left out."""
+    known = {each.name for each in fields(Registered)}
+    return Registered(**{key: value for key, value in resource.items() if key in known})
 
 
 def _short(project: Path, revision: str) -> str:

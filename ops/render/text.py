@@ -105,8 +105,8 @@ def _stack(diff: StackDiff, width: int) -> Iterator[Line]:
     yield from (Line(f"  ! refused: {sentence}", "refused") for sentence in diff.refused)
     if diff.status == "removed":
         return
-    own, follow = in_order(diff)
-    for changed in own:
+    changes = in_order(diff)
+    for changed in changes.own:
         kind: Kind = "replaced" if changed.replaced else "changed"
         sign = "±" if changed.replaced else "~"
         name = f"{changed.name}  {type_name(changed.type)}{only_hashes(changed)}"
@@ -116,8 +116,10 @@ def _stack(diff: StackDiff, width: int) -> Iterator[Line]:
             if not is_hash(each):
                 values = changed_value(each, width - 6)
                 yield from (Line(f"      {line}", value=True) for line in values)
-    for reason, names in follow.items():
+    for reason, names in changes.replaced.items():
         yield Line(f"  ± REPLACED with it ({reason}): {', '.join(names)}", "replaced")
+    for source, names in changes.following.items():
+        yield Line(f"  ~ follows {source}: {', '.join(names)}", "changed")
     for resource in diff.added:
         yield Line(f"  + {resource.name}  {type_name(resource.type)}", "added")
         if diff.status != "added":

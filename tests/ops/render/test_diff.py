@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -320,6 +321,76 @@ def test_an_unknown_of_something_else_replaces_nothing():
     rule = resource("vultr:index/firewallRule:FirewallRule", "r", firewallGroupId=UNKNOWN)
     diff = compare("s", Rendering([cluster, rule], {}), Rendering([moved, rule], {}))
     assert [each.name for each in diff.replaced] == ["c"]
+
+
+PATCH = "pulumi-python:dynamic/index:ServerSidePatch"
+ROLLOUT = "pulumi-python:dynamic/index:Rollout"
+SETTINGS = "pulumi-python:dynamic/index:PoolSettings"
+
+
+def using(source: Registered, type_token: str, key: str) -> Registered:
+    found = resource(type_token, "u", **{key: UNKNOWN})
+    return replace(found, sources={key: [source.urn]})
+
+
+@pytest.mark.parametrize(
+    ("source", "uses", "expected"),
+    [
+        # An update makes a patch's outputs anew; Vultr's provider keeps a cluster's.
+        ((PATCH, "force"), (ROLLOUT, "generation"), ["s", "u"]),
+        (("vultr:index/kubernetes:Kubernetes", "label"), (ROLLOUT, "generation"), ["s"]),
+        # Only waited for.
+        ((SETTINGS, "nodes"), ("vultr:index/firewallRule:FirewallRule", "firewallGroupId"), ["s"]),
+        # An object's generation counts its specs.
+        (("kubernetes:apps/v1:DaemonSet", "spec"), (ROLLOUT, "generation"), ["s", "u"]),
+        (("kubernetes:apps/v1:DaemonSet", "metadata"), (ROLLOUT, "generation"), ["s"]),
+        # Nobody looks at it.
+        ((PATCH, "force"), (ROLLOUT, "minutes"), ["s"]),
+    ],
+)
+def test_what_is_made_of_a_changed_resource_changes(
+    source: tuple[str, str], uses: tuple[str, str], expected: list[str]
+):
+    kind, key = source
+    old, new = resource(kind, "s", **{key: "a"}), resource(kind, "s", **{key: "b"})
+    user = using(new, *uses)
+    diff = compare("s", Rendering([old, user], {}), Rendering([new, user], {}))
+    assert sorted(each.name for each in diff.changed) == expected
+    assert diff.replaced == []
+
+
+def test_what_is_made_of_a_new_resource_changes():
+    new = resource("cloudflare:index/workersKvNamespace:WorkersKvNamespace", "n")
+    user = using(new, "cloudflare:index/workersRoute:WorkersRoute", "zoneId")
+    diff = compare("s", Rendering([user], {}), Rendering([new, user], {}))
+    (changed,) = diff.changed
+    assert changed.replaced == ["zoneId comes from n, which is new"]
+    ignoring = replace(user, options={"ignoreChanges": ["zoneId"]})
+    assert compare("s", Rendering([ignoring], {}), Rendering([new, ignoring], {})).changed == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"), [(True, True, 1), (True, False, 0), (False, True, 0)]
+)
+def test_what_is_protected_is_not_replaced(before: bool, after: bool, refused: int):
+    def cluster(region: str, protect: bool) -> Rendering:
+        options = {"protect": True} if protect else {}
+        kind = "vultr:index/kubernetes:Kubernetes"
+        return Rendering([resource(kind, region=region, options=options)], {})
+
+    found = compare("s", cluster("ewr", before), cluster("ord", after)).refused
+    assert len(found) == refused
+    assert all("as it is currently marked for protection" in each for each in found)
+
+
+def test_what_is_protected_does_not_go():
+    diff = compare("s", Rendering([resource(options={"protect": True})], {}), Rendering([], {}))
+    assert "cannot be deleted because it is protected" in diff.refused[0]
+    protected = Rendering([resource(options={"protect": True})], {})
+    assert compare("s", protected, Rendering([], {}), ["by the program"]).refused == [
+        "by the program"
+    ]
+    assert compare("s", Rendering([resource(options={"protect": True})], {}), None).refused == []
 
 
 def test_a_comment_fits_and_says_what_was_cut():

@@ -13,14 +13,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pulumi.dynamic import ResourceProvider
 
+from components.cluster import drained_pool, pool_settings
+from components.cluster import version as cluster_version
+from components.dataplane import host_endpoints
 from components.edge import zone_memory
 from components.firewall import cloud_rules as vultr_firewall_rules
+from components.firewall import in_step, node_networks
+from components.server_side import ownership
 from components.server_side import patch as server_side_patch
 from components.server_side import rollout as server_side_rollout
 from infra.fleet.inventory import CA_FILE
 from ops import ca
 from ops.render.offline import render_project
-from ops.render.replacing_fields import EVERY, FORCE_NEW, replacing
+from ops.render.replacing_fields import EVERY, FORCE_NEW, NOTICED, noticed, replacing
 from sandbox.providers.base.resource import Resource
 from sandbox.providers.base.schema import inputs_of, token
 from sandbox.providers.cloudflare.plugin import CloudflarePlugin
@@ -205,6 +210,39 @@ def test_our_own_resources_say_the_same(name: str, field: str):
     news = {**olds, field: OTHER.get(field, "b")}
     told = field in FORCE_NEW[f"pulumi-python:dynamic/index:{name}"]
     assert provider.diff("id", olds, news).replaces == ([field] if told else [])
+
+
+DIFFS: dict[str, ResourceProvider] = {
+    "ClusterVersion": cluster_version._Provider(),
+    "DrainedPool": drained_pool._Provider(),
+    "HostEndpointsMade": host_endpoints._Awaited(),
+    "NodeNetworks": node_networks._Provider(),
+    "NodesInStep": in_step._Provider(),
+    "OwnNames": ownership._Provider(),
+    "PoolSettings": pool_settings._Provider(),
+    **{name: provider for name, (provider, _) in OURS.items()},
+}
+
+
+def test_our_own_resources_notice_what_the_table_says(everything: dict[str, set[str]]):
+    """Each input that the fleet gives, changed alone."""
+    ours = {each for each in everything if each.startswith("pulumi-python:")}
+    assert {each.rpartition(":")[2] for each in ours} == DIFFS.keys()
+    for kind in ours:
+        provider = DIFFS[name := kind.rpartition(":")[2]]
+        olds = OURS[name][1] if name in OURS else dict.fromkeys(everything[kind], "a")
+        for key in everything[kind] - {"containers", "fields", "method", "field"}:
+            news = {**olds, key: OTHER.get(key, "b")}
+            assert bool(provider.diff("id", olds, news).changes) == noticed(kind, key), (kind, key)
+    assert NOTICED.keys() <= ours
+
+
+def test_a_rules_note_is_not_noticed():
+    provider, olds = OURS["VultrFirewallRules"]
+    news = {**olds, "rules": {"a": {**RULE, "notes": "another"}}}
+    assert not provider.diff("id", olds, news).changes
+    assert not noticed("pulumi-python:dynamic/index:VultrFirewallRules", "rules.a.notes")
+    assert noticed("pulumi-python:dynamic/index:VultrFirewallRules", "rules.a.port")
 
 
 CERTIFICATE = "cloudflare:index/originCaCertificate:OriginCaCertificate"
