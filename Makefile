@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs lock clean packages
+.PHONY: help setup demo test check bench docs comments lock clean packages
 # What the tests with real packets and the one of the drawings need. CI installs it; elsewhere such a test is skipped, and says
 # what is missing.
 DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
@@ -34,7 +34,10 @@ check: setup ## Formatter, linter, type checkers
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench
 
-docs: docs/architecture.svg docs/request.svg ## Draw the pictures of docs/architecture.md anew
+docs: docs/architecture.svg docs/request.svg comments ## Draw the pictures of docs/ anew
+
+comments: setup
+	$(BIN)/python docs/comments/draw.py
 
 docs/%.svg: docs/%.dot
 	dot -Tsvg $< -o $@

@@ -118,7 +118,7 @@ def _backticks(line: str) -> list[str]:
 
 
 def _patch(diff: StackDiff) -> Iterator[str]:
-    yield from (f"! refused: {sentence}" for sentence in diff.refused)
+    """What changes; what is refused stands above."""
     if diff.status == "removed":
         return
     changes = in_order(diff)
