@@ -64,7 +64,7 @@ def _version(seen: RegionSeen, vultr: VultrFacts, now: datetime) -> Iterator[Tol
     expected, cluster = seen.expected, vultr.cluster
     assert cluster
     if vultr.twins:
-        text = f"Vultr has {vultr.twins} more labelled {expected.label}: docs/operations.md"
+        text = f"Vultr has {vultr.twins} more labelled {expected.label} (docs/operations.md)"
         yield Note("node", expected.stack, text)
     version = cluster.version
     if version and version != expected.version:
