@@ -1,8 +1,6 @@
 """Cloudflare's API, for what the provider can't tell: what is there already, and how it was."""
 
 from collections.abc import Mapping
-from email import message_from_bytes
-from email.policy import HTTP
 from typing import Any
 
 import requests
@@ -57,6 +55,10 @@ class CloudflareApi:
 
     def worker_modules(self, account_id: str, script: str) -> dict[str, bytes]:
         """What of a Worker is deployed: its modules by name."""
+        # Here, because no program needs it.
+        from email import message_from_bytes
+        from email.policy import HTTP
+
         path = f"/accounts/{account_id}/workers/scripts/{script}/content/v2"
         answer = self._session.ask("GET", path)
         if not answer.ok:
