@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def stack(request: pytest.FixtureRequest, project: Path) -> Rendering:
 def registered(project: Path, name: str) -> list[dict[str, Any]]:
     """All that a stack registers, in the order in which it does; files by the word <sha256>."""
     resources = rendered(project, name, live_nodes(2)).resources
-    text = json.dumps([asdict(r) for r in resources], ensure_ascii=False)
+    text = json.dumps([r.plain() for r in resources], ensure_ascii=False)
     return json.loads(DIGEST.sub("<sha256>", text))
 
 
