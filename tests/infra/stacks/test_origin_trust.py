@@ -15,6 +15,7 @@ from infra.fleet.inventory import CA_FILE
 from infra.fleet.reading import load
 from infra.stacks.origin_trust import worker_secret
 from ops.render.offline import Rendering, render
+from ops.render.resources import SECRET
 from tests.projects import ROOT, copy_project, region, region_stack, write_stack
 from tests.rendered import of_type
 
