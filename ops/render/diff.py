@@ -97,7 +97,7 @@ def compare(
     """Compare two renderings; None where the stack isn't there."""
     before = {r.urn: r for r in old.resources} if old else {}
     after = {r.urn: r for r in new.resources} if new else {}
-    changed = _changed(before, after)
+    changed = _changed(before, after, _other_secrets(old, new))
     added = [after[urn] for urn in sorted(after.keys() - before.keys())]
     removed = [before[urn] for urn in sorted(before.keys() - after.keys())]
     # Where the program itself refuses, it never comes to the engine.
@@ -134,7 +134,16 @@ def _protected(
             )
 
 
-def _changed(before: Mapping[str, Registered], after: Mapping[str, Registered]) -> list[Changed]:
+def _other_secrets(old: Rendering | None, new: Rendering | None) -> set[str]:
+    """Secrets with another ciphertext: with another value, or only encrypted anew."""
+    if not old or not new:
+        return set()
+    return {urn for urn, text in new.secrets.items() if old.secrets.get(urn, text) != text}
+
+
+def _changed(
+    before: Mapping[str, Registered], after: Mapping[str, Registered], secrets: set[str]
+) -> list[Changed]:
     both = {urn: (before[urn], after[urn]) for urn in sorted(before.keys() & after.keys())}
     own = {
         urn: found if any(noticed(new.type, each.path) for each in found) else []
@@ -145,6 +154,7 @@ def _changed(before: Mapping[str, Registered], after: Mapping[str, Registered]) 
         {urn: new for urn, (_, new) in both.items()},
         {urn: [each.path for each in fields] for urn, fields in own.items() if fields},
         {urn: after[urn].type for urn in after.keys() - before.keys()},
+        secrets,
     )
     return [
         Changed(urn, new.type, new.name, own[urn] or _anew(found, urn), found.replaced.get(urn, []))

@@ -5,7 +5,7 @@ yet for a change of what uses it. Offline no output is known, so it is looked at
 from: whether that resource's outputs stay what they are, which is up to its kind.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +54,7 @@ def follow(
     resources: Mapping[str, Registered],
     changed: Mapping[str, list[str]],
     added: Mapping[str, str],
+    secrets: Collection[str] = (),
 ) -> Following:
     """Carry changes on until nothing more follows.
 
@@ -61,7 +62,9 @@ def follow(
         resources: those of both renderings, as they will be, by URN.
         changed: paths of what differs by itself, by URN.
         added: the type of each new resource, by URN.
+        secrets: URNs that stand for secrets with another value.
     """
+    come = {**added, **dict.fromkeys(secrets, "")}
     found = Following({urn: list(paths) for urn, paths in changed.items()})
     for urn, paths in changed.items():
         if reasons := replacing(resources[urn].type, paths):
@@ -69,7 +72,7 @@ def follow(
     while more := [
         (urn, path, sources)
         for urn, resource in resources.items()
-        for path, sources in _unknown(resource, resources, found, added)
+        for path, sources in _unknown(resource, resources, found, come)
         if path not in found.sources.get(urn, {})
     ]:
         for urn, path, sources in more:

@@ -5,6 +5,7 @@ no network. What only a provider can know stays unknown, and secrets are masked.
 """
 
 import asyncio
+import hashlib
 import logging
 import pickle
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from typing import Any
 
 import pulumi
 from google.protobuf import json_format
+from pulumi.resource import DependencyResource
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import ROOT, SETTINGS
@@ -21,7 +23,9 @@ from pulumi.runtime.stack import wait_for_rpcs
 
 from components.cluster.live_nodes import ClusterReader
 from components.errors import VultrError
+from components.json_object import object_at
 from components.vendors.vultr_cluster import LiveCluster
+from infra.fleet.files import read_yaml
 from infra.fleet.inventory import Inventory, Stack
 from infra.fleet.reading import load
 from infra.program import register
@@ -45,15 +49,33 @@ class _NoVultr:
         raise VultrError(f"cluster {cluster_id}: offline, no kubeconfig")
 
 
-def _unknown_secret() -> pulumi.Output[str]:
-    """A secret of the stack's configuration: nobody decrypts it offline."""
+def _stand_in(urn: str, ciphertext: str) -> pulumi.Output[str]:
+    """A secret of the stack's configuration: nobody decrypts it offline, so another value stands
+    for it, the same as long as the file holds the same. So what is named by its content has another
+    name where the secret is another; and by the URN, what is made of the secret says so."""
 
     def future(value: Any) -> "asyncio.Future[Any]":
         result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         result.set_result(value)
         return result
 
-    return pulumi.Output(set(), future(""), future(False), future(True))
+    # As long as our own checks of secrets ask for.
+    value = hashlib.sha256(ciphertext.encode()).hexdigest()[:40]
+    return pulumi.Output({DependencyResource(urn)}, future(value), future(True), future(True))
+
+
+def _secret_urn(inventory: Inventory, stack: Stack, key: str) -> str:
+    return f"urn:pulumi:{stack.name}::{inventory.project}::edgefleet:config::{key}"
+
+
+def _ciphertexts(inventory: Inventory, stack: Stack) -> dict[str, str]:
+    config = object_at(read_yaml(inventory.folder / stack.file), "config")
+    return {
+        _secret_urn(inventory, stack, key): str(
+            object_at(config, f"{inventory.project}:{key}").get("secure")
+        )
+        for key in sorted(stack.secrets)
+    }
 
 
 class _Mocks(mocks.Mocks):
@@ -157,14 +179,20 @@ async def _render(
         monitor=monitor,
         logger=logger,
     )
-    register(inventory, stack, vultr, lambda _: _unknown_secret(), StackState({}))
+    secrets = _ciphertexts(inventory, stack)
+
+    def secret(key: str) -> pulumi.Output[str]:
+        urn = _secret_urn(inventory, stack, key)
+        return _stand_in(urn, secrets[urn])
+
+    register(inventory, stack, vultr, secret, StackState({}))
     await wait_for_rpcs()
     root = pulumi.runtime.get_root_resource()
     outputs = getattr(root, "outputs", {})
     serialized = await rpc.serialize_properties(dict(outputs), {})
     # In the order of their URNs: the one they are registered in differs from run to run.
     resources = sorted(monitor.registered, key=lambda resource: resource.urn)
-    return Rendering(resources, _plain(serialized), messages.texts)
+    return Rendering(resources, _plain(serialized), messages.texts, secrets)
 
 
 def _registered(urn: str, request: resource_pb2.RegisterResourceRequest) -> Registered:

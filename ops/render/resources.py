@@ -31,8 +31,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class Rendering:
-    """A rendered stack. `messages` is what the program logs."""
+    """A rendered stack. `messages` is what the program logs, `secrets` what is encrypted in its
+    file: the ciphertext, by the URN that stands for the key among the `sources` of inputs."""
 
     resources: list[Registered]
     outputs: Mapping[str, Any]
-    messages: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list[str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -127,6 +127,7 @@ def _render_with_its_own(folder: Path, names: list[str]) -> dict[str, Rendering]
                 [_registered(resource) for resource in stack["resources"]],
                 stack["outputs"],
                 stack["messages"],
+                stack.get("secrets", {}),
             )
             for name, stack in found.items()
         }

@@ -14,7 +14,8 @@ from infra.errors import SettingsError
 from infra.fleet.inventory import CA_FILE
 from infra.fleet.reading import load
 from infra.stacks.origin_trust import worker_secret
-from ops.render.offline import UNKNOWN, Rendering, render
+from ops.render.offline import Rendering, render
+from ops.render.resources import SECRET
 from tests.projects import ROOT, copy_project, region, region_stack, write_stack
 from tests.rendered import of_type
 
@@ -99,7 +100,7 @@ def test_the_edge_signs_with_the_first_ca(project: Path):
     stack = render(project, "edge")
     (leaf,) = of_type(stack, "tls:index/locallySignedCert:LocallySignedCert").values()
     assert leaf.inputs["caCertPem"] == CA.format("first")
-    assert leaf.inputs["caPrivateKeyPem"] == UNKNOWN
+    assert leaf.inputs["caPrivateKeyPem"] == SECRET
 
 
 def test_the_leaf_is_renewed_before_it_ends(project: Path):
