@@ -133,7 +133,8 @@ def main() -> None:
     """Draw all pictures anew."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        sys.exit(f"draw.py: none of {', '.join(BROWSERS)} is here (Debian: chromium, fonts-noto-color-emoji)")
+        wanted = "Debian: chromium, fonts-noto-color-emoji"
+        sys.exit(f"draw.py: none of {', '.join(BROWSERS)} is here ({wanted})")
     found = texts()
     with tempfile.TemporaryDirectory() as folder:
         for name, text in found.items():

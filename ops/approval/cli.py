@@ -11,10 +11,9 @@ from infra.errors import SettingsError
 from ops.approval import history, report
 from ops.approval.comparison import Verdict, approved, compare
 from ops.approval.history import Since
-from ops.approval.secret_values import ciphertexts, may_follow
 from ops.approval.steps import Planned, Step, parse, steps
 from ops.command import FOUND, CommandError, Folder, Json, failed, say, stack_names
-from ops.files import project_dir, stack_path
+from ops.files import project_dir
 from ops.render.cli import comparison
 from ops.render.revisions import Fleet, RevisionError, render_folder, render_revision
 
@@ -85,25 +84,14 @@ def held(project: Path, stack: str, against: Since, would: list[Step]) -> Verdic
     """Hold a preview's steps against the files. Raises SettingsError, RevisionError."""
     say("rendering the files as they are …")
     after = render_folder(project, [])
-    now = ciphertexts(stack_path(project, stack).read_text()) if stack in after else set[str]()
     diffs: list[set[Planned]] = []
-    may: set[Planned] = set()
     for revision in (against.base, *against.tried):
         if revision:
             say(f"rendering {revision} …")
         before = render_revision(project, revision) if revision else Fleet({})
         found = comparison(project, revision or "nothing", before, after, [stack])
         diffs += [approved(each) for each in found.plain()["stacks"]]
-        if revision and now - ciphertexts(_file_at(project, revision, stack)):
-            may |= set(may_follow(after[stack]))
-    return compare(diffs, would, against.unfinished, may)
-
-
-def _file_at(project: Path, revision: str, stack: str) -> str:
-    """A stack's file as it was; empty where it wasn't there."""
-    command = ["git", "-C", str(project), "show", f"{revision}:./Pulumi.{stack}.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout
+    return compare(diffs, would, against.unfinished)
 
 
 def _read(path: Path) -> str:

@@ -7,7 +7,7 @@ outside of the repository, or a vendor did, or the time: a person looks before i
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,12 +53,7 @@ def approved(diff: Mapping[str, Any]) -> set[Planned]:
     }
 
 
-def compare(
-    diffs: Sequence[set[Planned]],
-    steps: Iterable[Step],
-    unfinished: bool,
-    may: Collection[Planned] = (),
-) -> Verdict:
+def compare(diffs: Sequence[set[Planned]], steps: Iterable[Step], unfinished: bool) -> Verdict:
     """Hold a preview's steps against what was approved.
 
     Args:
@@ -66,7 +61,6 @@ def compare(
             was tried in vain after it: the state may have something of any.
         unfinished: a run since then was broken off, or something was imported, so that the state
             may have half of what was approved.
-        may: what was approved where it follows, and needn't.
     """
     said: dict[str, set[Planned]] = {}
     for each in (planned for diff in diffs for planned in diff):
@@ -77,11 +71,7 @@ def compare(
     for step in steps:
         seen.add(step.planned.urn)
         known = said.get(step.planned.urn, set())
-        if (
-            step.planned in known
-            or step.planned in may
-            or (unfinished and _half(step.planned, known))
-        ):
+        if step.planned in known or (unfinished and _half(step.planned, known)):
             count += 1
         elif _follows(step):
             follows.append(step)

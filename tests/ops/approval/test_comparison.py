@@ -87,12 +87,6 @@ def test_what_is_so_already_is_told_and_stops_nothing():
     assert not verdict.unapproved
 
 
-def test_what_may_follow_passes_and_needs_not_be():
-    change, other = Step(Planned(A, "update")), Planned(PROVIDER, "update")
-    verdict = compare([set()], [change], False, {change.planned, other})
-    assert (verdict.unapproved, verdict.settled, verdict.approved) == ([], [], 1)
-
-
 @pytest.mark.parametrize(
     ("step", "passes"),
     [
