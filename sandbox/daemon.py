@@ -33,6 +33,7 @@ from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
 from sandbox.vendors.ca import CertificateAuthority, write_bundle
 from sandbox.vendors.cloudflare import api as cloudflare_api
+from sandbox.vendors.cloudflare import resolver
 from sandbox.vendors.emulators import serve
 from sandbox.vendors.proxy import Upstream, serve_proxy
 from sandbox.vendors.store import StoreError
@@ -103,7 +104,7 @@ class Daemon:
             cleanup.callback(served.close)
             ports[name] = served.port
         ports["proxy"] = self._start_proxy(
-            cleanup, planes, ports["vultr"], preferred["ports"].get("proxy", 0)
+            cleanup, planes, ports, preferred["ports"].get("proxy", 0)
         )
 
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -135,20 +136,25 @@ class Daemon:
         self,
         cleanup: contextlib.ExitStack,
         planes: ControlPlanes,
-        vultr_port: int,
+        ports: dict[str, int],
         preferred: int,
     ) -> int:
         directory = self._directory
         authority = CertificateAuthority(directory / "ca", "edgefleet sandbox")
         write_bundle(authority, ca_bundle(directory))
-        host = "api.vultr.com"
-        certificate = authority.write_server_certificate(directory / "ca" / "server.pem", [host])
+        emulated = {
+            "api.vultr.com": ("127.0.0.1", ports["vultr"]),
+            resolver.HOST: ("127.0.0.1", ports["cloudflare"]),
+        }
+        file = directory / "ca" / "server.pem"
+        certificate = authority.write_server_certificate(file, list(emulated))
         proxy = serve_proxy(
-            {host: ("127.0.0.1", vultr_port)},
+            emulated,
             certificate,
             planes.address,
             _upstream(directory),
             preferred,
+            cloudflare_api.DEFAULT_ZONES,
         )
         cleanup.callback(proxy.close)
         return proxy.port

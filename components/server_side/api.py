@@ -212,6 +212,10 @@ class ServerObject:
         """What the API server answers to a request of another kind."""
         return self._call(method, path, None, content, content_type)
 
+    def text(self, path: str) -> str:
+        """What the API server answers in plain text, as a pod's log."""
+        return self._data("GET", path, accept="*/*").decode(errors="replace")
+
     def _call(
         self,
         method: str,
@@ -220,6 +224,17 @@ class ServerObject:
         content: object = None,
         content_type: str = "application/json",
     ) -> Json:
+        return _object(self._data(method, path, query, content, content_type))
+
+    def _data(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]] | None = None,
+        content: object = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> bytes:
         if content is not None and "json" not in content_type:
             # The client encodes JSON, and sends nothing but bytes as anything else.
             content = json.dumps(content).encode()
@@ -227,7 +242,7 @@ class ServerObject:
             method,
             path,
             query_params=query or [],
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             body=content,
             auth_settings=["BearerToken"],
         )
@@ -239,14 +254,13 @@ class ServerObject:
             status, data = failure.status or 0, failure.body or b""
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(f"the API server does not answer ({_reason(error)})") from None
-        answer = _object(data)
         if status == 401:
             raise CredentialsRefused(
                 "the API server refuses the kubeconfig's credentials (401): was it rotated?"
             )
         if not 200 <= status < 300:
-            raise Refused(status, answer)
-        return answer
+            raise Refused(status, _object(data))
+        return data if isinstance(data, bytes) else data.encode()
 
 
 def _client(kubeconfig: str) -> tuple[object, type[Exception]]:

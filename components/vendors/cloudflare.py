@@ -1,6 +1,8 @@
 """Cloudflare's API, for what the provider can't tell: what is there already, and how it was."""
 
 from collections.abc import Mapping
+from email import message_from_bytes
+from email.policy import HTTP
 from typing import Any
 
 import requests
@@ -16,11 +18,12 @@ class CloudflareApi:
 
     Args:
         access: a token, and where the API is.
+        patient: ask again and again where it doesn't answer.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, patient: bool = True) -> None:
         self._session = Session(
-            "Cloudflare", access.base_url.rstrip("/"), access.token, CloudflareError
+            "Cloudflare", access.base_url.rstrip("/"), access.token, CloudflareError, patient
         )
 
     def dns_records(self, zone_id: str, name: str) -> list[Json]:
@@ -42,6 +45,41 @@ class CloudflareApi:
     def worker_scripts(self, account_id: str) -> list[Json]:
         """The account's Workers, as the API of scripts has them; it needs Workers Scripts: Read."""
         return self._get(f"/accounts/{account_id}/workers/scripts")["result"]
+
+    def worker_settings(self, account_id: str, script: str) -> Json:
+        """A Worker's bindings and what else it is told. Secrets have no value there."""
+        return self._get(f"/accounts/{account_id}/workers/scripts/{script}/settings")["result"]
+
+    def worker_schedules(self, account_id: str, script: str) -> list[str]:
+        """When a Worker is called by the clock, as crons."""
+        found = self._get(f"/accounts/{account_id}/workers/scripts/{script}/schedules")["result"]
+        return [schedule["cron"] for schedule in objects_at(found, "schedules")]
+
+    def worker_modules(self, account_id: str, script: str) -> dict[str, bytes]:
+        """What of a Worker is deployed: its modules by name."""
+        path = f"/accounts/{account_id}/workers/scripts/{script}/content/v2"
+        answer = self._session.ask("GET", path)
+        if not answer.ok:
+            # Only answers that went well are no JSON.
+            self._checked("GET", path, answer)
+        # A part is what mail has, headers and all.
+        head = f"Content-Type: {answer.headers.get('Content-Type', '')}\r\n\r\n".encode()
+        message = message_from_bytes(head + answer.content, policy=HTTP)
+        return {
+            str(part.get_param("name", header="content-disposition")): payload
+            for part in message.walk()
+            if isinstance(payload := part.get_payload(decode=True), bytes)
+        }
+
+    def kv_value(self, account_id: str, namespace_id: str, key: str) -> str | None:
+        """A value of Workers KV, None where there is none of this key."""
+        path = f"/accounts/{account_id}/storage/kv/namespaces/{namespace_id}/values/{key}"
+        answer = self._session.ask("GET", path)
+        if answer.status_code == 404:
+            return None
+        if not answer.ok:
+            self._checked("GET", path, answer)
+        return answer.text
 
     def entrypoint(self, zone_id: str, phase: str) -> Json | None:
         """The ruleset with the zone's own rules of a phase."""
@@ -78,7 +116,9 @@ class CloudflareApi:
         query: dict[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Json:
-        answer = self._session.ask(method, path, query=query, body=body)
+        return self._checked(method, path, self._session.ask(method, path, query=query, body=body))
+
+    def _checked(self, method: str, path: str, answer: requests.Response) -> Json:
         said = f"Cloudflare answered {method} {path} with"
         try:
             found: Json = answer.json()

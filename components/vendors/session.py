@@ -47,20 +47,29 @@ class Session:
         base_url: where the API is, without a slash at the end.
         bearer: goes into the Authorization header and nowhere else.
         error: what is raised.
+        patient: repeat a GET five times, else once: who only looks tells what it met.
 
     A GET is repeated after 429 and 5xx, with growing pauses, or those that the answer asks for, up
     to LONGEST_PAUSE. Nothing else is: it may have been carried out.
     """
 
-    def __init__(self, vendor: str, base_url: str, bearer: str, error: type[VendorError]) -> None:
+    def __init__(
+        self,
+        vendor: str,
+        base_url: str,
+        bearer: str,
+        error: type[VendorError],
+        patient: bool = True,
+    ) -> None:
         self._vendor = vendor
         self._base = base_url
         self._error = error
+        self._timeout = TIMEOUT if patient else (TIMEOUT[0], 10)
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {bearer}"
         retry = _Repeated(
-            total=5,
-            connect=2,
+            total=5 if patient else 1,
+            connect=2 if patient else 1,
             backoff_factor=0.5,
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=("GET",),
@@ -79,7 +88,7 @@ class Session:
         """The answer, whatever its status. Raises the vendor's error where there is none."""
         try:
             return self._session.request(
-                method, self._base + path, params=query, json=body, timeout=TIMEOUT
+                method, self._base + path, params=query, json=body, timeout=self._timeout
             )
         except requests.RequestException as error:
             raise self._error(

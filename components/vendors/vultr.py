@@ -32,14 +32,20 @@ class VultrApi:
 
     Args:
         key: an API key.
+        patient: ask again and again where it doesn't answer.
     """
 
-    def __init__(self, key: str) -> None:
-        self._session = Session("Vultr", BASE, key, VultrError)
+    def __init__(self, key: str, patient: bool = True) -> None:
+        self._session = Session("Vultr", BASE, key, VultrError, patient)
 
     def clusters(self) -> list[Json]:
         """The account's clusters, as the API gives them."""
         return self._list("/kubernetes/clusters", "vke_clusters")
+
+    def live_clusters(self) -> dict[str, tuple[Json, LiveCluster]]:
+        """The account's clusters by id, as the API gives them and with their nodes' addresses."""
+        clusters, instances = self.clusters(), self._list("/instances", "instances")
+        return {each["id"]: (each, live_cluster(each, instances)) for each in clusters}
 
     def find_cluster(self, label: str) -> LiveCluster | None:
         """The cluster with this label, None where there is none.

@@ -168,7 +168,7 @@ def _router(
                 "script_name": edge.script,
                 "hosts": stack.fleet.hosts,
                 "regions": regions,
-                "options": _options(edge),
+                "options": worker_options(edge),
                 "origin_secret": origin_secret,
                 "status_token": token,
                 "pages": _pages(stack, inventory.folder),
@@ -186,7 +186,8 @@ def _router(
         raise SettingsError([f"{stack.file}: edgefleet:edge: {mistake}"]) from None
 
 
-def _options(edge: Edge) -> WorkerOptions:
+def worker_options(edge: Edge) -> WorkerOptions:
+    """What the Worker is told besides its regions."""
     # Only where they say something: a variable of a Worker holds 5 KB.
     rarely = edge.model_dump(
         include={

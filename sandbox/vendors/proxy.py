@@ -10,7 +10,7 @@ import asyncio
 import base64
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,9 @@ class ProxyServer:
         resolve: Resolve,
         upstream: Upstream | None,
         port: int,
+        zones: Sequence[str],
     ) -> None:
+        self._zones = zones
         self._emulated = dict(emulated)
         self._resolve = resolve
         self._upstream = upstream
@@ -140,6 +142,8 @@ class ProxyServer:
             if address is None:
                 raise ConnectFailed(f"{host}: no such cluster runs; see `fleet sandbox status`")
             return await _connect(*address)
+        if any(host == zone or host.endswith(f".{zone}") for zone in self._zones):
+            raise ConnectFailed(f"{host}: is of an emulated zone, and no container runs behind it")
         if self._upstream and self._upstream.serves(host):
             return await _connect_through(self._upstream, host, port)
         return await _connect(host, port)
@@ -151,6 +155,7 @@ def serve_proxy(
     resolve: Resolve,
     upstream: Upstream | None = None,
     port: int = 0,
+    zones: Sequence[str] = (),
 ) -> ProxyServer:
     """Start the proxy; on any free port where ``port`` is taken.
 
@@ -158,8 +163,9 @@ def serve_proxy(
     ``certificate`` is a PEM file with key and chain for all of them
     (``CertificateAuthority.write_server_certificate``). ``resolve`` gives the local address of a
     ``<id>.vultr-k8s.com``, or None; it is called on the proxy's thread and must not wait.
+    ``zones`` are emulated, too: who has such a host in the real world isn't asked.
     """
-    return ProxyServer(emulated, certificate, resolve, upstream, port)
+    return ProxyServer(emulated, certificate, resolve, upstream, port, zones)
 
 
 async def _head(reader: asyncio.StreamReader) -> str:

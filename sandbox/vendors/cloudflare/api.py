@@ -21,6 +21,8 @@ from sandbox.vendors.cloudflare.http import refuse
 from sandbox.vendors.cloudflare.kv import add_kv
 from sandbox.vendors.cloudflare.origin_pulls import add_origin_pulls
 from sandbox.vendors.cloudflare.quota import Quota
+from sandbox.vendors.cloudflare.resolver import PATH as RESOLVER
+from sandbox.vendors.cloudflare.resolver import add_resolver
 from sandbox.vendors.cloudflare.routes import add_routes
 from sandbox.vendors.cloudflare.rulesets import add_rulesets
 from sandbox.vendors.cloudflare.state import CloudflareState, add_zone
@@ -66,11 +68,12 @@ def create_app(
     add_certificates(api, state, authority)
     add_origin_pulls(api, state)
     add_rulesets(api, state)
+    add_resolver(api, state)
     return Faults(store).wrap(Quota(api, clock))
 
 
 def _check_token(request: Request, api_token: str) -> None:
-    if request.path.startswith("/_sandbox/") or request.path == "/client/v4/ips":
+    if request.path.startswith("/_sandbox/") or request.path in ("/client/v4/ips", RESOLVER):
         return
     sent = request.headers.get("Authorization")
     if sent is None:

@@ -1,4 +1,4 @@
-"""The emulated Cloudflare's namespaces of Workers KV. What is in them is the Worker's own."""
+"""The emulated Cloudflare's namespaces of Workers KV, and their values."""
 
 from typing import Any
 
@@ -11,6 +11,8 @@ from sandbox.vendors.store import Document
 
 NAMESPACES = "/client/v4/accounts/<account_id>/storage/kv/namespaces"
 NAMESPACE = f"{NAMESPACES}/<namespace_id>"
+VALUE = f"{NAMESPACE}/values/<path:key>"
+MAX_VALUE_BYTES = 25 * 1024 * 1024
 
 
 def add_kv(api: RestApi, state: CloudflareState) -> None:
@@ -53,6 +55,29 @@ def add_kv(api: RestApi, state: CloudflareState) -> None:
             raise refuse(404, 10013, "namespace not found")
         return namespaces[namespace_id]
 
+    def get_value(_: Request, account_id: str, namespace_id: str, key: str) -> Response:
+        values = find(state.read(), account_id, namespace_id).get("values", {})
+        if key not in values:
+            raise refuse(404, 10009, "get: 'key not found'")
+        return Response(values[key], mimetype="application/octet-stream")
+
+    def put_value(request: Request, account_id: str, namespace_id: str, key: str) -> Response:
+        value = request.get_data()
+        if len(value) > MAX_VALUE_BYTES:
+            raise refuse(413, 10047, "put: value is too large")
+        with state.change() as document:
+            namespace = find(document, account_id, namespace_id)
+            namespace.setdefault("values", {})[key] = value.decode()
+        return ok({})
+
+    def delete_value(_: Request, account_id: str, namespace_id: str, key: str) -> Response:
+        with state.change() as document:
+            find(document, account_id, namespace_id).get("values", {}).pop(key, None)
+        return ok({})
+
+    api.add("GET", VALUE, get_value)
+    api.add("PUT", VALUE, put_value)
+    api.add("DELETE", VALUE, delete_value)
     api.add("GET", NAMESPACES, list_namespaces)
     api.add("POST", NAMESPACES, create)
     api.add("GET", NAMESPACE, get)

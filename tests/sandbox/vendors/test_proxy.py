@@ -249,3 +249,13 @@ def connect(proxy: ProxyServer, request: bytes) -> bytes:
         while data := client.recv(65536):
             answer += data
         return answer
+
+
+def test_hosts_of_an_emulated_zone_are_not_asked_in_the_real_world(setup: Setup) -> None:
+    proxy = serve_proxy({}, setup.bundle.parent / "vultr.pem", lambda _: None, zones=["a.test"])
+    try:
+        for host in ("a.test", "www.a.test"):
+            head = f"CONNECT {host}:443 HTTP/1.1\r\n\r\n".encode()
+            assert b"no container runs behind it" in connect(proxy, head)
+    finally:
+        proxy.close()

@@ -1,0 +1,1 @@
+"""`fleet compare`: what differs between clusters, and from what their files say."""

@@ -1,0 +1,1 @@
+"""`fleet drift`: what the clouds hold against what the code says. It changes nothing."""

@@ -1,0 +1,169 @@
+"""What the files say that there should be, in the words in which the clouds say what there is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from components.dataplane.calico_options import expected as calico_expected
+from components.edge.deployment import WORKER
+from components.edge.table import worker_config
+from components.firewall import cloudflare_ranges
+from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
+from components.firewall.node import config_data, files_name, render_table
+from components.firewall.renderings.vultr import VultrRule, vultr_rules
+from components.ingress.contract import HEALTH_PATH
+from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
+from infra.pins import images
+from infra.stacks.edge import region_table, worker_options
+from infra.stacks.node_table import node_table
+
+
+@dataclass(frozen=True)
+class NodeFirewallExpected:
+    """The keeper of the nodes' ufw: the ConfigMap with its table, its mode, its image."""
+
+    files: str
+    mode: str
+    image: str
+
+
+@dataclass(frozen=True)
+class RegionExpected:
+    """A region stack's cluster, as its file has it.
+
+    Attributes:
+        region_labels: labels of all clusters that share the region's host name and its records.
+        withdrawn: whether its nodes have no records, as it drains beside others.
+        apart: labels of pools that serve nobody.
+        rules: those of Vultr's firewall group, by name.
+        calico: environment, images, pool and so on, as `calico_options.expected` has them.
+        canary: the image on the nodes with the canary's labels, "" where there is none.
+        certificate_hosts: what the ingress's certificate is for; none where a secret of somebody
+            else's is named.
+    """
+
+    stack: str
+    file: str
+    label: str
+    region: str
+    hostname: str
+    zone_id: str
+    region_labels: tuple[str, ...]
+    withdrawn: bool
+    ipv6: bool
+    version: str
+    apart: frozenset[str]
+    rules: Mapping[str, VultrRule]
+    web_ports: tuple[int, ...]
+    calico: Mapping[str, Any]
+    ingress_image: str
+    canary: str
+    namespace: str
+    certificate_hosts: tuple[str, ...]
+    validity_days: int
+    node_firewall: NodeFirewallExpected | None
+    health_path: str = HEALTH_PATH
+
+
+@dataclass(frozen=True)
+class EdgeExpected:
+    """An edge stack's Worker. `sha256` is that of its script, "" where versions of it are deployed
+    by percentage. `config` is its table, as JSON."""
+
+    stack: str
+    file: str
+    domain: str
+    hosts: tuple[str, ...]
+    zone_id: str
+    account_id: str
+    script: str
+    sha256: str
+    main_module: str
+    config: str
+    regions: tuple[str, ...]
+    probes: bool
+    health_path: str
+    pulls: str = "off"
+    maintenance: bool = False
+    drained: frozenset[str] = field(default_factory=frozenset[str])
+
+
+def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
+    """Raises SettingsError."""
+    settings, digests = stack.settings, images.load()
+    ranges = cloudflare_ranges.load().cidrs
+    table = node_table(stack)
+    explicit = ranges if settings.firewall.source == "explicit" else None
+    node_firewall = None
+    if mode := settings.firewall.ufw_mode:
+        node_firewall = NodeFirewallExpected(
+            files_name(config_data(render_table(table, ranges))),
+            mode,
+            images.pinned(NODE_FIREWALL_IMAGE, digests),
+        )
+    siblings = inventory.siblings(stack)
+    canary = settings.ingress.canary
+    return RegionExpected(
+        stack=stack.name,
+        file=stack.file,
+        label=stack.label,
+        region=stack.region,
+        hostname=stack.hostname,
+        zone_id=stack.fleet.zone_id,
+        region_labels=(stack.label, *(other.label for other in siblings)),
+        withdrawn=inventory.withdrawn(stack),
+        ipv6=settings.cluster.ipv6,
+        version=settings.cluster.version,
+        apart=frozenset(pool.label for pool in settings.cluster.pools if not pool.serves),
+        rules=vultr_rules(table, explicit),
+        web_ports=tuple(settings.firewall.web_ports),
+        calico=calico_expected({**settings.calico_options(), "digests": digests}),
+        ingress_image=images.pinned(settings.ingress.image, digests),
+        canary=images.pinned(canary.image, digests) if canary else "",
+        namespace=settings.ingress.namespace,
+        certificate_hosts=() if settings.tls.secret else (*stack.fleet.hosts, stack.hostname),
+        validity_days=settings.tls.validity_days,
+        node_firewall=node_firewall,
+    )
+
+
+def expected_edge(stack: EdgeStack, inventory: Inventory) -> EdgeExpected:
+    """Raises SettingsError."""
+    rows = region_table(inventory, stack.fleet.domain)
+    edge, gradual = stack.settings, stack.settings.deployment
+    return EdgeExpected(
+        stack=stack.name,
+        file=stack.file,
+        domain=stack.fleet.domain,
+        hosts=tuple(stack.fleet.hosts),
+        zone_id=stack.fleet.zone_id,
+        account_id=stack.fleet.account_id,
+        script=edge.script,
+        sha256="" if gradual else sha256(WORKER.read_bytes()).hexdigest(),
+        main_module=WORKER.name,
+        config=worker_config(rows, worker_options(edge)),
+        regions=tuple(row["name"] for row in rows),
+        probes=edge.probes,
+        health_path=edge.health_path or HEALTH_PATH,
+        pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
+        maintenance=bool(edge.closed(stack.fleet.hosts)),
+        drained=frozenset(row["name"] for row in rows if row["drain"]),
+    )
+
+
+def chosen(
+    inventory: Inventory, names: Sequence[str]
+) -> tuple[list[RegionExpected], list[EdgeExpected], list[str]]:
+    """What the files say of these stacks, or of all; and the names that none has.
+
+    Raises SettingsError.
+    """
+    unknown = [name for name in names if name not in inventory.stacks]
+    regions = [s for s in inventory.region_stacks if not names or s.name in names]
+    edges = [s for s in inventory.edge_stacks if not names or s.name in names]
+    return (
+        [expected_region(stack, inventory) for stack in regions],
+        [expected_edge(stack, inventory) for stack in edges],
+        unknown,
+    )

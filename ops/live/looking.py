@@ -1,0 +1,295 @@
+"""Asking all that concerns some stacks, beside each other: first what the rest is found by."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from components.cluster.kubeconfig import is_refused
+from components.vendors.cloudflare import CloudflareApi
+from components.vendors.credentials import cloudflare_access, vultr_key
+from components.vendors.vultr import VultrApi
+from ops.expected import EdgeExpected, RegionExpected
+from ops.live import outside
+from ops.live.asking import Unasked, beside, known
+from ops.live.cloudflare import read_edge, read_records
+from ops.live.cluster import read_cluster
+from ops.live.facts import (
+    ClusterFacts,
+    EdgeFacts,
+    Record,
+    StateFacts,
+    VultrFacts,
+    WebAnswer,
+)
+from ops.live.outputs import PulumiFailed, backend_url, read_outputs, read_state
+from ops.live.probe_facts import ProbeFacts
+from ops.live.vultr import Account, read_account, read_vultr
+
+KINDS = ("A", "AAAA")
+_NOT_ASKED = Unasked("nobody asked for it")
+
+
+@dataclass(frozen=True)
+class RegionSeen:
+    """What was found of a region stack. `answers` are addresses by record type; `open_ports` are
+    those that a node took a connection on from here; `addresses` those of the nodes of all clusters
+    of the region, None where they aren't known. `stale_key`: the state's kubeconfig is refused."""
+
+    expected: RegionExpected
+    vultr: VultrFacts | Unasked = _NOT_ASKED
+    cluster: ClusterFacts | Unasked = _NOT_ASKED
+    records: tuple[Record, ...] | Unasked = _NOT_ASKED
+    answers: Mapping[str, tuple[str, ...] | Unasked] = field(
+        default_factory=dict[str, tuple[str, ...] | Unasked]
+    )
+    open_ports: tuple[str, ...] | Unasked = _NOT_ASKED
+    addresses: frozenset[str] | None = None
+    state: StateFacts | Unasked = _NOT_ASKED
+    web: WebAnswer | Unasked = _NOT_ASKED
+    probes: Mapping[str, ProbeFacts | Unasked] = field(
+        default_factory=dict[str, ProbeFacts | Unasked]
+    )
+    stale_key: bool = False
+
+
+@dataclass(frozen=True)
+class EdgeSeen:
+    """What was found of an edge stack. `hosts` are records and answers of the site's hosts, `web`
+    what their URLs answered."""
+
+    expected: EdgeExpected
+    facts: EdgeFacts | Unasked = _NOT_ASKED
+    records: Mapping[str, tuple[Record, ...] | Unasked] = field(
+        default_factory=dict[str, tuple[Record, ...] | Unasked]
+    )
+    answers: Mapping[str, tuple[str, ...] | Unasked] = field(
+        default_factory=dict[str, tuple[str, ...] | Unasked]
+    )
+    state: StateFacts | Unasked = _NOT_ASKED
+    web: Mapping[str, WebAnswer | Unasked] = field(default_factory=dict[str, WebAnswer | Unasked])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found of a fleet."""
+
+    regions: tuple[RegionSeen, ...] = ()
+    edges: tuple[EdgeSeen, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to ask besides the clusters: `dns` names and records, `outside` what the world sees,
+    `edge` the Worker, `state` Pulumi's, `logs` felix's. `probe` runs a pod on each node."""
+
+    dns: bool = True
+    outside: bool = True
+    edge: bool = True
+    state: bool = True
+    logs: bool = True
+    probe: Callable[[str, ClusterFacts], Mapping[str, ProbeFacts | Unasked]] | None = None
+
+
+def look(
+    project: Path,
+    regions: Sequence[RegionExpected],
+    edges: Sequence[EdgeExpected],
+    wanted: Wanted,
+    waiting: Callable[[list[str]], None] = lambda _: None,
+) -> Seen:
+    """Ask everybody. What can't be asked is in the facts; nothing is raised."""
+    first: dict[str, Callable[[], Any]] = {
+        "Vultr": lambda: _vultr_account(),
+        "Cloudflare": lambda: CloudflareApi(cloudflare_access(_no_stack), patient=False),
+        "Pulumi's state": lambda: backend_url(project),
+    }
+    first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
+    found = beside(first, waiting=waiting)
+    second: dict[str, Callable[[], Any]] = {}
+    for region in regions:
+        second |= _of_region(region, found, wanted)
+    for edge in edges:
+        second |= _of_edge(edge, found, wanted)
+    if wanted.state:
+        backend = found["Pulumi's state"]
+        for each in (*regions, *edges):
+            key = f"{each.stack}: state"
+            second[key] = _or(backend, partial(_read_state, project, each.stack))
+    answers = beside(second, waiting=waiting)
+    account = _account(found["Vultr"])
+    return Seen(
+        tuple(_region(region, answers, account, wanted) for region in regions),
+        tuple(_edge(edge, answers) for edge in edges),
+    )
+
+
+def _vultr_account() -> tuple[VultrApi, Account]:
+    api = VultrApi(vultr_key(_no_stack), patient=False)
+    return api, read_account(api)
+
+
+def _account(found: tuple[VultrApi, Account] | Unasked) -> Account | None:
+    answer = known(found)
+    return answer[1] if answer else None
+
+
+def _read_state(project: Path, stack: str, backend: str) -> StateFacts:
+    return read_state(project, stack, backend)
+
+
+def _or(needed: Any, ask: Callable[[Any], Any]) -> Callable[[], Any]:
+    """Ask with what was found before; where that is missing, its cause is the answer."""
+    return (lambda: needed) if isinstance(needed, Unasked) else partial(ask, needed)
+
+
+def _of_region(
+    region: RegionExpected, found: Mapping[str, Any], wanted: Wanted
+) -> dict[str, Callable[[], Any]]:
+    stack, name = region.stack, region.hostname
+    outputs = found[f"{stack}: outputs"]
+    told: Mapping[str, Any] = known(outputs) or {}
+    identity = str(told.get("clusterId") or "")
+    questions: dict[str, Callable[[], Any]] = {
+        f"{stack}: Vultr": _or(found["Vultr"], partial(_vultr, region.label, identity)),
+        f"{stack}: cluster": lambda: _cluster(region, outputs, found["Vultr"], wanted),
+    }
+    if wanted.dns:
+        questions[f"{stack}: records"] = _or(
+            found["Cloudflare"], lambda api: read_records(api, region.zone_id, name)
+        )
+    if wanted.outside:
+        for kind in KINDS:
+            questions[f"{stack}: {kind}"] = partial(outside.resolve, name, kind)
+        url = f"https://{name}{region.health_path}"
+        questions[f"{stack}: web"] = partial(outside.fetch, url)
+        questions[f"{stack}: ports"] = _or(
+            found["Vultr"], lambda vultr: _open_ports(vultr[1], region)
+        )
+    return questions
+
+
+def _of_edge(
+    edge: EdgeExpected, found: Mapping[str, Any], wanted: Wanted
+) -> dict[str, Callable[[], Any]]:
+    questions: dict[str, Callable[[], Any]] = {}
+    if wanted.edge:
+        questions[f"{edge.stack}: Worker"] = _or(
+            found["Cloudflare"],
+            lambda api: read_edge(
+                api, edge.zone_id, edge.account_id, edge.script, edge.main_module
+            ),
+        )
+    for host in edge.hosts:
+        if wanted.dns:
+            questions[f"{edge.stack}: {host} records"] = _or(
+                found["Cloudflare"], partial(_records, edge.zone_id, host)
+            )
+        if wanted.outside:
+            questions[f"{edge.stack}: {host} A"] = partial(outside.resolve, host, "A")
+            questions[f"{edge.stack}: {host} web"] = partial(outside.fetch, f"https://{host}/")
+    return questions
+
+
+def _vultr(label: str, identity: str, vultr: tuple[VultrApi, Account]) -> VultrFacts:
+    return read_vultr(*vultr, label, identity)
+
+
+def _records(zone_id: str, host: str, api: CloudflareApi) -> tuple[Record, ...]:
+    return read_records(api, zone_id, host)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A cluster's facts, and how the way in was found."""
+
+    facts: ClusterFacts
+    stale: bool
+    probes: Mapping[str, ProbeFacts | Unasked]
+
+
+def _cluster(
+    region: RegionExpected,
+    outputs: Mapping[str, Any] | Unasked,
+    vultr: tuple[VultrApi, Account] | Unasked,
+    wanted: Wanted,
+) -> _Opened:
+    kubeconfig, stale = _kubeconfig(region, outputs, vultr)
+    facts = read_cluster(kubeconfig, region.namespace, wanted.logs)
+    probes = wanted.probe(kubeconfig, facts) if wanted.probe else {}
+    return _Opened(facts, stale, probes)
+
+
+def _kubeconfig(
+    region: RegionExpected,
+    outputs: Mapping[str, Any] | Unasked,
+    vultr: tuple[VultrApi, Account] | Unasked,
+) -> tuple[str, bool]:
+    """The state's; Vultr's where that is refused or there is none. Raises VendorError."""
+    kept = str((known(outputs) or {}).get("kubeconfig") or "")
+    stale = bool(kept) and is_refused(kept)
+    if kept and not stale:
+        return kept, False
+    answer = known(vultr)
+    if answer is None:
+        why = vultr.cause if isinstance(vultr, Unasked) else ""
+        raise PulumiFailed(f"no kubeconfig: the state has none that is taken, and: {why}")
+    api, account = answer
+    found = account.labelled(region.label)
+    if not found:
+        raise PulumiFailed(f"no kubeconfig: Vultr has no cluster labelled {region.label!r}")
+    return api.kubeconfig(found[0][1].id), stale
+
+
+def _open_ports(account: Account, region: RegionExpected) -> tuple[str, ...]:
+    """Knock at one node's web ports: what one takes, all take."""
+    nodes = [n for _, c in account.labelled(region.label)[:1] for n in c.nodes if n.ipv4]
+    if not nodes:
+        return ()
+    address = nodes[0].ipv4
+    return tuple(f"{address}:{port}" for port in region.web_ports if outside.knock(address, port))
+
+
+def _region(
+    region: RegionExpected, answers: Mapping[str, Any], account: Account | None, wanted: Wanted
+) -> RegionSeen:
+    stack = region.stack
+    opened = answers[f"{stack}: cluster"]
+    addresses = None
+    if account is not None:
+        shared = [c for label in region.region_labels for _, c in account.labelled(label)]
+        addresses = frozenset(a for c in shared for n in c.nodes for a in (n.ipv4, n.ipv6) if a)
+    return RegionSeen(
+        region,
+        vultr=answers[f"{stack}: Vultr"],
+        cluster=opened if isinstance(opened, Unasked) else opened.facts,
+        records=answers.get(f"{stack}: records", _NOT_ASKED),
+        answers={kind: answers.get(f"{stack}: {kind}", _NOT_ASKED) for kind in KINDS},
+        open_ports=answers.get(f"{stack}: ports", _NOT_ASKED),
+        addresses=addresses,
+        state=answers.get(f"{stack}: state", _NOT_ASKED),
+        web=answers.get(f"{stack}: web", _NOT_ASKED),
+        probes={} if isinstance(opened, Unasked) else opened.probes,
+        stale_key=not isinstance(opened, Unasked) and opened.stale,
+    )
+
+
+def _edge(edge: EdgeExpected, answers: Mapping[str, Any]) -> EdgeSeen:
+    stack = edge.stack
+
+    def of_hosts(what: str) -> dict[str, Any]:
+        return {h: answers.get(f"{stack}: {h} {what}", _NOT_ASKED) for h in edge.hosts}
+
+    return EdgeSeen(
+        edge,
+        facts=answers.get(f"{stack}: Worker", _NOT_ASKED),
+        records=of_hosts("records"),
+        answers=of_hosts("A"),
+        state=answers.get(f"{stack}: state", _NOT_ASKED),
+        web=of_hosts("web"),
+    )
+
+
+def _no_stack(key: str) -> None:
+    """Credentials come from the environment: several stacks are asked about at once."""

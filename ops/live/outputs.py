@@ -1,0 +1,92 @@
+"""A stack as Pulumi knows it: its outputs, and who holds it."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from components.json_object import object_at, objects_at
+from ops.command import CommandError
+from ops.live.facts import StateFacts
+
+_SECONDS = 30
+
+
+class PulumiFailed(CommandError):
+    """`pulumi` couldn't say it; the text is its own, or says what is missing."""
+
+
+def read_outputs(project: Path, stack: str) -> dict[str, Any]:
+    """The stack's outputs, secrets in clear: they stay in this process. Raises PulumiFailed."""
+    return json.loads(pulumi(project, stack, "stack", "output", "--json", "--show-secrets"))
+
+
+def read_state(project: Path, stack: str, backend: str) -> StateFacts:
+    """What was cut off, and who holds the stack. Raises PulumiFailed.
+
+    `backend` is `backend_url()`. Only a backend of files tells who holds a stack; Pulumi's own
+    service refuses a second update by itself.
+    """
+    deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
+    return StateFacts(
+        locks=_locks(backend, stack),
+        pending=tuple(
+            f"{each['type']} {object_at(each, 'resource').get('urn', '').rpartition('::')[2]}"
+            for each in objects_at(deployment, "pending_operations")
+        ),
+    )
+
+
+def backend_url(project: Path) -> str:
+    """Where the state is kept. Raises PulumiFailed."""
+    told = _run(project, "whoami", "--verbose", "--json", "--non-interactive")
+    return str(json.loads(told).get("url", ""))
+
+
+def pulumi(project: Path, stack: str, *command: str, seconds: int = _SECONDS) -> str:
+    """What a command of Pulumi's about a stack prints. Raises PulumiFailed."""
+    options = ("-s", stack, "--non-interactive", "--color=never")
+    return _run(project, *command, *options, seconds=seconds)
+
+
+def _run(project: Path, *command: str, seconds: int = _SECONDS) -> str:
+    try:
+        ran = subprocess.run(
+            ["pulumi", *command],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    except FileNotFoundError:
+        raise PulumiFailed("there is no `pulumi` on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise PulumiFailed(f"`pulumi {command[0]}` took longer than {seconds} s") from None
+    if ran.returncode:
+        raise PulumiFailed(_why(ran.stderr or ran.stdout, command))
+    return ran.stdout
+
+
+def _why(said: str, command: tuple[str, ...]) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error:")]
+    return f"`pulumi {' '.join(command[:2])}`: {(errors or lines or ['it said nothing'])[-1]}"
+
+
+def _locks(backend: str, stack: str) -> tuple[str, ...]:
+    if not backend.startswith("file://"):
+        return ()
+    folder = Path(unquote(backend.removeprefix("file://").partition("?")[0])) / ".pulumi" / "locks"
+    return tuple(_lock(path) for path in sorted(folder.glob(f"**/{stack}/*.json")))
+
+
+def _lock(path: Path) -> str:
+    try:
+        found: Mapping[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return "somebody, who can't be read"
+    who = f"{found.get('username', 'somebody')}@{found.get('hostname', 'some machine')}"
+    return f"{who}, process {found.get('pid', '?')}, since {found.get('timestamp', '?')}"
