@@ -18,6 +18,8 @@ from rich.text import Text
 
 EVERY_SECONDS = 10
 """Between two lines of a stack, where there is no terminal."""
+_ASKED = 4
+"""So many are named of those whose answers are awaited."""
 
 _STEP = re.compile(
     r"\s*[-+~=<>!]+\s+(?P<type>[^\s:]+:[^\s:]*:[^\s:]+) (?P<name>\S+) "
@@ -106,6 +108,24 @@ def watching(
     finally:
         over.set()
         teller.join()
+
+
+@contextmanager
+def asking() -> Iterator[Callable[[Sequence[str]], None]]:
+    """Show, on a terminal, whose answers are awaited: the context's value is told them."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    began = time.monotonic()
+    with console.status("asking") as status:
+
+        def waiting(whom: Sequence[str]) -> None:
+            more = f" and {len(whom) - _ASKED} more" if len(whom) > _ASKED else ""
+            seconds = time.monotonic() - began
+            status.update(f"asking {', '.join(whom[:_ASKED])}{more} ({seconds:.0f} s)")
+
+        yield waiting
 
 
 def table(stacks: Sequence[Stack], now: float) -> Table:
