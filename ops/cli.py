@@ -27,6 +27,7 @@ _COMMANDS = {
     "list": _Place("ops.listing", "listing", "Every cluster: where, what it runs, drained."),
     "render": _Place("ops.render.cli", "command", "Every resource, or what a change changes."),
     "cost": _Place("ops.costs", "command", "What the nodes cost a month."),
+    "doctor": _Place("ops.doctor.cli", "command", "What is wrong, from the top down."),
     "compare": _Place("ops.compare.cli", "command", "What differs between clusters, live."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),

@@ -133,13 +133,7 @@ def _main(workload: Workload | None, name: str) -> str:
 
 
 def _ingress(cluster: ClusterFacts) -> str:
-    images = (image for w in cluster.ingress for image in (_last(w),) if image)
-    return _each(images)
-
-
-def _last(workload: Workload) -> str:
-    """The image of the main container: init containers come first."""
-    return list(workload.images.values())[-1] if workload.images else ""
+    return _each(filter(None, (workload.image for workload in cluster.ingress)))
 
 
 def _wants_ingress(seen: RegionSeen) -> str:

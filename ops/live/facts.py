@@ -55,6 +55,11 @@ class Workload:
     files: tuple[str, ...] = ()
     pods: tuple[PodFacts, ...] = ()
 
+    @property
+    def image(self) -> str:
+        """Of the main container: init containers come first."""
+        return list(self.images.values())[-1] if self.images else ""
+
 
 @dataclass(frozen=True)
 class Certificate:

@@ -81,9 +81,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to ask besides the clusters: `dns` names and records, `outside` what the world sees,
-    `edge` the Worker, `state` Pulumi's, `logs` felix's. `probe` runs a pod on each node."""
+    """What to ask besides Vultr: `clusters` their API servers, `dns` the records, `outside` what
+    the world sees, `edge` the Worker, `state` Pulumi's, `logs` felix's. `probe` runs a pod on each
+    node."""
 
+    clusters: bool = True
     dns: bool = True
     outside: bool = True
     edge: bool = True
@@ -105,7 +107,8 @@ def look(
         "Cloudflare": lambda: CloudflareApi(cloudflare_access(_no_stack), patient=False),
         "Pulumi's state": lambda: backend_url(project),
     }
-    first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
+    if wanted.clusters:
+        first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
     found = beside(first, waiting=waiting)
     second: dict[str, Callable[[], Any]] = {}
     for region in regions:
@@ -148,13 +151,14 @@ def _of_region(
     region: RegionExpected, found: Mapping[str, Any], wanted: Wanted
 ) -> dict[str, Callable[[], Any]]:
     stack, name = region.stack, region.hostname
-    outputs = found[f"{stack}: outputs"]
+    outputs = found.get(f"{stack}: outputs", _NOT_ASKED)
     told: Mapping[str, Any] = known(outputs) or {}
     identity = str(told.get("clusterId") or "")
     questions: dict[str, Callable[[], Any]] = {
         f"{stack}: Vultr": _or(found["Vultr"], partial(_vultr, region.label, identity)),
-        f"{stack}: cluster": lambda: _cluster(region, outputs, found["Vultr"], wanted),
     }
+    if wanted.clusters:
+        questions[f"{stack}: cluster"] = lambda: _cluster(region, outputs, found["Vultr"], wanted)
     if wanted.dns:
         questions[f"{stack}: records"] = _or(
             found["Cloudflare"], lambda api: read_records(api, region.zone_id, name)
@@ -255,7 +259,7 @@ def _region(
     region: RegionExpected, answers: Mapping[str, Any], account: Account | None, wanted: Wanted
 ) -> RegionSeen:
     stack = region.stack
-    opened = answers[f"{stack}: cluster"]
+    opened = answers.get(f"{stack}: cluster", _NOT_ASKED)
     addresses = None
     if account is not None:
         shared = [c for label in region.region_labels for _, c in account.labelled(label)]

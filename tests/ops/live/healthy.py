@@ -189,7 +189,8 @@ def changed(seen: RegionSeen, part: str = "", **changes: Any) -> RegionSeen:
     """The region with another `cluster`, `vultr` or, without a part, of its own."""
     if not part:
         return replace(seen, **changes)
-    return replace(seen, **{part: replace(known(getattr(seen, part)), **changes)})
+    found: Any = known(getattr(seen, part))
+    return replace(seen, **{part: replace(found, **changes)})
 
 
 def without(values: Iterable[Any], number: int = 0) -> tuple[Any, ...]:

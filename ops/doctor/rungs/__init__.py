@@ -1,0 +1,1 @@
+"""The rungs: each a pure function from facts and expectations to findings."""
