@@ -29,6 +29,7 @@ _COMMANDS = {
     "cost": _Place("ops.costs", "command", "What the nodes cost a month."),
     "doctor": _Place("ops.doctor.cli", "command", "What is wrong, from the top down."),
     "compare": _Place("ops.compare.cli", "command", "What differs between clusters, live."),
+    "drift": _Place("ops.drift.cli", "command", "What the clouds hold against the code."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
     "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),

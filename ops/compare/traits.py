@@ -174,8 +174,8 @@ def _all_pods(seen: RegionSeen) -> str | None:
     cluster = known(seen.cluster)
     if cluster is None:
         return None
-    desired = sum(w.desired for w in cluster.ingress) or len(cluster.nodes)
-    return f"{desired} of {desired} ready"
+    serving = sum(node.pool not in seen.expected.apart for node in cluster.nodes)
+    return f"{serving} of {serving} ready"
 
 
 def _records(seen: RegionSeen) -> str | None:

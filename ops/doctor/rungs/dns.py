@@ -11,7 +11,7 @@ from ops.live.asking import Unasked
 from ops.live.facts import Record
 from ops.live.looking import EdgeSeen, RegionSeen
 
-_OWNER = re.compile(r"edgefleet (\S+) node \S+")
+_OWNER = re.compile(r"edgefleet (\S+) node (\S+)")
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
@@ -58,9 +58,11 @@ def _dead(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:
     mine = [
         record
         for record in records
-        if record.content not in seen.addresses and _is_ours(seen, record)
+        if record.content not in seen.addresses
+        and _is_ours(seen, record)
+        and _node_of(record) not in _down(seen)
     ]
-    ours = [record for record in mine if _OWNER.fullmatch(record.comment)]
+    ours = [record for record in mine if _node_of(record)]
     for dead, do in (
         (ours, f"pulumi up --refresh -s {expected.stack}"),
         (
@@ -82,10 +84,22 @@ def _dead(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:
 
 def _is_ours(seen: RegionSeen, record: Record) -> bool:
     """Whether it is for this stack to tell: its own, and of nobody's for one of the region."""
-    owner = _OWNER.fullmatch(record.comment)
-    if owner:
+    if owner := _OWNER.fullmatch(record.comment):
         return owner[1] == seen.expected.stack
     return seen.expected.label == min(seen.expected.region_labels)
+
+
+def _node_of(record: Record) -> str:
+    """The id of the node that a record of ours was made for; "" where nobody here made it."""
+    found = _OWNER.fullmatch(record.comment)
+    return found[2] if found else ""
+
+
+def _down(seen: RegionSeen) -> set[str]:
+    """Ids of machines that don't run: they may have no address, and are told as such."""
+    if isinstance(seen.vultr, Unasked) or seen.vultr.cluster is None:
+        return set()
+    return {node.id for node in seen.vultr.cluster.nodes if node.status != "active"}
 
 
 def _bare(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:

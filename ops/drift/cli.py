@@ -1,0 +1,86 @@
+"""`fleet drift`: what the clouds hold against what the code says."""
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.errors import SettingsError
+from infra.fleet.reading import load
+from ops.command import COULD_NOT, FOUND, Folder, Json, failed
+from ops.doctor.finding import Rung
+from ops.doctor.ladder import Report, climb_down
+from ops.drift.preview import Change, preview
+from ops.drift.report import FOREIGN, Drift, text
+from ops.expected import EdgeExpected, RegionExpected, chosen
+from ops.files import project_dir
+from ops.live.asking import Unasked
+from ops.live.looking import Wanted, look
+from ops.live.outputs import PulumiFailed
+from ops.progress import asking
+
+AT_ONCE = 4
+"""Each stack has an engine, a program and plugins: some hundred megabytes."""
+_RUNGS: tuple[Rung, ...] = ("dns", "cloud-firewall")
+_WANTED = Wanted(clusters=False, outside=False, edge=False, state=False, logs=False)
+
+
+def command(
+    stacks: Annotated[
+        list[str] | None, typer.Argument(help="The stacks.", show_default="all")
+    ] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Say what isn't as the code says, and what is there that nothing here made.
+
+    For each stack `pulumi preview --refresh` compares all that it has; rules and records that no
+    state knows are looked for at the vendors. It changes nothing, the state neither. The text is
+    Markdown: for a chat message, or an issue.
+
+    Exit code: 0 where all is as the code says, 1 where something isn't, 2 where a stack couldn't be
+    looked at or the files are wrong.
+    """
+    try:
+        project = project_dir(folder)
+        regions, edges, unknown = chosen(load(project), stacks or [])
+    except SettingsError as error:
+        raise failed(error) from None
+    if unknown:
+        raise failed(f"no stack of this fleet: {', '.join(unknown)}")
+    found = drift(project, regions, edges)
+    typer.echo(json.dumps(asdict(found), indent=2) if as_json else text(found))
+    if found.found:
+        raise typer.Exit(FOUND)
+    if found.unasked:
+        raise typer.Exit(COULD_NOT)
+
+
+def drift(project: Path, regions: Sequence[RegionExpected], edges: Sequence[EdgeExpected]) -> Drift:
+    """Look at these stacks."""
+    names = [each.stack for each in (*regions, *edges)]
+    with asking() as waiting, ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting(names)
+        asked = pool.map(partial(_preview, project), names)
+        report = _foreign(project, regions)
+        changes = dict(zip(names, asked, strict=True))
+    foreign = tuple(f for f in report.findings if f.fault in FOREIGN)
+    return Drift(changes, foreign, report.blind)
+
+
+def _preview(project: Path, stack: str) -> tuple[Change, ...] | Unasked:
+    try:
+        return preview(project, stack)
+    except PulumiFailed as error:
+        return Unasked(str(error))
+
+
+def _foreign(project: Path, regions: Sequence[RegionExpected]) -> Report:
+    seen = look(project, regions, [], _WANTED)
+    return climb_down(seen, datetime.now(UTC), _RUNGS, whole=True)
