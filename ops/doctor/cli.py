@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from infra.fleet.reading import load
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.doctor.finding import RUNGS, Rung
 from ops.doctor.ladder import Report, climb_down
+from ops.doctor.probe import Probes
 from ops.doctor.text import text
 from ops.expected import chosen
 from ops.files import project_dir
@@ -39,14 +40,19 @@ def command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again and again; tell what changes.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Run two short-lived pods on each node, and measure there."),
+    ] = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong, from the visitor's side down, and say what to do.
 
     DNS, the firewall at Vultr, that of the nodes, the nodes, the ingress, the dataplane, the edge,
-    the state. It stops at the first rung that fails, as what is below may follow from it, and
-    changes nothing. docs/runbook.md says what each finding means.
+    the state. It stops at the first rung that fails, as what is below may follow from it. It
+    changes nothing; with --probe it makes pods, and deletes them. docs/runbook.md says what each
+    finding means.
 
     Exit code: 0 where nothing was found, 1 where something was, 2 where somebody couldn't be asked
     or the files are wrong.
@@ -56,7 +62,7 @@ def command(
     if wrong := [name for name in only or [] if name not in RUNGS]:
         raise failed(f"--only {wrong[0]}: is no rung; these are: {', '.join(RUNGS)}")
     rungs: list[Rung] = [rung for rung in RUNGS if not only or str(rung) in only]
-    see = _eyes(folder, stacks or [], rungs)
+    see = _eyes(folder, stacks or [], rungs, probe)
 
     def report() -> Report:
         return see(whole or bool(only))
@@ -70,7 +76,9 @@ def command(
         raise typer.Exit(code)
 
 
-def _eyes(folder: Folder, names: list[str], rungs: Collection[Rung]) -> Callable[[bool], Report]:
+def _eyes(
+    folder: Folder, names: list[str], rungs: Collection[Rung], probe: bool
+) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
     try:
         project = project_dir(folder)
@@ -89,8 +97,9 @@ def _eyes(folder: Folder, names: list[str], rungs: Collection[Rung]) -> Callable
     )
 
     def see(whole: bool) -> Report:
-        with asking() as waiting:
-            seen = look(project, regions, edges, wanted, waiting)
+        with asking() as waiting, Probes() as probes:
+            what = replace(wanted, probe=probes) if probe else wanted
+            seen = look(project, regions, edges, what, waiting)
         return climb_down(seen, datetime.now(UTC), rungs, whole=whole)
 
     return see

@@ -17,6 +17,8 @@ from ops.live.outputs import PulumiFailed
 SECONDS = 600
 """A refresh reads each resource; of a large stack that takes its time."""
 _SECRET = "[secret]"  # noqa: S105 (what stands for one)
+_UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What Pulumi says of a value that only the update will tell."""
 _MARK = "4dabf18193072939515e22adb298388d"
 """The key by which Pulumi marks a value of a kind of its own, as a secret."""
 _LONGEST = 60
@@ -69,7 +71,10 @@ def preview(project: Path, stack: str) -> tuple[Change, ...]:
 
 
 def changes(report: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The steps that change something, in the order of their names."""
+    """The steps that change something, in the order of their names.
+
+    What only follows from another resource's change, as a rollout does, is left out.
+    """
     found = {
         step["urn"]: Change(
             _op(str(step["op"])),
@@ -78,9 +83,20 @@ def changes(report: Mapping[str, Any]) -> tuple[Change, ...]:
             tuple(_fields(step)),
         )
         for step in objects_at(report, "steps")
-        if step["op"] not in ("same", "read", "refresh", "discard")
+        if step["op"] not in ("same", "read", "refresh", "discard") and not _follows(step)
     }
     return tuple(sorted(found.values(), key=lambda change: (change.name, change.type)))
+
+
+def _follows(step: Json) -> bool:
+    """Whether all that differs isn't known yet: nothing was seen to be otherwise."""
+    old, new = _inputs(step)
+    differing = [k for k in new.keys() | old.keys() if new.get(k) != old.get(k) and k[:2] != "__"]
+    return bool(differing) and all(new.get(key) == _UNKNOWN for key in differing)
+
+
+def _inputs(step: Json) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return object_at(step, "oldState", "inputs"), object_at(step, "newState", "inputs")
 
 
 def _op(op: str) -> str:
@@ -91,7 +107,7 @@ def _op(op: str) -> str:
 def _fields(step: Json) -> list[str]:
     if step["op"] != "update":
         return []
-    old, new = (object_at(step, state, "inputs") for state in ("oldState", "newState"))
+    old, new = _inputs(step)
     keys = sorted(k for k in old.keys() | new.keys() if not k.startswith("__"))
     told = [part for key in keys for part in _differs(key, old.get(key), new.get(key))]
     if told:
@@ -101,7 +117,7 @@ def _fields(step: Json) -> list[str]:
 
 
 def _differs(path: str, old: object, new: object) -> list[str]:
-    if old == new:
+    if old == new or new == _UNKNOWN:
         return []
     if _is_plain(old) and _is_plain(new):
         keys = sorted({*object_at({"v": old}, "v"), *object_at({"v": new}, "v")})

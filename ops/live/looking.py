@@ -12,7 +12,7 @@ from components.vendors.credentials import cloudflare_access, vultr_key
 from components.vendors.vultr import VultrApi
 from ops.expected import EdgeExpected, RegionExpected
 from ops.live import outside
-from ops.live.asking import Unasked, beside, known
+from ops.live.asking import SECONDS, Unasked, beside, known
 from ops.live.cloudflare import read_edge, read_records
 from ops.live.cluster import read_cluster
 from ops.live.facts import (
@@ -28,6 +28,7 @@ from ops.live.probe_facts import ProbeFacts
 from ops.live.vultr import Account, read_account, read_vultr
 
 KINDS = ("A", "AAAA")
+PROBE_SECONDS = 60
 _NOT_ASKED = Unasked("nobody asked for it")
 
 
@@ -120,7 +121,9 @@ def look(
         for each in (*regions, *edges):
             key = f"{each.stack}: state"
             second[key] = _or(backend, partial(_read_state, project, each.stack))
-    answers = beside(second, waiting=waiting)
+    # A probe's pods have to be made, run and deleted.
+    seconds = SECONDS + (PROBE_SECONDS if wanted.probe else 0)
+    answers = beside(second, seconds, waiting=waiting)
     account = _account(found["Vultr"])
     return Seen(
         tuple(_region(region, answers, account, wanted) for region in regions),

@@ -61,6 +61,14 @@ def test_a_secret_stays_one():
     assert change.fields == ("key is [secret], not [secret]",)
 
 
+def test_what_only_follows_is_no_drift():
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    rollout = step("update", "rollout", {"generation": 2}, {"generation": unknown})
+    other = step("update", "x", {"a": 1, "b": 2}, {"a": 2, "b": unknown})
+    (change,) = changes({"steps": [rollout, other]})
+    assert (change.name, change.fields) == ("x", ("a is 1, not 2",))
+
+
 def test_many_fields_are_counted():
     old = {f"f{n}": 1 for n in range(9)}
     (change,) = changes({"steps": [step("update", "x", old, {})]})

@@ -1,0 +1,26 @@
+# What a probe pod looks at on its node, in busybox's words. A line each: name=value.
+# It tells by its termination message: that needs neither logs nor exec.
+out=${PROBE_OUT:-/dev/termination-log}
+service=${KUBERNETES_SERVICE_HOST:-}
+case $service in *:*) service="[$service]" ;; esac
+
+reached() { # TLS servers written in Go answer plain HTTP with a status line
+    timeout 6 wget -T 4 -O /dev/null "http://$service:${KUBERNETES_SERVICE_PORT:-443}/" 2>&1 |
+        grep -q 'HTTP/' && echo yes || echo no
+}
+
+cpu() { awk '/^cpu / { print $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9; exit }' /proc/stat; }
+
+{
+    echo "reached=$(reached)"
+    df -P / | awk 'NR == 2 { sub("%", "", $5); print "disk_used=" $5 }'
+    before=$(cpu)
+    sleep 1
+    echo "$before $(cpu)" | awk '$4 > $2 { print "steal=" 100 * ($3 - $1) / ($4 - $2) }'
+    count=$(cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null)
+    most=$(cat /proc/sys/net/netfilter/nf_conntrack_max 2>/dev/null)
+    [ -z "$count" ] || [ -z "$most" ] || echo "$count $most" |
+        awk '$2 > 0 { print "conntrack_used=" 100 * $1 / $2 }'
+    device=$(ip -4 route show default | awk '{ for (i = 1; i < NF; i++) if ($i == "dev") { print $(i + 1); exit } }')
+    [ -z "$device" ] || echo "mtu=$(cat "/sys/class/net/$device/mtu")"
+} >"$out"
