@@ -13,7 +13,8 @@ _MARKS = {"same": " ", "meant": "~", "odd": "!", "unseen": "?"}
 
 def text(found: Matrix, width: int = WIDTH) -> str:
     """Rows that are the same everywhere take one line; others a line for each cluster."""
-    lines = [f"{len(found.stacks)} clusters: {', '.join(found.stacks)}", ""]
+    clusters = "1 cluster" if len(found.stacks) == 1 else f"{len(found.stacks)} clusters"
+    lines = [f"{clusters}: {', '.join(found.stacks)}", ""]
     for row in found.rows:
         lines += _row(found.stacks, row, width)
     if found.differences:
@@ -92,7 +93,8 @@ def html(found: Matrix, when: str) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>fleet compare</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{_STYLE}</style></head><body>
-<h1>{len(found.stacks)} clusters, {len(found.differences)} differences</h1>
+<h1>fleet compare: {", ".join(map(escape, found.stacks))}</h1>
+<p>{len(found.differences)} found.</p>
 <p>{escape(when)}. <span class="odd">Odd</span>: not as the file says, or not as the others are.
 <span class="meant">Meant</span>: as its file says. <span class="unseen">?</span>: not seen.</p>
 <table><tr><th></th>{head}</tr>

@@ -270,7 +270,10 @@ _HEAD = [
     Trait(
         "records",
         _records,
-        _up("nodes came or went since the last `up`"),
+        lambda seen, _v, _r: (
+            "nodes came or went since the last `up`, or records were changed by hand",
+            f"fleet doctor {seen.expected.stack} --only dns",
+        ),
         lambda seen: None if seen.expected.withdrawn else _all_records(seen),
     ),
     Trait(

@@ -63,7 +63,7 @@ def _stack(
         lines = [f"**{stack}**: as the code says"]
     if foreign:
         lines += ["", "There, and made by nobody here:"]
-        lines += [f"- {f.subject}: {f.came}\n  `{f.do}`" for f in foreign]
+        lines += [f"- {f.subject}: {f.came}\n  do: {f.do}" for f in foreign]
     return lines
 
 

@@ -45,8 +45,8 @@ def _cluster(seen: RegionSeen, vultr: VultrFacts) -> Iterator[Finding]:
             "Vultr's clusters",
             f"none is labelled {expected.label}",
             "It was never made, or was deleted outside Pulumi: the region has no nodes.",
-            f"pulumi up -s {expected.stack}; for one that was deleted docs/operations.md, "
-            "A cluster that is gone",
+            f"pulumi up -s {expected.stack}; for one that was deleted "
+            "docs/operations.md, A cluster that is gone",
         )
     elif vultr.cluster.status != "active":
         yield _finding(

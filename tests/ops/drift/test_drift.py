@@ -101,7 +101,7 @@ def test_a_text_for_a_message():
         "\n"
         "There, and made by nobody here:\n"
         "- us: tcp 443 from all\n"
-        "  `curl it`\n"
+        "  do: curl it\n"
         "\n"
         "**eu**: as the code says\n"
         "\n"
