@@ -18,7 +18,7 @@ from ops.files import project_dir, write_atomically
 from ops.live.looking import Wanted, look
 from ops.progress import asking
 
-_WANTED = Wanted(outside=False, edge=False, state=False)
+_WANTED = Wanted(outputs=False, outside=False, edge=False, state=False)
 
 
 def command(

@@ -1,11 +1,10 @@
 # What a probe pod looks at on its node, in busybox's words. A line each: name=value.
 # It tells by its termination message: that needs neither logs nor exec.
 out=${PROBE_OUT:-/dev/termination-log}
-service=${KUBERNETES_SERVICE_HOST:-}
-case $service in *:*) service="[$service]" ;; esac
 
 reached() { # TLS servers written in Go answer plain HTTP with a status line
-    timeout 6 wget -T 4 -O /dev/null "http://$service:${KUBERNETES_SERVICE_PORT:-443}/" 2>&1 |
+    printf 'GET / HTTP/1.0\r\n\r\n' |
+        timeout 6 nc -w 4 "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" 2>/dev/null |
         grep -q 'HTTP/' && echo yes || echo no
 }
 

@@ -84,9 +84,11 @@ class Seen:
 class Wanted:
     """What to ask besides Vultr: `clusters` their API servers, `dns` the records, `outside` what
     the world sees, `edge` the Worker, `state` Pulumi's, `logs` felix's. `probe` runs a pod on each
-    node."""
+    node. Without `outputs` kubeconfigs come from Vultr, and not from the stacks' outputs: an engine
+    for each of many stacks takes longer than all the rest."""
 
     clusters: bool = True
+    outputs: bool = True
     dns: bool = True
     outside: bool = True
     edge: bool = True
@@ -106,9 +108,10 @@ def look(
     first: dict[str, Callable[[], Any]] = {
         "Vultr": lambda: _vultr_account(),
         "Cloudflare": lambda: CloudflareApi(cloudflare_access(_no_stack), patient=False),
-        "Pulumi's state": lambda: backend_url(project),
     }
-    if wanted.clusters:
+    if wanted.state:
+        first["Pulumi's state"] = lambda: backend_url(project)
+    if wanted.clusters and wanted.outputs:
         first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
     found = beside(first, waiting=waiting)
     second: dict[str, Callable[[], Any]] = {}
