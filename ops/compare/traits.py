@@ -3,8 +3,32 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ops.compare import values
-from ops.compare.values import AS_ASKED, NONE
+from ops.compare.readings import (
+    AS_ASKED,
+    NONE,
+    address_pool,
+    all_nodes,
+    all_pods,
+    all_records,
+    coredns,
+    felix_env,
+    felix_runs,
+    image,
+    ingress_config,
+    ingress_images,
+    joined,
+    node_firewall,
+    of_cluster,
+    of_vultr,
+    proxy,
+    ready_nodes,
+    ready_pods,
+    records,
+    rules,
+    version_end,
+    wants_ingress,
+    wants_node_firewall,
+)
 from ops.live.asking import known
 from ops.live.looking import RegionSeen
 
@@ -35,16 +59,14 @@ def of(seen: Sequence[RegionSeen]) -> list[Trait]:
     names = {n for each in seen for n in each.expected.calico["environment"]}
     for each in seen:
         if cluster := known(each.cluster):
-            names |= {n for n in values.felix_variables(cluster) if n.startswith("FELIX_BPF")}
+            names |= {n for n in felix_env(cluster) if n.startswith("FELIX_BPF")}
     return [*_HEAD, *(_felix(name) for name in sorted(names)), *_TAIL]
 
 
 def _felix(name: str) -> Trait:
     def value(seen: RegionSeen) -> str | None:
         cluster = known(seen.cluster)
-        return (
-            values.felix_variables(cluster).get(name, NONE) if cluster and cluster.calico else None
-        )
+        return felix_env(cluster).get(name, NONE) if cluster and cluster.calico else None
 
     def wanted(seen: RegionSeen) -> str:
         return str(seen.expected.calico["environment"].get(name, NONE))
@@ -78,7 +100,7 @@ _NEW_NODES = "nodes get theirs when they are made: these were made at another ti
 _HEAD = [
     Trait(
         "Kubernetes",
-        values.of_vultr(lambda vultr: vultr.cluster.version if vultr.cluster else "no cluster"),
+        of_vultr(lambda vultr: vultr.cluster.version if vultr.cluster else "no cluster"),
         lambda seen, value, right: (
             "Vultr upgraded it by itself, or an `up` of the file's version is still due",
             f"say version: {value} in {seen.expected.file}, or pulumi up -s {seen.expected.stack}",
@@ -87,42 +109,42 @@ _HEAD = [
     ),
     Trait(
         "its end",
-        values.of_vultr(values.end),
+        of_vultr(version_end),
         _by_hand("it follows from the version", "docs/operations.md, Upgrade"),
         # Another day for another version, which its own row tells.
-        values.of_vultr(values.end),
+        of_vultr(version_end),
     ),
     Trait(
         "nodes",
-        values.of_cluster(values.nodes),
+        of_cluster(ready_nodes),
         lambda seen, _v, _r: (
             "a node is broken, or on its way",
             f"fleet doctor {seen.expected.stack} --only node",
         ),
-        values.all_nodes,
+        all_nodes,
     ),
     Trait(
         "records",
-        values.records,
+        records,
         lambda seen, _v, _r: (
             "nodes came or went since the last `up`, or records were changed by hand",
             f"fleet doctor {seen.expected.stack} --only dns",
         ),
-        lambda seen: None if seen.expected.withdrawn else values.all_records(seen),
+        lambda seen: None if seen.expected.withdrawn else all_records(seen),
     ),
     Trait(
         "kernel",
-        values.of_cluster(lambda cluster: values.each(n.kernel for n in cluster.nodes)),
+        of_cluster(lambda cluster: joined(n.kernel for n in cluster.nodes)),
         _by_hand(_NEW_NODES, "recycle the nodes in Vultr's console, then pulumi up"),
     ),
     Trait(
         "node's OS",
-        values.of_cluster(lambda cluster: values.each(n.os for n in cluster.nodes)),
+        of_cluster(lambda cluster: joined(n.os for n in cluster.nodes)),
         _by_hand(_NEW_NODES, "recycle the nodes in Vultr's console, then pulumi up"),
     ),
     Trait(
         "calico-node",
-        values.of_cluster(lambda cluster: values.image(cluster.calico, "calico-node")),
+        of_cluster(lambda cluster: image(cluster.calico, "calico-node")),
         lambda seen, _v, right: (
             "VKE brings the release of the day that a cluster is made or upgraded"
             if not seen.expected.calico["images"]
@@ -135,7 +157,7 @@ _HEAD = [
 _TAIL = [
     Trait(
         "felix runs",
-        values.of_cluster(values.felix_runs),
+        of_cluster(felix_runs),
         lambda seen, _v, _r: (
             "felix was asked for eBPF and gave it up: its kernel lacks something",
             f"fleet doctor {seen.expected.stack} --only dataplane",
@@ -144,7 +166,7 @@ _TAIL = [
     ),
     Trait(
         "kube-proxy",
-        values.of_cluster(values.proxy),
+        of_cluster(proxy),
         lambda seen, _v, _r: (
             "clusters from before VKE's eBPF run it",
             f"say calico.kubeProxy: stopped in {seen.expected.file}, then "
@@ -153,7 +175,7 @@ _TAIL = [
     ),
     Trait(
         "address pool",
-        values.of_cluster(values.address_pool),
+        of_cluster(address_pool),
         lambda seen, _v, _r: (
             "the pool is as it was when the cluster was made",
             f"say calico.encapsulation in {seen.expected.file}, then "
@@ -162,14 +184,14 @@ _TAIL = [
     ),
     Trait(
         "pods' MTU",
-        values.of_cluster(
+        of_cluster(
             lambda cluster: str(cluster.veth_mtu) if cluster.veth_mtu else "found by Calico"
         ),
         _by_hand("somebody changed calico-config", "set calico.mtu alike in all stack files"),
     ),
     Trait(
         "CoreDNS",
-        values.of_cluster(values.core_dns),
+        of_cluster(coredns),
         _by_hand(
             "somebody changed its Corefile, or VKE's is another since this cluster was made",
             "kubectl -n kube-system get configmap coredns -o yaml, in both; then edit one",
@@ -177,27 +199,22 @@ _TAIL = [
     ),
     Trait(
         "CoreDNS image",
-        values.of_cluster(lambda cluster: values.image(cluster.coredns, "coredns")),
+        of_cluster(lambda cluster: image(cluster.coredns, "coredns")),
         _by_hand("VKE brings it with a version of Kubernetes", "upgrade: docs/operations.md"),
     ),
-    Trait(
-        "ingress",
-        values.of_cluster(values.ingress),
-        _up("an `up` is still due"),
-        values.wanted_ingress,
-    ),
+    Trait("ingress", of_cluster(ingress_images), _up("an `up` is still due"), wants_ingress),
     Trait(
         "ingress pods",
-        values.of_cluster(lambda cluster: values.pods(cluster.ingress)),
+        of_cluster(lambda cluster: ready_pods(cluster.ingress)),
         lambda seen, _v, _r: (
             "a pod is missing or not ready",
             f"fleet doctor {seen.expected.stack} --only process",
         ),
-        values.all_pods,
+        all_pods,
     ),
     Trait(
         "ingress config",
-        values.ingress_config,
+        ingress_config,
         lambda seen, _v, _r: (
             "its ConfigMap was changed by hand, or the stack files say different things",
             f"fleet drift {seen.expected.stack}; fleet render --json",
@@ -205,20 +222,20 @@ _TAIL = [
     ),
     Trait(
         "cloud firewall",
-        values.rules,
+        rules,
         lambda seen, _v, _r: (
             "rules were added or deleted in Vultr's console",
             f"fleet doctor {seen.expected.stack} --only cloud-firewall",
         ),
-        lambda seen: "as the table" if values.rules(seen) else None,
+        lambda seen: "as the table" if rules(seen) else None,
     ),
     Trait(
         "node firewall",
-        values.node_firewall,
+        node_firewall,
         lambda seen, _v, _r: (
             "a node can't take the table, or an `up` is still due",
             f"fleet doctor {seen.expected.stack} --only node-firewall",
         ),
-        values.wanted_node_firewall,
+        wants_node_firewall,
     ),
 ]

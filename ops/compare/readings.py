@@ -1,4 +1,4 @@
-"""A cluster's traits as they are, and as its file wants them: short texts to hold beside others."""
+"""A trait's value, read from what was seen; None where it wasn't."""
 
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -14,6 +14,8 @@ AS_ASKED = "what it is asked for"
 
 
 def of_cluster(read: Callable[[ClusterFacts], str | None]) -> Callable[[RegionSeen], str | None]:
+    """A reading of the cluster, None where that wasn't seen."""
+
     def value(seen: RegionSeen) -> str | None:
         cluster = known(seen.cluster)
         return None if cluster is None else read(cluster)
@@ -22,6 +24,8 @@ def of_cluster(read: Callable[[ClusterFacts], str | None]) -> Callable[[RegionSe
 
 
 def of_vultr(read: Callable[[VultrFacts], str | None]) -> Callable[[RegionSeen], str | None]:
+    """A reading of Vultr's word, None where that wasn't seen."""
+
     def value(seen: RegionSeen) -> str | None:
         vultr = known(seen.vultr)
         return None if vultr is None else read(vultr)
@@ -29,11 +33,13 @@ def of_vultr(read: Callable[[VultrFacts], str | None]) -> Callable[[RegionSeen],
     return value
 
 
-def felix_variables(cluster: ClusterFacts) -> dict[str, str]:
+def felix_env(cluster: ClusterFacts) -> dict[str, str]:
+    """calico-node's variables."""
     return dict(cluster.calico.env) if cluster.calico else {}
 
 
-def each(values: Iterable[str]) -> str:
+def joined(values: Iterable[str]) -> str:
+    """The different ones of several."""
     return ", ".join(sorted(set(values))) or NONE
 
 
@@ -52,29 +58,34 @@ def proxy(cluster: ClusterFacts) -> str:
     return f"{cluster.kube_proxy_mode}, {found.desired} pods" if found.desired else "parked"
 
 
-def core_dns(cluster: ClusterFacts) -> str:
+def coredns(cluster: ClusterFacts) -> str:
+    """Whom CoreDNS asks, and a digest of its Corefile."""
     if cluster.corefile is None:
         return "no Corefile"
     lines = [line.strip() for line in cluster.corefile.splitlines() if line.strip()]
     asks = [" ".join(line.split()[1:3]) for line in lines if line.startswith("forward ")]
     upstream = f"asks {'; '.join(asks)}" if asks else "asks nobody"
-    return f"{upstream} #{_digest(lines)}"
+    return f"{upstream} #{digest(lines)}"
 
 
-def _digest(parts: Iterable[str]) -> str:
+def digest(parts: Iterable[str]) -> str:
+    """Six digits that tell texts apart."""
     return sha256("\n".join(parts).encode()).hexdigest()[:6]
 
 
 def image(workload: Workload | None, name: str) -> str:
+    """Of one container."""
     return workload.images.get(name, NONE) if workload else NONE
 
 
-def ingress(cluster: ClusterFacts) -> str:
-    return each(filter(None, (workload.image for workload in cluster.ingress)))
+def ingress_images(cluster: ClusterFacts) -> str:
+    """Of the ingress, its canary's too."""
+    return joined(filter(None, (workload.image for workload in cluster.ingress)))
 
 
-def wanted_ingress(seen: RegionSeen) -> str:
-    return each(filter(None, (seen.expected.ingress_image, seen.expected.canary)))
+def wants_ingress(seen: RegionSeen) -> str:
+    """As the file says."""
+    return joined(filter(None, (seen.expected.ingress_image, seen.expected.canary)))
 
 
 def ingress_config(seen: RegionSeen) -> str | None:
@@ -90,24 +101,28 @@ def ingress_config(seen: RegionSeen) -> str | None:
         for name in own:
             value = value.replace(name, "…")
         parts.append(f"{key}={value}")
-    return f"{len(parts)} keys #{_digest(parts)}"
+    return f"{len(parts)} keys #{digest(parts)}"
 
 
-def nodes(cluster: ClusterFacts) -> str:
+def ready_nodes(cluster: ClusterFacts) -> str:
+    """How many, of how many."""
     return f"{len(cluster.ready_nodes)} of {len(cluster.nodes)} ready"
 
 
 def all_nodes(seen: RegionSeen) -> str | None:
+    """As many as there are."""
     cluster = known(seen.cluster)
     return f"{len(cluster.nodes)} of {len(cluster.nodes)} ready" if cluster else None
 
 
-def pods(workloads: Iterable[Workload]) -> str:
+def ready_pods(workloads: Iterable[Workload]) -> str:
+    """How many, of how many."""
     found = list(workloads)
     return f"{sum(w.ready for w in found)} of {sum(w.desired for w in found)} ready"
 
 
 def all_pods(seen: RegionSeen) -> str | None:
+    """One on each node that serves."""
     cluster = known(seen.cluster)
     if cluster is None:
         return None
@@ -116,6 +131,7 @@ def all_pods(seen: RegionSeen) -> str | None:
 
 
 def records(seen: RegionSeen) -> str | None:
+    """How many name a node, and how many don't."""
     records = known(seen.records)
     if records is None or seen.addresses is None:
         return None
@@ -124,6 +140,7 @@ def records(seen: RegionSeen) -> str | None:
 
 
 def all_records(seen: RegionSeen) -> str | None:
+    """One for each address."""
     if seen.addresses is None:
         return None
     return f"{len(seen.addresses)} right, 0 wrong"
@@ -147,6 +164,7 @@ def rules(seen: RegionSeen) -> str | None:
 
 
 def node_firewall(seen: RegionSeen) -> str | None:
+    """Its mode, and how many nodes are in step."""
     cluster = known(seen.cluster)
     if cluster is None:
         return None
@@ -157,7 +175,8 @@ def node_firewall(seen: RegionSeen) -> str | None:
     return f"{next(iter(found.args), '?')}, {right} of {found.desired} in step"
 
 
-def wanted_node_firewall(seen: RegionSeen) -> str | None:
+def wants_node_firewall(seen: RegionSeen) -> str | None:
+    """As the file says, on all nodes."""
     cluster, wanted = known(seen.cluster), seen.expected.node_firewall
     if cluster is None:
         return None
@@ -166,11 +185,13 @@ def wanted_node_firewall(seen: RegionSeen) -> str | None:
 
 
 def address_pool(cluster: ClusterFacts) -> str:
+    """How it encapsulates."""
     pool = cluster.pool
     return f"IPIP {pool.get('ipipMode', '?')}, VXLAN {pool.get('vxlanMode', '?')}"
 
 
-def end(vultr: VultrFacts) -> str | None:
+def version_end(vultr: VultrFacts) -> str | None:
+    """The day, as far as it is known."""
     if vultr.cluster is None:
         return None
     end = end_of(vultr.cluster.version)
