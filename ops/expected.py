@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from components.dataplane.calico_options import expected as calico_expected
 from components.edge.deployment import WORKER
@@ -13,10 +16,15 @@ from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
 from components.firewall.node import config_data, files_name, render_table
 from components.firewall.renderings.vultr import VultrRule, vultr_rules
 from components.ingress.contract import HEALTH_PATH
+from infra.errors import SettingsError
+from infra.fleet.files import meant
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
+from infra.fleet.reading import load
 from infra.pins import images
 from infra.stacks.edge import region_table, worker_options
 from infra.stacks.node_table import node_table
+from ops.command import failed, stack_names
+from ops.files import project_dir
 
 
 @dataclass(frozen=True)
@@ -152,18 +160,44 @@ def expected_edge(stack: EdgeStack, inventory: Inventory) -> EdgeExpected:
     )
 
 
+Stacks = Annotated[
+    list[str] | None,
+    typer.Argument(help="The stacks.", show_default="all", autocompletion=stack_names),
+]
+
+
 def chosen(
     inventory: Inventory, names: Sequence[str]
-) -> tuple[list[RegionExpected], list[EdgeExpected], list[str]]:
-    """What the files say of these stacks, or of all; and the names that none has.
-
-    Raises SettingsError.
-    """
-    unknown = [name for name in names if name not in inventory.stacks]
+) -> tuple[list[RegionExpected], list[EdgeExpected]]:
+    """What the files say of these stacks, or of all. Raises SettingsError."""
+    known = sorted(inventory.stacks)
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(
+            [
+                f"{name!r}: is no stack of this fleet: {', '.join(known) or 'it has none'}"
+                f"{meant(name, known)}"
+                for name in unknown
+            ]
+        )
     regions = [s for s in inventory.region_stacks if not names or s.name in names]
     edges = [s for s in inventory.edge_stacks if not names or s.name in names]
     return (
         [expected_region(stack, inventory) for stack in regions],
         [expected_edge(stack, inventory) for stack in edges],
-        unknown,
     )
+
+
+def of_command(
+    folder: Path | None, names: Sequence[str] | None
+) -> tuple[Path, list[RegionExpected], list[EdgeExpected]]:
+    """The project's folder, and what its files say of the stacks that a command names; a mistake
+    ends the command."""
+    try:
+        project = project_dir(folder)
+        inventory = load(project)
+        regions, edges = chosen(inventory, names or [])
+    except SettingsError as error:
+        raise failed(error) from None
+    for warning in inventory.warnings:
+        typer.secho(f"warning: {warning}", err=True, fg="yellow")
+    return project, regions, edges

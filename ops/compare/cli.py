@@ -9,12 +9,11 @@ from typing import Annotated
 import typer
 
 from infra.errors import SettingsError
-from infra.fleet.reading import load
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.compare.matrix import Matrix, matrix
 from ops.compare.text import html, text
-from ops.expected import chosen
-from ops.files import project_dir, write_atomically
+from ops.expected import Stacks, of_command
+from ops.files import write_atomically
 from ops.live.looking import Wanted, look
 from ops.progress import asking
 
@@ -22,9 +21,7 @@ _WANTED = Wanted(outputs=False, outside=False, edge=False, state=False)
 
 
 def command(
-    stacks: Annotated[
-        list[str] | None, typer.Argument(help="The region stacks.", show_default="all")
-    ] = None,
+    stacks: Stacks = None,
     page: Annotated[
         Path | None, typer.Option("--html", help="Write the matrix as a page to this file.")
     ] = None,
@@ -38,13 +35,7 @@ def command(
 
     Exit code: 0; 1 where a cluster is odd; 2 where one couldn't be asked, or the files are wrong.
     """
-    try:
-        project = project_dir(folder)
-        regions, _, unknown = chosen(load(project), stacks or [])
-    except SettingsError as error:
-        raise failed(error) from None
-    if unknown:
-        raise failed(f"no stack of this fleet: {', '.join(unknown)}")
+    project, regions, _ = of_command(folder, stacks)
     if not regions:
         raise failed("no region stack to compare")
     with asking() as waiting:

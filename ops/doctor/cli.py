@@ -9,15 +9,12 @@ from typing import Annotated
 
 import typer
 
-from infra.errors import SettingsError
-from infra.fleet.reading import load
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.doctor.finding import RUNGS, Rung
 from ops.doctor.ladder import Report, climb_down
 from ops.doctor.probe import Probes
 from ops.doctor.text import text
-from ops.expected import chosen
-from ops.files import project_dir
+from ops.expected import Stacks, of_command
 from ops.live.looking import Wanted, look
 from ops.progress import asking
 
@@ -27,9 +24,7 @@ _OF_CLUSTERS: tuple[Rung, ...] = ("node-firewall", "node", "process", "dataplane
 
 
 def command(
-    stacks: Annotated[
-        list[str] | None, typer.Argument(help="The stacks.", show_default="all")
-    ] = None,
+    stacks: Stacks = None,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", help=f"One rung alone, or several: {', '.join(RUNGS)}."),
@@ -80,13 +75,7 @@ def _eyes(
     folder: Folder, names: list[str], rungs: Collection[Rung], probe: bool
 ) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
-    try:
-        project = project_dir(folder)
-        regions, edges, unknown = chosen(load(project), names)
-    except SettingsError as error:
-        raise failed(error) from None
-    if unknown:
-        raise failed(f"no stack of this fleet: {', '.join(unknown)}")
+    project, regions, edges = of_command(folder, names)
     wanted = Wanted(
         clusters=any(rung in rungs for rung in (*_OF_CLUSTERS, "state")),
         dns="dns" in rungs,

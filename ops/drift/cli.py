@@ -7,19 +7,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from infra.errors import SettingsError
-from infra.fleet.reading import load
-from ops.command import COULD_NOT, FOUND, Folder, Json, failed
+from ops.command import COULD_NOT, FOUND, Folder, Json
 from ops.doctor.finding import Rung
 from ops.doctor.ladder import Report, climb_down
 from ops.drift.preview import Change, preview
 from ops.drift.report import FOREIGN, Drift, text
-from ops.expected import EdgeExpected, RegionExpected, chosen
-from ops.files import project_dir
+from ops.expected import EdgeExpected, RegionExpected, Stacks, of_command
 from ops.live.asking import Unasked
 from ops.live.looking import Wanted, look
 from ops.live.outputs import PulumiFailed
@@ -32,9 +28,7 @@ _WANTED = Wanted(clusters=False, outside=False, edge=False, state=False, logs=Fa
 
 
 def command(
-    stacks: Annotated[
-        list[str] | None, typer.Argument(help="The stacks.", show_default="all")
-    ] = None,
+    stacks: Stacks = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
@@ -47,13 +41,7 @@ def command(
     Exit code: 0 where all is as the code says, 1 where something isn't, 2 where a stack couldn't be
     looked at or the files are wrong.
     """
-    try:
-        project = project_dir(folder)
-        regions, edges, unknown = chosen(load(project), stacks or [])
-    except SettingsError as error:
-        raise failed(error) from None
-    if unknown:
-        raise failed(f"no stack of this fleet: {', '.join(unknown)}")
+    project, regions, edges = of_command(folder, stacks)
     found = drift(project, regions, edges)
     typer.echo(json.dumps(asdict(found), indent=2) if as_json else text(found))
     if found.found:

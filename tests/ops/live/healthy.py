@@ -35,7 +35,7 @@ COREFILE = ".:53 {\n    forward . /etc/resolv.conf\n    cache 30\n}\n"
 
 @cache
 def files() -> tuple[tuple[RegionExpected, ...], tuple[EdgeExpected, ...]]:
-    regions, edges, _ = chosen(load(ROOT), [])
+    regions, edges = chosen(load(ROOT), [])
     return tuple(regions), tuple(edges)
 
 
