@@ -19,6 +19,7 @@ _NAMED = 5
 _OF_DNS = f"edgefleet:index:RegionalDns${RECORD}"
 _OF_NODE = re.compile(r".+-dns-(.+)-(?:a|aaaa)")
 _SECRET = "edgefleet:index:IngressDaemonSet$kubernetes:core/v1:Secret"  # noqa: S105 (a type)
+_CONTENT = {"data", "stringData"}
 _DUE: Mapping[str, frozenset[str]] = {
     "edgefleet:index:OriginTls$tls:index/selfSignedCert:SelfSignedCert": frozenset(
         {"readyForRenewal"}
@@ -108,7 +109,8 @@ def _is_its_secret(step: Step) -> bool:
     urn, operation, replaced = step.planned
     if _type(urn) != _SECRET or not urn.endswith("-ingress-certificate"):
         return False
-    return operation == "update" and not replaced and {*step.differs} <= {"data", "stringData"}
+    differs = {*step.differs}
+    return operation == "update" and not replaced and set[str]() < differs <= _CONTENT
 
 
 def _type(urn: str) -> str:
