@@ -56,7 +56,8 @@ class Runner:
             '#!/usr/bin/env bash\necho "$*" >>"$GH_LOG"\n'
             'for each in "$@"; do case $each in body=@*) cat "${each#body=@}" >>"$GH_LOG";; esac\n'
             'done\n[ "$1" != pr ] || [ "$2" != list ] || echo "[]"\n'
-            'case "$*" in *--paginate*) echo "$GH_COMMENTS";; esac\n'
+            'case "$*" in *--paginate*) echo "$GH_COMMENTS";; *issues?state*) echo "$GH_ISSUES";; '
+            "esac\n"
         )
         fake.chmod(0o755)
 

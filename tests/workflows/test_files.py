@@ -71,6 +71,7 @@ def test_nothing_is_permitted_but_what_a_job_asks_for():
     assert written == {
         "preview/comment": {"pull-requests"},
         "ranges/update": {"contents", "pull-requests"},
+        "watch/issue": {"issues"},
     }
 
 
@@ -96,11 +97,13 @@ def test_secrets_reach_the_steps_that_need_them_and_no_other():
             if used := set(re.findall(r"secrets\.(\w+)", json.dumps(step))):
                 found[f"{name}/{step['name']}"] = used
                 assert "environment" in job, name
-                assert "pulumi " in step["run"]
+                assert "pulumi " in step["run"] or ".venv/bin/fleet " in step["run"]
                 assert "pip" not in step["run"]
                 assert "make" not in step["run"]
     assert found == {
         "preview/preview/Preview": SECRETS,
+        "reconcile/reconcile/Reconcile": SECRETS,
+        "watch/look/Look": SECRETS,
         "up/up/Preview": SECRETS,
         "up/up/Up": SECRETS,
     }
@@ -219,6 +222,30 @@ def test_two_runs_never_touch_one_stack():
     }
     assert deploy["jobs"]["rest"]["needs"] == ["plan", "canary"]
     assert deploy["jobs"]["edge"]["needs"] == ["plan", "canary", "rest"]
+    reconcile = workflow("reconcile")
+    assert reconcile["jobs"]["reconcile"]["concurrency"] == {
+        "group": "stack-${{ matrix.stack }}",
+        "cancel-in-progress": "false",
+    }
+    # Of two that wait for a stack the later stays: there is one reconcile at most, and so an `up`
+    # that waits is put out of its place by none.
+    assert reconcile["concurrency"] == {"group": "reconcile", "cancel-in-progress": "false"}
+
+
+@pytest.mark.parametrize(("name", "job"), [("reconcile", "stacks"), ("watch", "look")])
+def test_a_schedule_waits_until_it_is_switched_on(name: str, job: str):
+    """A repository without environments and secrets would fail each hour."""
+    found = workflow(name)
+    assert set(found["on"]) == {"schedule", "workflow_dispatch"}
+    assert found["jobs"][job]["if"] == (
+        f"github.event_name == 'workflow_dispatch' || vars.{name.upper()} == 'on'"
+    )
+
+
+def test_who_writes_the_issue_has_no_credentials_of_the_fleet():
+    found = workflow("watch")["jobs"]
+    assert "permissions" not in found["look"]
+    assert "environment" not in found["issue"]
 
 
 def test_a_stack_is_asked_how_it_is_before_the_next_wave():
@@ -245,7 +272,7 @@ def test_nothing_runs_but_what_was_approved():
 
 def test_scripts_are_clean():
     scripts = sorted((ROOT / ".github").glob("*.sh"))
-    assert len(scripts) == 3
+    assert len(scripts) == 5
     try:
         done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
     except FileNotFoundError:

@@ -164,6 +164,22 @@ def test_deploy_brings_the_canary_up_and_then_the_edge(fleet: Fleet, runner: Run
     assert calls(fleet).keys() <= Policy.read("vultr-up").actions
 
 
+def test_reconcile_is_for_the_regions_and_needs_to_read_at_vultr(fleet: Fleet, runner: Runner):
+    calls(fleet)
+    assert runner.run(shell("reconcile", "stacks", "List")).returncode == 0
+    assert runner.outputs()["stacks"] == ["apac", "eu", "us"]
+    step = shell("reconcile", "reconcile", "Reconcile")
+    done = runner.run(step, {**fleet.environment, "STACK": "us"})
+    assert (done.returncode, done.stdout) == (0, "us: nothing to do\n"), done.stderr
+    assert runner.file("summary") == "us: nothing to do\n"
+    assert calls(fleet).keys() <= Policy.read("vultr-read").actions
+    # One that was never brought up isn't now.
+    done = runner.run(step, {**fleet.environment, "STACK": "eu"})
+    assert done.returncode == 1
+    assert "REFUSED, nothing was changed: more than records of nodes" in done.stdout
+    assert fleet.clusters("edgefleet-eu") == []
+
+
 CALICO = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
 
 

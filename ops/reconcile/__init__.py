@@ -1,0 +1,1 @@
+"""`fleet reconcile`: records follow nodes when nobody is there."""

@@ -1,0 +1,59 @@
+"""Pulumi's engine: a preview of all of a stack, and an `up` of some of its resources."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ops.approval.steps import PreviewError, parse
+from ops.live.outputs import PulumiFailed
+
+PREVIEW_SECONDS = 600
+
+
+def preview(project: Path, stack: str) -> Mapping[str, Any]:
+    """What all of the stack's resources would become. Raises PulumiFailed."""
+    command = ("preview", "--json", "--show-replacement-steps")
+    ran = _run(project, stack, *command, seconds=PREVIEW_SECONDS)
+    try:
+        # One that failed says so in its JSON; one that didn't begin has none.
+        return parse(ran.stdout)
+    except PreviewError:
+        raise PulumiFailed(_why("preview", ran)) from None
+
+
+def up(project: Path, stack: str, targets: Sequence[str]) -> None:
+    """Bring these URNs up, and nothing besides. Raises PulumiFailed.
+
+    It has no limit of its own: an engine that is killed leaves a lock, and half of a record.
+    """
+    only = [option for urn in targets for option in ("--target", urn)]
+    ran = _run(project, stack, "up", "--yes", "--skip-preview", *only)
+    if ran.returncode:
+        raise PulumiFailed(_why("up", ran))
+
+
+def _run(
+    project: Path, stack: str, *command: str, seconds: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["pulumi", *command, "-s", stack, "--non-interactive", "--color=never"],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+    except FileNotFoundError:
+        raise PulumiFailed("there is no `pulumi` on PATH") from None
+    except subprocess.TimeoutExpired:
+        raise PulumiFailed(f"`pulumi {command[0]}` took longer than {seconds} s") from None
+
+
+def _why(command: str, ran: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in (ran.stdout + "\n" + ran.stderr).splitlines()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error:")]
+    told = dict.fromkeys(line for line in errors if line != "update failed")
+    said = "; ".join(told) or next((line for line in reversed(lines) if line), "it said nothing")
+    return f"`pulumi {command}`: {said}"
