@@ -30,6 +30,7 @@ _COMMANDS = {
     "doctor": _Place("ops.doctor.cli", "command", "What is wrong, from the top down."),
     "compare": _Place("ops.compare.cli", "command", "What differs between clusters, live."),
     "drift": _Place("ops.drift.cli", "command", "What the clouds hold against the code."),
+    "upgrade": _Place("ops.upgrade.cli", "command", "A new version of Kubernetes, guided."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
     "approved": _Place("ops.approval.cli", "command", "Whether up would do what was approved."),
