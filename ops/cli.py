@@ -31,6 +31,7 @@ _COMMANDS = {
     "compare": _Place("ops.compare.cli", "command", "What differs between clusters, live."),
     "drift": _Place("ops.drift.cli", "command", "What the clouds hold against the code."),
     "reconcile": _Place("ops.reconcile.cli", "command", "Records follow nodes, by themselves."),
+    "upgrade": _Place("ops.upgrade.cli", "command", "A new version of Kubernetes, guided."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
     "approved": _Place("ops.approval.cli", "command", "Whether up would do what was approved."),

@@ -54,6 +54,8 @@ LONGEST = (
     "fleet/test_adopting.py",
     "fleet/test_origin_tls.py",
     "fleet/test_edge_stack.py",
+    "fleet/test_day_two.py",
+    "fleet/test_upgrading.py",
     "api server",
     "workflows/test_workflows.py",
     "packets/test_node_kills.py",

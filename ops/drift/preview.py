@@ -51,9 +51,14 @@ class Change:
 
 def preview(project: Path, stack: str) -> tuple[Change, ...]:
     """Ask the engine. It changes nothing. Raises PulumiFailed."""
+    return changes(report(project, stack, "--refresh"))
+
+
+def report(project: Path, stack: str, *options: str) -> Json:
+    """What `pulumi preview --json` says. Raises PulumiFailed."""
     try:
         ran = subprocess.run(
-            ["pulumi", "preview", "--refresh", "--json", "-s", stack, "--non-interactive"],
+            ["pulumi", "preview", *options, "--json", "-s", stack, "--non-interactive"],
             cwd=project,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -64,10 +69,11 @@ def preview(project: Path, stack: str) -> tuple[Change, ...]:
         raise PulumiFailed("there is no `pulumi` on PATH") from None
     except subprocess.TimeoutExpired:
         raise PulumiFailed(f"`pulumi preview` took longer than {SECONDS} s") from None
-    report = _report(ran.stdout)
-    if ran.returncode or report is None:
-        raise PulumiFailed(f"`pulumi preview --refresh`: {_why(report, ran.stderr)}")
-    return changes(report)
+    found = _report(ran.stdout)
+    if ran.returncode or found is None:
+        asked = " ".join(["pulumi preview", *options])
+        raise PulumiFailed(f"`{asked}`: {_why(found, ran.stderr)}")
+    return found
 
 
 def changes(report: Mapping[str, Any]) -> tuple[Change, ...]:

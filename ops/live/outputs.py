@@ -31,7 +31,7 @@ def read_state(project: Path, stack: str, backend: str) -> StateFacts:
     """
     deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
     return StateFacts(
-        locks=_locks(backend, stack),
+        locks=tuple(map(holder, locks(backend, stack))),
         pending=tuple(
             f"{each['type']} {object_at(each, 'resource').get('urn', '').rpartition('::')[2]}"
             for each in objects_at(deployment, "pending_operations")
@@ -76,17 +76,25 @@ def _why(said: str, command: tuple[str, ...]) -> str:
     return f"`pulumi {' '.join(command[:2])}`: {(errors or lines or ['it said nothing'])[-1]}"
 
 
-def _locks(backend: str, stack: str) -> tuple[str, ...]:
+def locks(backend: str, stack: str) -> list[Mapping[str, Any]]:
+    """Who holds a stack, as Pulumi writes it (`pid`, `username`, `hostname`, `timestamp`); empty
+    for one that can't be read. Nothing where the backend isn't one of files."""
     if not backend.startswith("file://"):
-        return ()
+        return []
     folder = Path(unquote(backend.removeprefix("file://").partition("?")[0])) / ".pulumi" / "locks"
-    return tuple(_lock(path) for path in sorted(folder.glob(f"**/{stack}/*.json")))
+    return [_lock(path) for path in sorted(folder.glob(f"**/{stack}/*.json"))]
 
 
-def _lock(path: Path) -> str:
+def _lock(path: Path) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = json.loads(path.read_text())
+        return json.loads(path.read_text())
     except (OSError, ValueError):
+        return {}
+
+
+def holder(lock: Mapping[str, Any]) -> str:
+    """Who that is, in words."""
+    if not lock:
         return "somebody, who can't be read"
-    who = f"{found.get('username', 'somebody')}@{found.get('hostname', 'some machine')}"
-    return f"{who}, process {found.get('pid', '?')}, since {found.get('timestamp', '?')}"
+    who = f"{lock.get('username', 'somebody')}@{lock.get('hostname', 'some machine')}"
+    return f"{who}, process {lock.get('pid', '?')}, since {lock.get('timestamp', '?')}"

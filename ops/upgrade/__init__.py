@@ -1,0 +1,1 @@
+"""`fleet upgrade`: a cluster's new version, step by step, with the doctor between."""

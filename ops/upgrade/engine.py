@@ -1,0 +1,125 @@
+"""`pulumi up` of one stack: its output as it comes, a limit, and its cause where it fails."""
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ops.command import CommandError
+from ops.live.outputs import backend_url, holder, locks, pulumi
+
+Say = Callable[[str], None]
+_ENDING_SECONDS = 120
+"""So long an engine that was interrupted has to write its state."""
+_POLL_SECONDS = 2.0
+
+
+class UpgradeStopped(CommandError):
+    """A step that didn't come to its end; the text is for a person."""
+
+
+def up(project: Path, stack: str, minutes: float, say: Say) -> None:
+    """Bring a stack up. After `minutes` without a word from the engine it is interrupted.
+
+    Raises UpgradeStopped.
+    """
+    free(project, stack, minutes, say)
+    command = ["pulumi", "up", "--yes", "--skip-preview", "-s", stack]
+    with subprocess.Popen(
+        [*command, "--non-interactive", "--color=never"],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            said = _followed(process, minutes, say)
+        except KeyboardInterrupt:
+            # The terminal has interrupted the engine, too: it writes what it has done.
+            process.wait(_ENDING_SECONDS)
+            raise
+    if process.returncode:
+        raise UpgradeStopped(f"`pulumi up -s {stack}` failed: {cause(said)}")
+
+
+def _followed(process: "subprocess.Popen[str]", minutes: float, say: Say) -> list[str]:
+    lines: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.put(line.rstrip())
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    said: list[str] = []
+    while True:
+        try:
+            line = lines.get(timeout=minutes * 60)
+        except queue.Empty:
+            process.send_signal(signal.SIGINT)
+            process.wait(_ENDING_SECONDS)
+            last = said[-1].strip() if said else "nothing"
+            raise UpgradeStopped(
+                f"`pulumi up` said nothing for {minutes:g} minutes, and was ended. Its last word: "
+                f"{last}"
+            ) from None
+        if line is None:
+            process.wait()
+            return said
+        said.append(line)
+        if line:
+            say(f"    {line}")
+
+
+def cause(said: list[str]) -> str:
+    """What an engine's output names as its error: the first, as others follow from it."""
+    found = [line.strip() for line in said if "error:" in line]
+    told = [line for line in found if "update failed" not in line] or found
+    lines = [line for line in said if line.strip()]
+    return (told or lines[-1:] or ["it said nothing"])[0].removeprefix("error: ")
+
+
+def free(project: Path, stack: str, minutes: float, say: Say) -> None:
+    """Wait for who holds the stack; a holder that was killed on this machine lets go.
+
+    Raises UpgradeStopped.
+    """
+    backend, deadline = backend_url(project), time.monotonic() + minutes * 60
+    told = False
+    while held := locks(backend, stack):
+        if elsewhere := [each for each in held if not _is_here(each)]:
+            raise UpgradeStopped(
+                f"{stack} is held by {holder(elsewhere[0])}. If that is gone: pulumi cancel -s "
+                f"{stack}"
+            )
+        if not any(_lives(each) for each in held):
+            say(f"    {stack} is held by {holder(held[0])}, which was killed: pulumi cancel")
+            pulumi(project, stack, "cancel", "--yes")
+            return
+        if time.monotonic() > deadline:
+            raise UpgradeStopped(f"{stack} is still held by {holder(held[0])}")
+        if not told:
+            say(f"    waiting for {holder(held[0])}: at most {minutes:g} minutes")
+            told = True
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_here(lock: Mapping[str, Any]) -> bool:
+    return lock.get("hostname") in (socket.gethostname(), os.uname().nodename)
+
+
+def _lives(lock: Mapping[str, Any]) -> bool:
+    try:
+        process = psutil.Process(int(lock.get("pid") or 0))
+        return process.status() != psutil.STATUS_ZOMBIE and "pulumi" in process.name()
+    except (psutil.NoSuchProcess, ValueError):
+        return False
