@@ -82,7 +82,7 @@ def examine(
 ) -> Report:
     """Ask the doctor about the stack, its edge, and those that carry visitors."""
     names = [world.stack, *carriers, *([world.edge] if world.edge else [])]
-    regions, edges, _ = chosen(load(project), names)
+    regions, edges = chosen(load(project), names)
     seen = look(project, regions, edges, Wanted(), waiting)
     return climb_down(seen, datetime.now(UTC), whole=True)
 
