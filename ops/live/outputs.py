@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -32,11 +32,22 @@ def read_state(project: Path, stack: str, backend: str) -> StateFacts:
     deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
     return StateFacts(
         locks=tuple(map(holder, locks(backend, stack))),
-        pending=tuple(
-            f"{each['type']} {object_at(each, 'resource').get('urn', '').rpartition('::')[2]}"
-            for each in objects_at(deployment, "pending_operations")
-        ),
+        pending=tuple(cut_off(deployment)),
     )
+
+
+def cut_off(deployment: Mapping[str, Any]) -> Iterator[str]:
+    """Operations of a state's export that were begun and not finished.
+
+    Where something was being made, the engine keeps the operation until a refresh, also when a
+    later `up` has made or adopted it (pulumi 3.246.0, pkg/backend/snapshot.go): what the state has
+    by now isn't cut off any more.
+    """
+    there = {str(each["urn"]) for each in objects_at(deployment, "resources")}
+    for each in objects_at(deployment, "pending_operations"):
+        urn = str(object_at(each, "resource").get("urn", ""))
+        if each["type"] != "creating" or urn not in there:
+            yield f"{each['type']} {urn.rpartition('::')[2]}"
 
 
 def backend_url(project: Path) -> str:
