@@ -136,6 +136,9 @@ def promised(project: Path, before: Mapping[str, Rendering]) -> Promise:
         after, wrong = rendered(project)
     except SettingsError as error:
         return Promise(wrong=dict.fromkeys(read(project), error.mistakes))
+    if not after:
+        # No stack's name stands for all of them.
+        return Promise(wrong=wrong)
     compared = comparison(project, "HEAD", Rendered(dict(before)), after, sorted(after))
     return Promise({diff.stack: diff for diff in compared.stacks}, after, wrong)
 

@@ -50,7 +50,11 @@ def test_bash_completes(project: Path, environment: dict[str, str]):
         [bash, "--norc", "-c", script], cwd=project, env=environment, capture_output=True, text=True
     )
     assert done.stderr == ""
-    assert done.stdout.splitlines() == ["render", "apac edge eu us us-2", "--dir --diff"]
+    assert done.stdout.splitlines() == [
+        "render reconcile",
+        "apac edge eu us us-2",
+        "--dir --diff",
+    ]
 
 
 @pytest.mark.parametrize(

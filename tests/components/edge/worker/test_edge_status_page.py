@@ -107,7 +107,8 @@ def test_what_others_say_is_text(start_edge: Start) -> None:
 def test_in_a_real_browser(edge: Edge, tmp_path: Path) -> None:
     assert BROWSER
     url = f"http://me:t0%3Aken@127.0.0.1:{edge.port}/.edge/status"
-    common = ["--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    common = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    common += ["--no-first-run", f"--user-data-dir={tmp_path / 'profile'}"]
     shot = tmp_path / "page.png"
     command = [BROWSER, *common, "--window-size=1280,1100", f"--screenshot={shot}", "--dump-dom"]
     ran = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=120)
