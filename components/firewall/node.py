@@ -184,6 +184,14 @@ class NodeFirewall(pulumi.ComponentResource):
             lambda rules: config_data(render_table(rules, args["cloudflare"]))
         )
         child = in_cluster_of(self, name, args["kubeconfig"], opts)
+        checked: list[pulumi.Resource] = []
+        if mode == "enforce":
+            asked: NodeNetworksArgs = {"kubeconfig": args["kubeconfig"], "rules": args["rules"]}
+            own = pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with)
+            checked = [NodeNetworks(f"{name}-networks", asked, own)]
+        # The files too: where the check stops an `up`, a second ConfigMap would be there, the first
+        # due to go, and the way back to its table would delete what it had just taken over.
+        after = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=checked))
         config_map = KubernetesObject(
             f"{name}-files",
             {
@@ -197,7 +205,7 @@ class NodeFirewall(pulumi.ComponentResource):
                 "data": data,
                 "immutable": True,
             },
-            child,
+            after,
         )
         pod = pod_spec(
             config_map.name, mode, args.get("image", IMAGE), args.get("interval", INTERVAL)
@@ -212,15 +220,10 @@ class NodeFirewall(pulumi.ComponentResource):
         metadata = {
             "name": NAME, "namespace": namespace, "labels": labels, "annotations": unawaited,
         }  # fmt: skip
-        checked: list[pulumi.Resource] = []
-        if mode == "enforce":
-            asked: NodeNetworksArgs = {"kubeconfig": args["kubeconfig"], "rules": args["rules"]}
-            own = pulumi.ResourceOptions(parent=self, deleted_with=child.deleted_with)
-            checked = [NodeNetworks(f"{name}-networks", asked, own)]
         daemon_set = KubernetesObject(
             f"{name}-daemon-set",
             {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec},
-            pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=checked)),
+            after,
         )
         in_step = NodesInStep(
             f"{name}-in-step",

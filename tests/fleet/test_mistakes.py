@@ -71,6 +71,7 @@ def test_networks_that_would_shut_the_nodes_from_each_other(fleet: Fleet):
     failed(fleet.pulumi("us", "up", "--yes", "--skip-preview"), sentence)
     fleet.restore()
     fleet.up("us")[0].require()
+    fleet.preview("us", "--expect-no-changes", "--refresh").require()
 
 
 def test_a_wrong_key(fleet: Fleet):
