@@ -94,9 +94,10 @@ _ENDINGS = pytest.StashKey[ExitStack]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
     config.stash[_ENDINGS] = ExitStack()
-    # Before there are workers, which all take it.
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
-    os.environ.setdefault("EDGEFLEET_SEED", os.environ.get("GITHUB_RUN_ID") or now)
+    # Before there are workers, which all take it. Another each day, so that what fails fails again
+    # for who runs it to see why.
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    os.environ.setdefault("EDGEFLEET_SEED", os.environ.get("GITHUB_RUN_ID") or today)
     real = plugins.parse(os.environ.get("REAL", ""))
     try:
         plugins.require(real, plugins.users_folder(os.environ), os.environ.get("PATH", ""))
