@@ -18,11 +18,9 @@ from ops.drift.report import FOREIGN, Drift, text
 from ops.expected import EdgeExpected, RegionExpected, Stacks, of_command
 from ops.live.asking import Unasked
 from ops.live.looking import Wanted, look
-from ops.live.outputs import PulumiFailed
 from ops.progress import asking
+from ops.pulumi_cli import AT_ONCE, PulumiFailed
 
-AT_ONCE = 4
-"""Each stack has an engine, a program and plugins: some hundred megabytes."""
 _RUNGS: tuple[Rung, ...] = ("dns", "cloud-firewall")
 _WANTED = Wanted(clusters=False, outside=False, edge=False, state=False, logs=False)
 

@@ -5,17 +5,14 @@ and writes no state; `pulumi refresh` would.
 """
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components.json_object import Json, is_list, is_object, object_at, objects_at
-from ops.live.outputs import PulumiFailed
+from ops.pulumi_cli import PREVIEW_SECONDS, PulumiFailed, of_stack, run
 
-SECONDS = 600
-"""A refresh reads each resource; of a large stack that takes its time."""
 _SECRET = "[secret]"  # noqa: S105 (what stands for one)
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What Pulumi says of a value that only the update will tell."""
@@ -56,19 +53,8 @@ def preview(project: Path, stack: str) -> tuple[Change, ...]:
 
 def report(project: Path, stack: str, *options: str) -> Json:
     """What `pulumi preview --json` says. Raises PulumiFailed."""
-    try:
-        ran = subprocess.run(
-            ["pulumi", "preview", *options, "--json", "-s", stack, "--non-interactive"],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-    except FileNotFoundError:
-        raise PulumiFailed("there is no `pulumi` on PATH") from None
-    except subprocess.TimeoutExpired:
-        raise PulumiFailed(f"`pulumi preview` took longer than {SECONDS} s") from None
+    command = ("preview", *options, "--json")
+    ran = run(project, *command, *of_stack(stack), seconds=PREVIEW_SECONDS)
     found = _report(ran.stdout)
     if ran.returncode or found is None:
         asked = " ".join(["pulumi preview", *options])

@@ -23,9 +23,10 @@ from ops.live.facts import (
     VultrFacts,
     WebAnswer,
 )
-from ops.live.outputs import PulumiFailed, backend_url, read_outputs, read_state
+from ops.live.outputs import backend_url, read_outputs, read_state
 from ops.live.probe_facts import ProbeFacts
 from ops.live.vultr import Account, read_account, read_vultr
+from ops.pulumi_cli import PulumiFailed
 
 KINDS = ("A", "AAAA")
 PROBE_SECONDS = 60

@@ -1,21 +1,16 @@
 """A stack as Pulumi knows it: its outputs, and who holds it."""
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from components.json_object import object_at, objects_at
-from ops.command import CommandError
 from ops.live.facts import StateFacts
+from ops.pulumi_cli import PulumiFailed, of_stack, run
 
 _SECONDS = 30
-
-
-class PulumiFailed(CommandError):
-    """`pulumi` couldn't say it; the text is its own, or says what is missing."""
 
 
 def read_outputs(project: Path, stack: str) -> dict[str, Any]:
@@ -58,24 +53,11 @@ def backend_url(project: Path) -> str:
 
 def pulumi(project: Path, stack: str, *command: str, seconds: int = _SECONDS) -> str:
     """What a command of Pulumi's about a stack prints. Raises PulumiFailed."""
-    options = ("-s", stack, "--non-interactive", "--color=never")
-    return _run(project, *command, *options, seconds=seconds)
+    return _run(project, *command, *of_stack(stack), seconds=seconds)
 
 
 def _run(project: Path, *command: str, seconds: int = _SECONDS) -> str:
-    try:
-        ran = subprocess.run(
-            ["pulumi", *command],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-    except FileNotFoundError:
-        raise PulumiFailed("there is no `pulumi` on PATH") from None
-    except subprocess.TimeoutExpired:
-        raise PulumiFailed(f"`pulumi {command[0]}` took longer than {seconds} s") from None
+    ran = run(project, *command, seconds=seconds)
     if ran.returncode:
         raise PulumiFailed(_why(ran.stderr or ran.stdout, command))
     return ran.stdout

@@ -15,12 +15,10 @@ from infra.fleet.reading import load
 from ops.command import COULD_NOT, FOUND, CommandError, Folder, Json, failed, stack_names
 from ops.files import project_dir
 from ops.progress import asking
+from ops.pulumi_cli import AT_ONCE
 from ops.reconcile.engine import preview, up
 from ops.reconcile.plan import plan
 from ops.reconcile.report import Outcome, plain, text
-
-AT_ONCE = 4
-"""Each stack has an engine, a program and plugins: some hundred megabytes."""
 
 
 def command(

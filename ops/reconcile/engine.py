@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ops.approval.steps import PreviewError, parse
-from ops.live.outputs import PulumiFailed
-
-PREVIEW_SECONDS = 600
+from ops.pulumi_cli import PREVIEW_SECONDS, PulumiFailed, of_stack, run
 
 
 def preview(project: Path, stack: str) -> Mapping[str, Any]:
     """What all of the stack's resources would become. Raises PulumiFailed."""
     command = ("preview", "--json", "--show-replacement-steps")
-    ran = _run(project, stack, *command, seconds=PREVIEW_SECONDS)
+    ran = run(project, *command, *of_stack(stack), seconds=PREVIEW_SECONDS)
     try:
         # One that failed says so in its JSON; one that didn't begin has none.
         return parse(ran.stdout)
@@ -28,27 +26,9 @@ def up(project: Path, stack: str, targets: Sequence[str]) -> None:
     It has no limit of its own: an engine that is killed leaves a lock, and half of a record.
     """
     only = [option for urn in targets for option in ("--target", urn)]
-    ran = _run(project, stack, "up", "--yes", "--skip-preview", *only)
+    ran = run(project, "up", "--yes", "--skip-preview", *only, *of_stack(stack))
     if ran.returncode:
         raise PulumiFailed(_why("up", ran))
-
-
-def _run(
-    project: Path, stack: str, *command: str, seconds: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["pulumi", *command, "-s", stack, "--non-interactive", "--color=never"],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
-    except FileNotFoundError:
-        raise PulumiFailed("there is no `pulumi` on PATH") from None
-    except subprocess.TimeoutExpired:
-        raise PulumiFailed(f"`pulumi {command[0]}` took longer than {seconds} s") from None
 
 
 def _why(command: str, ran: subprocess.CompletedProcess[str]) -> str:

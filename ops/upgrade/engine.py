@@ -15,6 +15,7 @@ import psutil
 
 from ops.command import CommandError
 from ops.live.outputs import backend_url, holder, locks, pulumi
+from ops.pulumi_cli import of_stack
 
 Say = Callable[[str], None]
 _ENDING_SECONDS = 120
@@ -32,9 +33,8 @@ def up(project: Path, stack: str, minutes: float, say: Say) -> None:
     Raises UpgradeStopped.
     """
     free(project, stack, minutes, say)
-    command = ["pulumi", "up", "--yes", "--skip-preview", "-s", stack]
     with subprocess.Popen(
-        [*command, "--non-interactive", "--color=never"],
+        ["pulumi", "up", "--yes", "--skip-preview", *of_stack(stack)],
         cwd=project,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

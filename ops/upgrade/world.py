@@ -22,7 +22,8 @@ from ops.drift.preview import report
 from ops.expected import expected_edge
 from ops.files import trial
 from ops.live.cloudflare import read_edge
-from ops.live.outputs import PulumiFailed, pulumi
+from ops.live.outputs import pulumi
+from ops.pulumi_cli import PulumiFailed
 from ops.render.revisions import render_folder
 from ops.upgrade.plan import World, beyond
 from ops.upgrade.stack_text import marked, with_mark, with_version

@@ -11,7 +11,7 @@ from ops.drift import preview as module
 from ops.drift.preview import Change, changes, preview
 from ops.drift.report import Drift, text
 from ops.live.asking import Unasked
-from ops.live.outputs import PulumiFailed
+from ops.pulumi_cli import PulumiFailed
 
 RECORD = "cloudflare:index/dnsRecord:DnsRecord"
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
