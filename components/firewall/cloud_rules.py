@@ -9,7 +9,7 @@ The provider class runs in a process of its own (Pulumi's dynamic provider) and 
 for the API key when it runs: a key in the state would be the old one after a rotation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -45,6 +45,18 @@ def match_of(rule: Mapping[str, Any]) -> Match:
         str(ip_address(rule["subnet"])),
         int(rule["subnet_size"]),
         rule.get("source") == "cloudflare",
+    )
+
+
+def compared(
+    wanted: Iterable[VultrRule], live: Iterable[Mapping[str, Any]]
+) -> tuple[list[VultrRule], list[Mapping[str, Any]]]:
+    """Rules that a group lacks, and those of it that nobody asked for; each match once."""
+    asked = {match_of(rule): rule for rule in wanted}
+    there = {match_of(rule): rule for rule in live}
+    return (
+        [rule for match, rule in asked.items() if match not in there],
+        [rule for match, rule in there.items() if match not in asked],
     )
 
 

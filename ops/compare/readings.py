@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 
-from components.firewall.cloud_rules import match_of
+from components.firewall.cloud_rules import compared
 from ops.live.asking import Unasked, known
 from ops.live.ends import end_of
 from ops.live.facts import ClusterFacts, VultrFacts, Workload
@@ -151,11 +151,8 @@ def rules(seen: RegionSeen) -> str | None:
     vultr = known(seen.vultr)
     if vultr is None or vultr.cluster is None:
         return None
-    wanted = {match_of(rule) for rule in seen.expected.rules.values()}
-    live = {match_of(rule): rule for rule in vultr.rules}
-    missing = len(wanted - live.keys())
-    foreign = [rule for match, rule in live.items() if match not in wanted]
-    told = [f"{missing} missing"] if missing else []
+    missing, foreign = compared(seen.expected.rules.values(), vultr.rules)
+    told = [f"{len(missing)} missing"] if missing else []
     told += [
         f"also {r['protocol']} {r.get('port') or 'all'} from {r['subnet']}/{r['subnet_size']}"
         for r in foreign

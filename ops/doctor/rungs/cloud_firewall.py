@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from components.firewall.cloud_rules import match_of
+from components.firewall.cloud_rules import compared
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.looking import RegionSeen
@@ -27,17 +27,16 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             "docs/limits.md: a cluster made without one never gets one. Make a new one beside it",
         )
         return
-    wanted = {match_of(rule): rule for rule in seen.expected.rules.values()}
-    live = {match_of(rule): rule for rule in vultr.rules}
-    if missing := [_told(rule) for match, rule in wanted.items() if match not in live]:
+    missing, foreign = compared(seen.expected.rules.values(), vultr.rules)
+    if missing:
         yield _finding(
             seen,
             "rule-missing",
-            f"not there: {some(missing)}",
+            f"not there: {some([_told(rule) for rule in missing])}",
             "Whom the rule lets in is locked out: Cloudflare, the nodes among themselves, or you.",
             f"pulumi up --refresh -s {stack}",
         )
-    yield from _foreign(seen, [rule for match, rule in live.items() if match not in wanted])
+    yield from _foreign(seen, foreign)
     if isinstance(seen.open_ports, Unasked):
         yield Note("cloud-firewall", stack, f"ports from here: {seen.open_ports.cause}")
     elif seen.open_ports:

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from components.firewall.node import NAME
 from ops.doctor.finding import Blind, Finding, Told, some
 from ops.live.asking import Unasked
 from ops.live.looking import RegionSeen
-
-_NAME = "edgefleet-node-firewall"
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
@@ -23,7 +22,7 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
         yield _finding(
             seen,
             "keeper-missing",
-            f"there is no DaemonSet kube-system/{_NAME}",
+            f"there is no DaemonSet kube-system/{NAME}",
             "Nobody keeps the nodes' ufw: new nodes are open to whom Vultr's group lets in.",
             up,
         )
@@ -49,7 +48,7 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             "keeper-absent",
             f"no pod on {some(lacking)}",
             "Nobody keeps the ufw of these nodes.",
-            f"kubectl -n kube-system describe daemonset {_NAME}",
+            f"kubectl -n kube-system describe daemonset {NAME}",
         )
     for node in ready:
         pod = pods.get(node)
@@ -71,5 +70,5 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
 
 
 def _finding(seen: RegionSeen, fault: str, came: str, means: str, do: str) -> Finding:
-    stack, asked = seen.expected.stack, f"kube-system/{_NAME} and its pods"
+    stack, asked = seen.expected.stack, f"kube-system/{NAME} and its pods"
     return Finding("node-firewall", fault, stack, stack, asked, came, means, do)
