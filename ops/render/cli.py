@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -194,10 +194,9 @@ def _written(comparison: Comparison, form: Format) -> str:
 
 def _resources(stacks: Mapping[str, Rendering], form: Format) -> str:
     if form is Format.JSON:
-        keys = ("urn", "type", "name", "parent", "inputs", "options")
         return _json(
             [
-                {key: asdict(resource)[key] for key in keys}
+                {key: value for key, value in resource.plain().items() if key != "custom"}
                 for rendering in stacks.values()
                 for resource in rendering.resources
             ]

@@ -127,8 +127,9 @@ def sizes(before: Rendering, after: Rendering) -> Iterator[str]:
                 f"Pool {label} goes: first its nodes' records, then its pods are evicted "
                 f"(DaemonSets' stay), then Vultr deletes its {_count(old)}"
             )
-    yield from (f"Pool {new.label} is new: {_count(new)}" for new in now.values() if
-                was and new.label not in was)  # fmt: skip
+    for label, new in now.items():
+        if was and label not in was:
+            yield f"Pool {label} is new: {_count(new)}"
     left = "One node is left" if _fixed(now) else "One node may be left"
     if _least(was) > 1 and _least(now) == 1:
         yield (
