@@ -1,5 +1,6 @@
 """The edge stack on the sandbox: probes, strict regions, gradual deployments, the WAF rule."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ import yaml
 
 from components.edge.worker_filter import PHASE, REF
 from tests.fleet.fleet import ZONE, Fleet, lost
+from tests.fleet.walking import blocks, walk
 
 ACCOUNT = "8765be9597757f48c916e09754a92d51"
 WORKERS = f"/accounts/{ACCOUNT}/workers"
@@ -102,6 +104,13 @@ def schedules(fleet: Fleet, script: str = "edgefleet") -> list[str]:
     return [schedule["cron"] for schedule in found]
 
 
+def drained(fleet: Fleet) -> list[str]:
+    """Regions that the Worker's table spares."""
+    config = bindings(fleet)["CONFIG"]["json"]
+    table = json.loads(config) if isinstance(config, str) else config
+    return sorted(row["name"] for row in table["regions"] if row["drain"])
+
+
 def serving(fleet: Fleet, script: str = "edgefleet") -> dict[str, float]:
     """Percent of the requests by version."""
     newest = result(fleet, f"{WORKERS}/scripts/{script}/deployments")["deployments"][0]
@@ -154,6 +163,12 @@ def test_probes_status_strict_regions_settings_and_the_waf_rule(fleet: Fleet):
     # The same record: the host was never off the air.
     assert fleet.records("example.com") == dict.fromkeys(before, "eu.example.com")
     assert fleet.records("no-region.example.com") == {}
+
+    drain, undrain = blocks("operations.md", "Drain a region")
+    walk(fleet, drain)
+    assert drained(fleet) == ["apac", "us"]
+    walk(fleet, undrain)
+    assert drained(fleet) == ["apac"]
 
 
 def test_versions_are_deployed_gradually(fleet: Fleet):

@@ -2,13 +2,17 @@
 before. In a sandbox of its own, which ages."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fleet.fleet import Fleet
+from tests.fleet.fleet import Fleet, kill_when
 from tests.fleet.walking import blocks, walk
+from tests.projects import ROOT
 
 HOST = "us.example.com"
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
@@ -17,6 +21,18 @@ BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 def page(fleet: Fleet, heading: str) -> str:
     """Walk a section; what it printed."""
     return "".join(walk(fleet, block) for block in blocks("operations.md", heading))
+
+
+def section(heading: str) -> str:
+    """The section's text, whose heading starts so."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (found,) = (each for each in text.split("\n## ") if each.startswith(heading))
+    return found
+
+
+def state(fleet: Fleet) -> Path:
+    """The folder that the stacks' states are kept in."""
+    return Path(urlsplit(fleet.environment["PULUMI_BACKEND_URL"]).path)
 
 
 def published(fleet: Fleet) -> bool:
@@ -154,6 +170,47 @@ def test_vultr_upgrades_by_itself_and_then_shows_no_version(rotated: Fleet):
     rotated.change("us", version="v1.38.0+1")
     assert "Vultr shows no version for cluster edgefleet-us" in rotated.preview("us").output
     rotated.change("us", version="v1.37.0+1")
+    control(rotated, "lose-version", lost=False)
+
+
+def test_a_killed_engine_leaves_a_lock_that_goes(rotated: Fleet):
+    kill_when(rotated.command("us", "up", "--yes", "--skip-preview"), ("Updating (us)",))
+    refused = rotated.pulumi("us", "up", "--yes", "--skip-preview")
+    assert refused.code != 0
+    (told,) = re.findall(r"^error: the stack is.*", section("A stack that is locked"), re.M)
+    assert told in refused.output
+    page(rotated, "A stack that is locked")
+
+
+def test_a_torn_state_is_mended_and_a_lost_one_made_anew(rotated: Fleet):
+    folder = state(rotated)
+    stack = folder / ".pulumi" / "stacks" / "edgefleet" / "us.json"
+    torn, cut, lost = blocks("operations.md", "A state that is torn, or lost")
+    variables = {"STATE": str(folder), "PULUMI_BACKEND_URL": f"file://{folder}"}
+    machines = rotated.addresses("us")
+
+    rotated.pulumi("us", "up", "--yes", "--skip-preview", **variables).require()
+    attributes = stack.with_name("us.json.attrs")
+    assert attributes.stat().st_size > 0, "kept in files, without ?metadata=skip"
+    attributes.write_text("")
+    refused = rotated.pulumi("us", "preview", **variables)
+    (told,) = re.findall(r"^error: failed.*", section("A state that is torn, or lost"), re.M)
+    assert told in refused.output
+    walk(rotated, torn, **variables)
+    for beside in stack.parent.glob("us.json*.attrs"):
+        beside.unlink()
+
+    stack.write_text("")
+    assert "unexpected end of JSON input" in rotated.pulumi("us", "preview").output
+    walk(rotated, cut, STATE=str(folder))
+
+    for file in stack.parent.glob("us.json*"):
+        file.unlink()
+    assert "no stack named 'us' found" in rotated.pulumi("us", "preview").output
+    walk(rotated, lost)
+    assert len(rotated.clusters("edgefleet-us")) == 1
+    assert rotated.addresses("us") == machines
+    assert published(rotated)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ def blocks(page: str, heading: str) -> list[str]:
     return re.findall(r"^```console\n(.*?)^```$", section, re.M | re.S)
 
 
-def walk(fleet: Fleet, block: str) -> str:
+def walk(fleet: Fleet, block: str, **variables: str) -> str:
     """Run a block's commands; each must pass and print the lines under it. All of the output."""
     told = ""
     for command, *expected in (part.splitlines() for part in block.split("$ ")[1:]):
@@ -26,6 +26,7 @@ def walk(fleet: Fleet, block: str) -> str:
                 **fleet.environment,
                 "PATH": f"{ROOT / '.venv' / 'bin'}:{fleet.environment['PATH']}",
                 "PULUMI_SKIP_CONFIRMATIONS": "true",
+                **variables,
                 "GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com",
                 "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@example.com",
             },

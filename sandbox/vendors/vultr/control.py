@@ -36,8 +36,8 @@ def add_control(api: RestApi, fleet: VultrFleet) -> None:
     def upgrade(document: Document, cluster: Cluster, body: dict[str, Any]) -> None:
         start_upgrade(document, cluster, str(body["version"]), fleet.now())
 
-    def lose_version(_: Document, cluster: Cluster, _body: dict[str, Any]) -> None:
-        cluster["version_lost"] = True
+    def lose_version(_: Document, cluster: Cluster, body: dict[str, Any]) -> None:
+        cluster["version_lost"] = body.get("lost", True)
 
     def break_node(_: Document, cluster: Cluster, body: dict[str, Any]) -> None:
         (node,) = (node for node in nodes(cluster) if node["id"] == body.get("node"))
