@@ -10,17 +10,16 @@ import typer
 from components.errors import EdgefleetError
 from components.server_side.api import Refused, Unreachable
 from infra.errors import SettingsError
-from ops.command import COULD_NOT, FOUND, Folder, Json, failed, stack_names
+from ops.command import FOUND, Folder, Json, failed, stack_names
 from ops.files import project_dir
+from ops.guided.command import ask_to_begin, carrying_out
+from ops.guided.looking import shown_in_full
 from ops.progress import asking
-from ops.upgrade.engine import Say, UpgradeStopped
-from ops.upgrade.plan import Step, blocking, plan, refusals
-from ops.upgrade.run import carry_out, examine, shown_in_full
+from ops.upgrade.plan import plan, refusals
+from ops.upgrade.run import carry_out, found_now
 from ops.upgrade.text import document, text
 from ops.upgrade.world import Found, find
 
-_INTERRUPTED = 130
-_AGAIN = "run the same command again: it goes on from what it finds"
 _VERSION = re.compile(r"v\d+\.\d+\.\d+\+\d+")
 
 
@@ -66,8 +65,9 @@ def command(
         typer.echo(text(found.world, steps, found.ipv6))
     if dry_run:
         return
-    _ask(yes, as_json)
-    _carried_out(project, found, steps, say)
+    ask_to_begin(yes, as_json)
+    with carrying_out():
+        carry_out(project, found.world, steps, found.carriers, say)
     say(f"\n{_ending(found)}")
 
 
@@ -75,32 +75,9 @@ def _refused(project: Path, found: Found) -> list[str]:
     world = found.world
     refused = [*found.refused, *refusals(world, found.undeployed, found.edges)]
     if world.fresh and not refused:
-        report = examine(project, world, found.carriers)
-        in_the_way = blocking(report, world, found.carriers, first=True)
+        in_the_way = found_now(project, world, found.carriers, first=True)
         refused += [shown_in_full(each) for each in in_the_way]
     return refused
-
-
-def _ask(yes: bool, as_json: bool) -> None:
-    if yes:
-        return
-    # Not a terminal: nobody can answer.
-    if as_json or not typer.get_text_stream("stdin").isatty():
-        raise failed("nobody can be asked here: say --yes, or --dry-run for the plan alone")
-    if not typer.confirm("\nBegin?"):
-        raise failed("nothing was changed", FOUND)
-
-
-def _carried_out(project: Path, found: Found, steps: list[Step], say: Say) -> None:
-    try:
-        carry_out(project, found.world, steps, found.carriers, say)
-    except UpgradeStopped as error:
-        raise failed(f"{error}\nWhen that is settled, {_AGAIN}", FOUND) from None
-    except EdgefleetError as error:
-        raise failed(f"{error}\nThen {_AGAIN}", COULD_NOT) from None
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted; {_AGAIN}", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
 
 
 def _ending(found: Found) -> str:

@@ -10,15 +10,11 @@ from typing import Literal
 
 from ops.approval.steps import Step as Planned
 from ops.approval.steps import kind_and_name
-from ops.doctor.finding import Finding
 from ops.doctor.ladder import Report
+from ops.guided.looking import Blocking, about
+from ops.guided.steps import EDGE_MINUTES, Step, look_step, up_to
 
-LOOK_MINUTES = 15
-"""How long a look waits for the doctor to find nothing."""
 Way = Literal["edge", "twin", "none"]
-Kind = Literal["drain", "look", "upgrade", "undrain"]
-Blocking = Finding | str
-"""What the doctor found, or a sentence."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +86,6 @@ class World:
         return not self.mark and self.live != self.to
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step: what it does, what it waits for and how long at most, what takes it back, and
-    whether it is done already. `stack` is the one that `pulumi up` is run for, "" for none."""
-
-    kind: Kind
-    does: str
-    waits: str
-    undo: str
-    stack: str = ""
-    done: bool = False
-
-
 def plan(world: World) -> list[Step]:
     """All steps, in their order; those that are done say so."""
     # Where Vultr has upgraded by itself the nodes are made anew already: nobody is to be spared.
@@ -129,7 +112,7 @@ def _drain(world: World, done: bool) -> Step:
         )
     stack = _over(world)
     undo = f"take the line with `fleet upgrade` out of {world.file}, then pulumi up -s {stack}"
-    return Step("drain", does, f"for {_up(world, stack)}", undo, stack, done)
+    return Step("drain", does, _up(world, stack), undo, stack, done)
 
 
 def _upgrade(world: World) -> Step:
@@ -151,18 +134,11 @@ def _undrain(world: World) -> Step:
         to_do = True
     done = world.upgraded and not world.mark and not to_do
     undo = f"`drain: true` into {world.file}, then pulumi up -s {stack}"
-    return Step("undrain", does, f"for {_up(world, stack)}", undo, stack, done)
+    return Step("undrain", does, _up(world, stack), undo, stack, done)
 
 
 def _look(world: World, done: bool) -> Step:
-    whom = world.stack + (f" and {world.edge}" if world.edge else "")
-    return Step(
-        "look",
-        f"fleet doctor {whom.replace(' and', '')}",
-        f"until it finds nothing about {whom}: at most {LOOK_MINUTES} minutes",
-        "nothing: it only looks",
-        done=done,
-    )
+    return look_step(world.stack, world.edge, done)
 
 
 def _over(world: World) -> str:
@@ -171,8 +147,7 @@ def _over(world: World) -> str:
 
 
 def _up(world: World, stack: str) -> str:
-    minutes = world.minutes if stack == world.stack else 10
-    return f"`pulumi up`: at most {minutes} minutes without a change"
+    return up_to(world.minutes if stack == world.stack else EDGE_MINUTES)
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -206,10 +181,7 @@ def blocking(
     """
     own = {world.stack, world.edge}
     passing = _OF_AN_UPGRADE | (_BEGUN if first and world.said == world.to else set())
-    found: list[Blocking] = [
-        f for f in report.findings if f.stack in own and f.fault not in passing
-    ]
-    found += [f"{b.stack}: {b.system}: {b.cause}" for b in report.blind if b.stack in own]
+    found = about(report, own, passing)
     ill = {each.stack for each in (*report.findings, *report.blind)}
     if carriers and carriers.keys() <= ill:
         found.append(f"none of those that would carry visitors is well: {', '.join(carriers)}")

@@ -5,38 +5,31 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from ops.guided.steps import Step, lines
 from ops.live.ends import end_of
-from ops.upgrade.plan import Step, World
+from ops.upgrade.plan import World
 
 
 def text(world: World, steps: Sequence[Step], ipv6: bool) -> str:
     """What is known before it begins, then the steps."""
-    lines = [*preface(world, ipv6), ""]
-    for number, step in enumerate(steps, start=1):
-        lines.append(f"{'✓' if step.done else ' '} {number}. {step.does}")
-        if step.done:
-            continue
-        lines.append(f"     waits {step.waits}")
-        if step.kind != "look":
-            lines.append(f"     undone by: {step.undo}")
-    return "\n".join(lines)
+    return "\n".join([*preface(world, ipv6), "", *lines(steps)])
 
 
 def preface(world: World, ipv6: bool) -> list[str]:
     """The versions and when they end, what moves, and who carries visitors."""
     if world.live == world.to:
-        lines = [f"{world.stack} has {world.to} at Vultr already. What is left:"]
+        told = [f"{world.stack} has {world.to} at Vultr already. What is left:"]
     else:
         kinds, each = ("A and AAAA", 2) if ipv6 else ("A", 1)
-        lines = [
+        told = [
             f"{world.stack}: {world.live} ({_ends(world.live)}) → {world.to} ({_ends(world.to)})",
             f"Its {world.nodes} nodes are made anew, with other addresses: {world.nodes * each} "
             f"records of {world.hostname} move ({kinds}).",
             "VKE brings the new version's own Calico; what is ours there is put back.",
         ]
     if world.way == "none" and world.live != world.to:
-        lines.append(_nobody(world))
-    return lines
+        told.append(_nobody(world))
+    return told
 
 
 def _nobody(world: World) -> str:

@@ -21,12 +21,12 @@ from ops.approval.steps import Step, steps
 from ops.drift.preview import report
 from ops.expected import expected_edge
 from ops.files import trial
+from ops.guided.stack_text import marked, with_mark, with_version
 from ops.live.cloudflare import read_edge
 from ops.live.outputs import pulumi
 from ops.pulumi_cli import PulumiFailed
 from ops.render.revisions import render_folder
 from ops.upgrade.plan import World, beyond
-from ops.upgrade.stack_text import marked, with_mark, with_version
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ _ENDING_SECONDS = 120
 _POLL_SECONDS = 2.0
 
 
-class UpgradeStopped(CommandError):
+class Stopped(CommandError):
     """A step that didn't come to its end; the text is for a person."""
 
 
 def up(project: Path, stack: str, minutes: float, say: Say) -> None:
     """Bring a stack up. After `minutes` without a word from the engine it is interrupted.
 
-    Raises UpgradeStopped.
+    Raises Stopped.
     """
     free(project, stack, minutes, say)
     with subprocess.Popen(
@@ -48,7 +48,7 @@ def up(project: Path, stack: str, minutes: float, say: Say) -> None:
             process.wait(_ENDING_SECONDS)
             raise
     if process.returncode:
-        raise UpgradeStopped(f"`pulumi up -s {stack}` failed: {cause(said)}")
+        raise Stopped(f"`pulumi up -s {stack}` failed: {cause(said)}")
 
 
 def _followed(process: "subprocess.Popen[str]", minutes: float, say: Say) -> list[str]:
@@ -68,7 +68,7 @@ def _followed(process: "subprocess.Popen[str]", minutes: float, say: Say) -> lis
             process.send_signal(signal.SIGINT)
             process.wait(_ENDING_SECONDS)
             last = said[-1].strip() if said else "nothing"
-            raise UpgradeStopped(
+            raise Stopped(
                 f"`pulumi up` said nothing for {minutes:g} minutes, and was ended. Its last word: "
                 f"{last}"
             ) from None
@@ -91,13 +91,13 @@ def cause(said: list[str]) -> str:
 def free(project: Path, stack: str, minutes: float, say: Say) -> None:
     """Wait for who holds the stack; a holder that was killed on this machine lets go.
 
-    Raises UpgradeStopped.
+    Raises Stopped.
     """
     backend, deadline = backend_url(project), time.monotonic() + minutes * 60
     told = False
     while held := locks(backend, stack):
         if elsewhere := [each for each in held if not _is_here(each)]:
-            raise UpgradeStopped(
+            raise Stopped(
                 f"{stack} is held by {holder(elsewhere[0])}. If that is gone: pulumi cancel -s "
                 f"{stack}"
             )
@@ -106,7 +106,7 @@ def free(project: Path, stack: str, minutes: float, say: Say) -> None:
             pulumi(project, stack, "cancel", "--yes")
             return
         if time.monotonic() > deadline:
-            raise UpgradeStopped(f"{stack} is still held by {holder(held[0])}")
+            raise Stopped(f"{stack} is still held by {holder(held[0])}")
         if not told:
             say(f"    waiting for {holder(held[0])}: at most {minutes:g} minutes")
             told = True

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.errors import SettingsError
-from ops.upgrade.stack_text import MARK, marked, with_mark, with_version, without_mark
+from ops.guided.stack_text import MARK, marked, with_mark, with_version, without_mark
 from tests.projects import ROOT
 
 FILES = [path.read_text() for path in sorted(ROOT.glob("Pulumi.*.yaml")) if "edge" not in path.name]

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.cli import application
-from ops.upgrade.engine import UpgradeStopped, cause, up
+from ops.guided.engine import Stopped, cause, up
 from ops.upgrade.world import drains
 
 
@@ -41,7 +41,7 @@ def held(folder: Path, **lock: object) -> Path:
 def test_what_it_prints_is_told_as_it_comes_and_its_first_error_is_the_cause(pulumi: Path):
     (pulumi / "up").write_text("echo one; echo 'error: too few nodes'; exit 255")
     said: list[str] = []
-    with pytest.raises(UpgradeStopped, match="`pulumi up -s us` failed: too few nodes"):
+    with pytest.raises(Stopped, match="`pulumi up -s us` failed: too few nodes"):
         up(pulumi, "us", 1, said.append)
     assert said == ["    one", "    error: too few nodes"]
 
@@ -50,7 +50,7 @@ def test_an_engine_that_says_nothing_is_ended_and_its_last_word_told(pulumi: Pat
     (pulumi / "up").write_text(
         "echo waiting for nodes; exec python3 -c 'import time; time.sleep(60)'"
     )
-    with pytest.raises(UpgradeStopped, match=r"nothing for 0\.02 minutes.*waiting for nodes"):
+    with pytest.raises(Stopped, match=r"nothing for 0\.02 minutes.*waiting for nodes"):
         up(pulumi, "us", 0.02, lambda _: None)
 
 
@@ -67,7 +67,7 @@ def test_the_lock_of_an_engine_that_was_killed_is_taken_away(pulumi: Path):
 
 def test_a_lock_of_another_machine_is_left_to_a_person(pulumi: Path):
     lock = held(pulumi, pid=1, hostname="elsewhere.example")
-    with pytest.raises(UpgradeStopped, match=r"ann@elsewhere\.example.*pulumi cancel -s us"):
+    with pytest.raises(Stopped, match=r"ann@elsewhere\.example.*pulumi cancel -s us"):
         up(pulumi, "us", 1, lambda _: None)
     assert lock.exists()
 
