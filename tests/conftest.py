@@ -55,7 +55,7 @@ LONGEST = (
     "fleet/test_origin_tls.py",
     "fleet/test_edge_stack.py",
     "fleet/test_day_two.py",
-    "fleet/test_upgrading.py",
+    "fleet/test_guided.py",
     "api server",
     "workflows/test_workflows.py",
     "packets/test_node_kills.py",

@@ -43,6 +43,11 @@ class Verdict:
         lines = sorted(repr(tuple(step)) for step, _ in self.unapproved)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
+    def agreed_to(self, stack: str, codes: str) -> bool:
+        """Whether somebody agreed to what nobody approved, by `STACK:CODE`s with commas."""
+        wanted = f"{stack}:{self.digest}"
+        return bool(self.unapproved) and wanted in codes.replace(" ", "").split(",")
+
 
 def approved(diff: Mapping[str, Any]) -> set[Planned]:
     """What a stack of `fleet render --diff REF --json` says will happen."""

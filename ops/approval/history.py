@@ -72,6 +72,47 @@ def since(history: Sequence[Mapping[str, Any]], on_branch: Callable[[str], bool]
     return Since(None, tuple(tried), unfinished)
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """How a stack was before some files were brought up. `touched` says whether they were at all;
+    `commit` is the one that it was brought up from before, None where it can't be known; `new`:
+    there was nothing before."""
+
+    touched: bool
+    commit: str | None = None
+    new: bool = False
+
+
+def earlier(history: Sequence[Mapping[str, Any]], commit: str, dirty: bool) -> Earlier:
+    """Go back behind the runs from these files: of a commit, or with changes that it hasn't.
+
+    A run that failed doesn't count: what was before it is how the stack was, or was to be.
+    """
+    touched = False
+    for entry in history:
+        if entry.get("kind") == "destroy" and entry.get("result") == "succeeded":
+            break
+        if entry.get("kind") not in _BRINGS_UP:
+            continue
+        environment = entry.get("environment") or {}
+        changed = environment.get("git.dirty") == "true"
+        if (environment.get("git.head"), changed) == (commit, dirty):
+            touched = True
+        elif entry.get("result") == "succeeded":
+            return Earlier(touched, _commit(entry))
+    return Earlier(touched, new=True)
+
+
+def brought_up(history: Sequence[Mapping[str, Any]], commit: str, dirty: bool) -> bool:
+    """Whether the last run that changed something of the stack was one from these files."""
+    for entry in history:
+        if entry.get("kind") in _BRINGS_UP:
+            environment = entry.get("environment") or {}
+            changed = environment.get("git.dirty") == "true"
+            return (environment.get("git.head"), changed) == (commit, dirty)
+    return False
+
+
 def _commit(entry: Mapping[str, Any]) -> str | None:
     """The commit whose files a run had, and no others."""
     environment = entry.get("environment") or {}

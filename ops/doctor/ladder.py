@@ -47,9 +47,15 @@ class Report:
 
 
 def climb_down(
-    seen: Seen, now: datetime, rungs: Collection[Rung] = RUNGS, *, whole: bool = False
+    seen: Seen,
+    now: datetime,
+    rungs: Collection[Rung] = RUNGS,
+    *,
+    whole: bool = False,
+    symptoms: bool = False,
 ) -> Report:
-    """Go down these rungs; `whole` doesn't stop at the first that fails."""
+    """Go down these rungs; `whole` doesn't stop at the first that fails. `symptoms` are told also
+    where something explains them."""
     told: dict[Rung, list[Told]] = {
         rung: [*_rung(rung, seen, now)] for rung in RUNGS if rung in rungs
     }
@@ -66,7 +72,9 @@ def climb_down(
             left.append(rung)
             continue
         here = [
-            t for t in told[rung] if isinstance(t, Finding) and not _explained(t, causes, regions)
+            t
+            for t in told[rung]
+            if isinstance(t, Finding) and (symptoms or not _explained(t, causes, regions))
         ]
         findings += here
         missing = [t for t in told[rung] if isinstance(t, Blind)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from ops.guided.engine import Stopped
 
 INTERRUPTED = 130
 AGAIN = "run the same command again: it goes on from what it finds"
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")]
 
 
 def ask_to_begin(yes: bool, as_json: bool) -> None:

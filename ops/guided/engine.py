@@ -1,5 +1,6 @@
 """`pulumi up` of one stack: its output as it comes, a limit, and its cause where it fails."""
 
+import json
 import os
 import queue
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from components.json_object import object_at, objects_at
 from ops.command import CommandError
 from ops.live.outputs import backend_url, holder, locks, pulumi
 from ops.pulumi_cli import of_stack
@@ -21,6 +23,7 @@ Say = Callable[[str], None]
 _ENDING_SECONDS = 120
 """So long an engine that was interrupted has to write its state."""
 _POLL_SECONDS = 2.0
+_ROOT = "pulumi:pulumi:Stack"
 
 
 class Stopped(CommandError):
@@ -49,6 +52,20 @@ def up(project: Path, stack: str, minutes: float, say: Say) -> None:
             raise
     if process.returncode:
         raise Stopped(f"`pulumi up -s {stack}` failed: {cause(said)}")
+    settle(project, stack)
+
+
+def settle(project: Path, stack: str) -> None:
+    """Let go of creations that were cut off. An `up` that went to its end has made, or taken over,
+    what is wanted of them; the engine keeps them until a refresh all the same, also where what was
+    made has gone since. Only the stack itself is refreshed, which asks nobody. Raises PulumiFailed.
+    """
+    deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
+    if all(each["type"] != "creating" for each in objects_at(deployment, "pending_operations")):
+        return
+    roots = [r["urn"] for r in objects_at(deployment, "resources") if r["type"] == _ROOT]
+    clear = ("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    pulumi(project, stack, *clear, "--target", str(roots[0]), seconds=_ENDING_SECONDS)
 
 
 def _followed(process: "subprocess.Popen[str]", minutes: float, say: Say) -> list[str]:

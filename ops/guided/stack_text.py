@@ -15,32 +15,32 @@ _WAS = f"{MARK}; was "
 
 def with_version(file: str, text: str, project: str, version: str) -> str:
     """With another version of the cluster. Raises SettingsError."""
-    node = _at(_at(_config(file, text), f"{project}:cluster"), "version")
+    node = at(at(config_of(file, text), f"{project}:cluster"), "version")
     if not isinstance(node, yaml.ScalarNode):
         raise SettingsError([f"{file}: {project}:cluster.version: isn't there"])
-    new = _replaced(text, node, version)
-    wanted = _document(text)
+    new = replaced(text, node, version)
+    wanted = document_of(text)
     wanted["config"][f"{project}:cluster"]["version"] = version
-    return _held(file, new, wanted, f"{project}:cluster.version: {version}")
+    return held(file, new, wanted, f"{project}:cluster.version: {version}")
 
 
 def with_mark(file: str, text: str, project: str) -> str:
     """Drained by this command. Raises SettingsError."""
     if marked(text):
         return text
-    key, config = f"{project}:drain", _config(file, text)
-    node = _at(config, key)
+    key, config = f"{project}:drain", config_of(file, text)
+    node = at(config, key)
     if isinstance(node, yaml.ScalarNode):
         was = text[node.start_mark.index : node.end_mark.index]
-        new = _replaced(text, node, f"true  {_WAS}{was};")
+        new = replaced(text, node, f"true  {_WAS}{was};")
     else:
         first = config.value[0][0].start_mark
         line = f"{' ' * first.column}{key}: true  {MARK}\n"
         start = first.index - first.column
         new = text[:start] + line + text[start:]
-    wanted = _document(text)
+    wanted = document_of(text)
     wanted["config"][key] = True
-    return _held(file, new, wanted, f"{key}: true")
+    return held(file, new, wanted, f"{key}: true")
 
 
 def without_mark(text: str) -> str:
@@ -61,32 +61,37 @@ def marked(text: str) -> bool:
     return any(MARK in line and "drain" in line for line in text.splitlines())
 
 
-def _config(file: str, text: str) -> yaml.MappingNode:
+def config_of(file: str, text: str) -> yaml.MappingNode:
+    """The `config` of a stack file, with its places in the text. Raises SettingsError."""
     document: Any = yaml.compose(text, CoreLoader)  # pyright: ignore[reportUnknownMemberType]
-    config = _at(document, "config")
+    config = at(document, "config")
     if not isinstance(config, yaml.MappingNode) or config.flow_style:
         raise SettingsError([f"{file}: config: must be a block, a key on each line"])
     return config
 
 
-def _at(node: yaml.Node | None, key: str) -> yaml.Node | None:
+def at(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    """A key's value, None where there is none."""
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((value for name, value in node.value if name.value == key), None)
 
 
-def _replaced(text: str, node: yaml.ScalarNode, value: str) -> str:
+def replaced(text: str, node: yaml.ScalarNode, value: str) -> str:
+    """With another value in a scalar's place."""
     return text[: node.start_mark.index] + value + text[node.end_mark.index :]
 
 
-def _document(text: str) -> dict[str, Any]:
+def document_of(text: str) -> dict[str, Any]:
+    """What the text says."""
     return yaml.load(text, CoreLoader)  # noqa: S506 (it is a safe one)
 
 
-def _held(file: str, new: str, wanted: Mapping[str, Any], what: str) -> str:
-    """Nothing else may have changed, as it would where a value is an alias of another."""
+def held(file: str, new: str, wanted: Mapping[str, Any], what: str) -> str:
+    """The new text. Nothing else may have changed, as it would where a value is an alias of
+    another. Raises SettingsError."""
     try:
-        same = _document(new) == wanted
+        same = document_of(new) == wanted
     except yaml.YAMLError:
         same = False
     if not same:

@@ -12,7 +12,7 @@ from components.server_side.api import Refused, Unreachable
 from infra.errors import SettingsError
 from ops.command import FOUND, Folder, Json, failed, stack_names
 from ops.files import project_dir
-from ops.guided.command import ask_to_begin, carrying_out
+from ops.guided.command import DryRun, Yes, ask_to_begin, carrying_out
 from ops.guided.looking import shown_in_full
 from ops.progress import asking
 from ops.upgrade.plan import plan, refusals
@@ -26,10 +26,8 @@ _VERSION = re.compile(r"v\d+\.\d+\.\d+\+\d+")
 def command(
     stack: Annotated[str, typer.Argument(help="The stack's name.", autocompletion=stack_names)],
     to: Annotated[str, typer.Option("--to", help="The version: v1.36.2+1.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan, and change nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:

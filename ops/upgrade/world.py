@@ -6,24 +6,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.json_object import object_at, objects_at
+from components.json_object import objects_at
 from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access, vultr_key
-from components.vendors.vultr import VultrApi
-from infra.errors import SettingsError
-from infra.fleet.files import meant
+from components.vendors.credentials import cloudflare_access
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.fleet.reading import load
-from infra.state.checkpoint import StackState
 from infra.state.live_refusals import live_refusals
 from infra.state.survey import Survey, survey
 from ops.approval.steps import Step, steps
 from ops.drift.preview import report
 from ops.expected import expected_edge
 from ops.files import trial
+from ops.guided.asking import region_of, state_of, vultr_api
 from ops.guided.stack_text import marked, with_mark, with_version
 from ops.live.cloudflare import read_edge
-from ops.live.outputs import pulumi
 from ops.pulumi_cli import PulumiFailed
 from ops.render.revisions import render_folder
 from ops.upgrade.plan import World, beyond
@@ -46,10 +42,10 @@ class Found:
 def find(project: Path, name: str, to: str) -> Found:
     """Ask everybody. Raises SettingsError, VendorError, PulumiFailed, PreviewError."""
     inventory = load(project)
-    stack = _region(inventory, name)
+    stack = region_of(inventory, name)
     text = (project / stack.file).read_text()
-    edge, state = inventory.edge(stack.fleet.domain), _state(project, name)
-    vultr = VultrApi(vultr_key(_no_config), patient=False)
+    edge, state = inventory.edge(stack.fleet.domain), state_of(project, name)
+    vultr = vultr_api()
     found = survey(stack, state, lambda: vultr)
     if found.cluster is None:
         raise PulumiFailed(f"{name}: Vultr has no cluster of this stack: pulumi up -s {name}")
@@ -70,17 +66,6 @@ def find(project: Path, name: str, to: str) -> Found:
         tuple(beyond(planned)),
         _names(edges),
         stack.settings.cluster.ipv6,
-    )
-
-
-def _region(inventory: Inventory, name: str) -> RegionStack:
-    stack = inventory.stacks.get(name)
-    if isinstance(stack, RegionStack):
-        return stack
-    names = [each.name for each in inventory.region_stacks]
-    known = ", ".join(names) or "none"
-    raise SettingsError(
-        [f"{name}: is no region stack of this fleet; these are: {known}{meant(name, names)}"]
     )
 
 
@@ -180,13 +165,6 @@ def _upgraded(
         wanted = load(folder).stacks[stack.name]
     assert isinstance(wanted, RegionStack)
     return wanted
-
-
-def _state(project: Path, stack: str) -> StackState:
-    deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
-    return StackState(
-        {str(r["urn"]): object_at(r, "outputs") for r in objects_at(deployment, "resources")}
-    )
 
 
 def _names(planned: Iterable[Step]) -> tuple[str, ...]:

@@ -123,17 +123,12 @@ def test_preview_says_what_is_broken(fleet: Fleet, runner: Runner):
 # --- a deployment --------------------------------------------------------------------------------
 
 
-def ran(
-    fleet: Fleet, runner: Runner, stack: str, *names: str, agreed: str = ""
-) -> list[subprocess.CompletedProcess[str]]:
-    """Steps of `up`, up to the first that fails."""
+def rolled(
+    fleet: Fleet, runner: Runner, stack: str, agreed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """The step of `up` that brings a stack up."""
     variables = {**fleet.environment, "STACK": stack, "AGREED": agreed}
-    done: list[subprocess.CompletedProcess[str]] = []
-    for name in names:
-        done.append(runner.run(shell("up", "up", name), variables))
-        if done[-1].returncode:
-            break
-    return done
+    return runner.run(shell("up", "up", "Roll"), variables)
 
 
 def calls(fleet: Fleet) -> Counter[str]:
@@ -150,10 +145,10 @@ def test_deploy_brings_the_canary_up_and_then_the_edge(fleet: Fleet, runner: Run
     waves = runner.outputs()["waves"]
     assert waves == {"canary": ["us"], "rest": ["apac", "eu"], "edge": ["edge"]}
     for stack in (*waves["canary"], *waves["edge"]):
-        *_, last = done = ran(fleet, runner, stack, "Preview", "Approved", "Up")
-        assert (len(done), last.returncode) == (3, 0), last.stdout + last.stderr
-        assert "no commit of this branch was brought up before" in done[1].stdout
-        assert "NOT APPROVED" not in runner.file("summary")
+        done = rolled(fleet, runner, stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"{stack}: as the files say." in done.stdout
+        assert done.stdout in runner.file("summary")
     assert len(fleet.nodes("us")) == 3
     assert fleet.routes() == ["api.example.com/*", "example.com/*"]
     # Nobody serves in a sandbox, and no host of example.com is ours.
@@ -200,7 +195,7 @@ def test_what_nobody_approved_stops_a_deployment(fleet: Fleet, runner: Runner):
     git(fleet.project, "commit", "-qam", "another nginx")
     by_hand(fleet, "false")
     try:
-        _, stopped = ran(fleet, runner, "us", "Preview", "Approved", "Up")
+        stopped = rolled(fleet, runner, "us")
         assert stopped.returncode == 1
         assert "us: held against what the files changed since" in stopped.stdout
         assert "\n1 change as the files say." in stopped.stdout
@@ -208,15 +203,14 @@ def test_what_nobody_approved_stops_a_deployment(fleet: Fleet, runner: Runner):
             stopped.stdout
         )
         assert "somebody changed it outside of the repository" in stopped.stdout
-        assert "us-ingress-controller" not in stopped.stdout
+        assert "us-ingress-controller (" not in stopped.stdout
+        assert stopped.stdout in runner.file("summary")
         assert calls(fleet).keys() <= Policy.read("vultr-read").actions
         (code,) = re.findall(r"--agreed (us:[0-9a-f]{12}) ", stopped.stdout)
-
-        assert ran(fleet, runner, "us", "Approved", agreed="us:000000000000")[0].returncode == 1
-        assert ran(fleet, runner, "us", "Approved", agreed=code.replace("us", "eu"))[0].returncode
-        (agreed,) = ran(fleet, runner, "us", "Approved", agreed=f"eu:000000000000, {code}")
-        assert agreed.returncode == 0
-        assert "Agreed to, by us:" in agreed.stdout
+        # Of these changes, and no others.
+        assert rolled(fleet, runner, "us", code.replace("us", "eu")).returncode == 1
+        agreed = rolled(fleet, runner, "us", f"eu:000000000000, {code}")
+        assert agreed.returncode == 0, agreed.stdout
     finally:
         by_hand(fleet, "true")
         git(fleet.project, "reset", "-q", "--hard", "HEAD~1")
@@ -242,7 +236,7 @@ def test_a_preview_that_fails_is_shown_and_fails(fleet: Fleet, runner: Runner):
     done = runner.run(shell("preview", "preview", "A failed preview fails"), variables)
     assert done.returncode == 1
     # Nor is anything deployed after it, and why is said.
-    _, stopped = ran(fleet, runner, "edge", "Preview", "Approved", "Up")
+    stopped = rolled(fleet, runner, "edge")
     assert stopped.returncode == 2
     assert "did you mean script?" in stopped.stdout
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from ops.approval import cli
+from ops.approval import holding
 from ops.cli import application
 from ops.render.offline import render_project
 from ops.render.revisions import Fleet
@@ -44,8 +44,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, checkout: Path, tmp_path: Path) -> No
         finally:
             git(project, "worktree", "remove", "--force", str(there))
 
-    monkeypatch.setattr(cli, "render_revision", revision)
-    monkeypatch.setattr(cli, "render_folder", lambda project, _: render_project(project, ["us"]))
+    monkeypatch.setattr(holding, "render_revision", revision)
+    monkeypatch.setattr(
+        holding, "render_folder", lambda project, _: render_project(project, ["us"])
+    )
 
 
 def commit(checkout: Path, ref: str) -> str:

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from ops.approval.history import HistoryError, Since, parse, since
+from ops.approval.history import (
+    Earlier,
+    HistoryError,
+    Since,
+    brought_up,
+    earlier,
+    parse,
+    since,
+)
 
 
 def entry(commit: str | None, result: str = "succeeded", kind: str = "update", dirty: bool = False):
@@ -48,3 +56,51 @@ def test_the_last_commit_that_was_brought_up(history: list[dict[str, Any]], expe
 def test_what_is_no_history_is_refused(text: str):
     with pytest.raises(HistoryError, match="no JSON of"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([entry("c"), entry("b")], Earlier(True, "b")),
+        ([entry("c"), entry("c", "failed"), entry("c"), entry("b")], Earlier(True, "b")),
+        ([entry("c", "failed"), entry("b")], Earlier(True, "b")),
+        # What failed before it isn't how it was to be.
+        ([entry("c"), entry("b", "failed"), entry("a")], Earlier(True, "a")),
+        # Gone back already, or a way back that was begun.
+        ([entry("b"), entry("c"), entry("b")], Earlier(False, "b")),
+        ([entry("b", "failed"), entry("c"), entry("b")], Earlier(True, "b")),
+        ([entry("b")], Earlier(False, "b")),
+        ([entry("c"), entry("c", kind="refresh"), entry("b")], Earlier(True, "b")),
+        # What no commit has.
+        ([entry("c"), entry("b", dirty=True), entry("b")], Earlier(True)),
+        ([entry("c"), entry(None)], Earlier(True)),
+        ([entry("b", dirty=True)], Earlier(False)),
+        # Nothing was there before.
+        ([entry("c")], Earlier(True, new=True)),
+        ([entry("c"), entry("b", kind="destroy"), entry("b")], Earlier(True, new=True)),
+        ([], Earlier(False, new=True)),
+    ],
+)
+def test_how_a_stack_was_before_a_commit(history: list[dict[str, Any]], expected: Earlier):
+    assert earlier(history, "c", dirty=False) == expected
+
+
+def test_changed_files_of_a_commit_are_others_than_the_commit():
+    history = [entry("c", dirty=True), entry("c"), entry("b")]
+    assert earlier(history, "c", dirty=True) == Earlier(True, "c")
+    assert earlier(history, "c", dirty=False) == Earlier(False)
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([entry("c"), entry("b")], True),
+        ([entry("c", "failed"), entry("b")], True),
+        ([entry("c", kind="refresh"), entry("b")], False),
+        ([entry("b"), entry("c")], False),
+        ([entry("c", dirty=True)], False),
+        ([], False),
+    ],
+)
+def test_whether_the_last_run_was_from_these_files(history: list[dict[str, Any]], expected: bool):
+    assert brought_up(history, "c", dirty=False) is expected

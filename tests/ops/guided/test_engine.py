@@ -22,10 +22,13 @@ case $1 in
   whoami) echo '{{"url": "file://{tmp_path}"}}' ;;
   cancel) rm {tmp_path}/.pulumi/locks/o/p/us/*.json ;;
   up) . {tmp_path}/up ;;
+  stack) cat {tmp_path}/state ;;
+  refresh) echo "$*" >>{tmp_path}/refreshed ;;
 esac
 """
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pulumi").write_text(script)
+    (tmp_path / "state").write_text("{}")
     (tmp_path / "bin" / "pulumi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return tmp_path
@@ -70,6 +73,21 @@ def test_a_lock_of_another_machine_is_left_to_a_person(pulumi: Path):
     with pytest.raises(Stopped, match=r"ann@elsewhere\.example.*pulumi cancel -s us"):
         up(pulumi, "us", 1, lambda _: None)
     assert lock.exists()
+
+
+def test_what_a_killed_engine_had_begun_to_make_is_let_go_once_an_up_has_ended(pulumi: Path):
+    root, record = "urn:pulumi:us::p::pulumi:pulumi:Stack::p-us", "urn:pulumi:us::p::X::us-dns-1-a"
+    begun = [{"type": "creating", "resource": {"urn": record}}]
+    made = {"resources": [{"urn": root, "type": "pulumi:pulumi:Stack"}]}
+    (pulumi / "state").write_text(json.dumps({"deployment": {**made, "pending_operations": begun}}))
+    (pulumi / "up").write_text("exit 1")
+    with pytest.raises(Stopped):
+        up(pulumi, "us", 1, lambda _: None)
+    assert not (pulumi / "refreshed").exists()
+    (pulumi / "up").write_text("true")
+    up(pulumi, "us", 1, lambda _: None)
+    said = (pulumi / "refreshed").read_text()
+    assert f"--clear-pending-creates --target {root} -s us" in said
 
 
 def test_the_cause_is_what_is_wrong_and_not_that_something_is():

@@ -1,0 +1,38 @@
+"""What every guided change of a region asks first."""
+
+import json
+from pathlib import Path
+
+from components.json_object import object_at, objects_at
+from components.vendors.credentials import vultr_key
+from components.vendors.vultr import VultrApi
+from infra.errors import SettingsError
+from infra.fleet.files import meant
+from infra.fleet.inventory import Inventory, RegionStack
+from infra.state.checkpoint import StackState
+from ops.live.outputs import pulumi
+
+
+def region_of(inventory: Inventory, name: str) -> RegionStack:
+    """The region stack of this name. Raises SettingsError."""
+    stack = inventory.stacks.get(name)
+    if isinstance(stack, RegionStack):
+        return stack
+    names = [each.name for each in inventory.region_stacks]
+    known = ", ".join(names) or "none"
+    raise SettingsError(
+        [f"{name}: is no region stack of this fleet; these are: {known}{meant(name, names)}"]
+    )
+
+
+def state_of(project: Path, stack: str) -> StackState:
+    """What a stack has made. Raises PulumiFailed."""
+    deployment = object_at(json.loads(pulumi(project, stack, "stack", "export")), "deployment")
+    return StackState(
+        {str(r["urn"]): object_at(r, "outputs") for r in objects_at(deployment, "resources")}
+    )
+
+
+def vultr_api() -> VultrApi:
+    """Vultr, with the credentials of the environment. Raises NoCredential."""
+    return VultrApi(vultr_key(lambda _: None), patient=False)
