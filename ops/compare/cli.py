@@ -14,7 +14,8 @@ from ops.compare.matrix import Matrix, matrix
 from ops.compare.text import html, text
 from ops.expected import Stacks, of_command
 from ops.files import write_atomically
-from ops.live.looking import Wanted, look
+from ops.live.looking import look
+from ops.live.seen import Wanted
 from ops.progress import asking
 
 _WANTED = Wanted(outputs=False, outside=False, edge=False, state=False)

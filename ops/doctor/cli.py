@@ -15,7 +15,8 @@ from ops.doctor.ladder import Report, climb_down
 from ops.doctor.probe import Probes
 from ops.doctor.text import text
 from ops.expected import Stacks, of_command
-from ops.live.looking import Wanted, look
+from ops.live.looking import look
+from ops.live.seen import Wanted
 from ops.progress import asking
 
 EVERY_SECONDS = 15
@@ -76,8 +77,10 @@ def _eyes(
 ) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
     project, regions, edges = of_command(folder, names)
+    # The edge's rung looks into the ingresses' access logs.
+    logged = "edge" in rungs and any(region.pulls != "off" for region in regions)
     wanted = Wanted(
-        clusters=any(rung in rungs for rung in (*_OF_CLUSTERS, "state")),
+        clusters=logged or any(rung in rungs for rung in (*_OF_CLUSTERS, "state")),
         dns="dns" in rungs,
         outside=any(rung in rungs for rung in ("dns", "cloud-firewall", "edge")),
         edge="edge" in rungs,

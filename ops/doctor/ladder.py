@@ -10,12 +10,13 @@ from ops.doctor.rungs import (
     dataplane,
     dns,
     edge,
+    edge_regions,
     node,
     node_firewall,
     process,
     state,
 )
-from ops.live.looking import Seen
+from ops.live.seen import Seen
 
 _OF_REGION: Mapping[Rung, OfRegion] = {
     "dns": dns.of_region,
@@ -24,7 +25,7 @@ _OF_REGION: Mapping[Rung, OfRegion] = {
     "node": node.of_region,
     "process": process.of_region,
     "dataplane": dataplane.of_region,
-    "edge": edge.of_region,
+    "edge": edge_regions.of_region,
     "state": state.of_region,
 }
 _OF_EDGE: Mapping[Rung, OfEdge] = {

@@ -19,6 +19,7 @@ from components.json_object import Json, object_at, objects_at
 from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
 from components.server_side.rollout import unready
 from infra.pins import images
+from ops.live import felix
 from ops.live.asking import Unasked
 from ops.live.facts import ClusterFacts
 from ops.live.probe_facts import ProbeFacts
@@ -58,6 +59,7 @@ def manifest(node: str, on_node: bool, image: str) -> Json:
                     "name": "probe",
                     "image": image,
                     "command": ["/bin/sh", "-c", _SCRIPT.read_text()],
+                    "env": [{"name": "ON_NODE", "value": "yes"}] if on_node else [],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "16Mi"},
                         "limits": {"memory": "32Mi"},
@@ -107,6 +109,7 @@ def _facts(node: Mapping[str, str], pod: Mapping[str, str]) -> ProbeFacts:
         mtu=int(node["mtu"]) if node.get("mtu", "").isdigit() else None,
         from_pod=pod["reached"] == "yes" if "reached" in pod else None,
         from_node=node["reached"] == "yes" if "reached" in node else None,
+        fell_back=felix.fell_back(readiness=node.get("felix", "")),
     )
 
 

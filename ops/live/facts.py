@@ -87,6 +87,8 @@ class ClusterFacts:
         pool: fields of Calico's address pool; `felix` those of its FelixConfiguration.
         veth_mtu: of the pods' interfaces, 0 where Calico finds it itself.
         fell_back: nodes whose felix said that it gave eBPF up; `Unasked` where no log was seen.
+        shown: what the last requests for the site's hosts showed of Cloudflare's client
+            certificate (SUCCESS, NONE, FAILED:why), counted; `Unasked` where no log was seen.
         bad_ingresses: what the ingress refused: `namespace/name: why`.
     """
 
@@ -106,6 +108,7 @@ class ClusterFacts:
     felix: Mapping[str, Any] = field(default_factory=dict[str, Any])
     veth_mtu: int = 0
     fell_back: tuple[str, ...] | Unasked = ()
+    shown: Mapping[str, int] | Unasked = field(default_factory=dict[str, int])
     bad_ingresses: tuple[str, ...] = ()
 
     @property
