@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from components.vendors.vultr import VultrApi
 from ops.expected import EdgeExpected, RegionExpected
 from ops.live import outside
 from ops.live.asking import SECONDS, Unasked, beside, known
+from ops.live.certificates import key_ends
 from ops.live.cloudflare import read_edge, read_records
 from ops.live.cluster import read_cluster
 from ops.live.facts import ClusterFacts, Record, StateFacts, VultrFacts
@@ -41,7 +43,7 @@ def look(
     }
     if wanted.state:
         first["Pulumi's state"] = lambda: backend_url(project)
-    if wanted.edge:
+    if _visits(wanted):
         pages = [edge.stack for edge in edges if edge.status_page]
         first |= {f"{name}: token": partial(_status_token, project, name) for name in pages}
     if wanted.clusters and wanted.outputs:
@@ -79,6 +81,11 @@ def _account(found: tuple[VultrApi, Account] | Unasked) -> Account | None:
 
 def _read_state(project: Path, stack: str, backend: str) -> StateFacts:
     return read_state(project, stack, backend)
+
+
+def _visits(wanted: Wanted) -> bool:
+    """Whether to ask what visitors meet at the edge."""
+    return wanted.edge and wanted.outside
 
 
 def _status_token(project: Path, stack: str) -> str:
@@ -133,7 +140,7 @@ def _of_edge(
             questions[f"{edge.stack}: {host} records"] = _or(
                 found["Cloudflare"], partial(_records, edge.zone_id, host)
             )
-        if wanted.edge and edge.status_page:
+        if _visits(wanted) and edge.status_page:
             token = found[f"{edge.stack}: token"]
             questions[f"{edge.stack}: {host} status"] = _or(token, partial(read_status, host))
         if wanted.outside:
@@ -156,6 +163,7 @@ class _Opened:
 
     facts: ClusterFacts
     stale: bool
+    key_ends: Mapping[str, datetime]
     probes: Mapping[str, ProbeFacts | Unasked]
 
 
@@ -166,10 +174,10 @@ def _cluster(
     wanted: Wanted,
 ) -> _Opened:
     kubeconfig, stale = _kubeconfig(region, outputs, vultr)
-    hosts = region.hosts if wanted.edge and region.pulls != "off" else ()
+    hosts = region.hosts if _visits(wanted) and region.pulls != "off" else ()
     facts = read_cluster(kubeconfig, region.namespace, felix_log=wanted.logs, hosts=hosts)
     probes = wanted.probe(kubeconfig, facts) if wanted.probe else {}
-    return _Opened(facts, stale, probes)
+    return _Opened(facts, stale, key_ends(kubeconfig), probes)
 
 
 def _kubeconfig(
@@ -223,6 +231,7 @@ def _region(
         web=answers.get(f"{stack}: web", NOT_ASKED),
         probes={} if isinstance(opened, Unasked) else opened.probes,
         stale_key=not isinstance(opened, Unasked) and opened.stale,
+        key_ends={} if isinstance(opened, Unasked) else opened.key_ends,
     )
 
 

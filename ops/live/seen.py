@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ops.expected import EdgeExpected, RegionExpected
 from ops.live.asking import Unasked
@@ -23,7 +24,8 @@ NOT_ASKED = Unasked("nobody asked for it")
 class RegionSeen:
     """What was found of a region stack. `answers` are addresses by record type; `open_ports` are
     those that a node took a connection on from here; `addresses` those of the nodes of all clusters
-    of the region, None where they aren't known. `stale_key`: the state's kubeconfig is refused."""
+    of the region, None where they aren't known. `stale_key`: the state's kubeconfig is refused;
+    `key_ends` are the ends of the certificates in the one that opened the cluster."""
 
     expected: RegionExpected
     vultr: VultrFacts | Unasked = NOT_ASKED
@@ -40,6 +42,7 @@ class RegionSeen:
         default_factory=dict[str, ProbeFacts | Unasked]
     )
     stale_key: bool = False
+    key_ends: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
 
 @dataclass(frozen=True)
