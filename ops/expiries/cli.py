@@ -11,16 +11,17 @@ from cryptography import x509
 
 from components.errors import VendorError
 from components.firewall import cloudflare_ranges
+from components.firewall.cloudflare_ranges import CloudflareRanges
 from components.vendors.cloudflare import CloudflareApi
 from components.vendors.credentials import cloudflare_access
 from infra.fleet.inventory import CA_FILE
 from infra.stacks.origin_trust import certificates
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.doctor.finding import Blind
-from ops.expected import EdgeExpected, Stacks, of_command
+from ops.expected import Stacks, of_command
 from ops.expiries.endings import Asked, Ending, endings
 from ops.expiries.text import due, plain, text
-from ops.live.asking import beside
+from ops.live.asking import SECONDS, Unasked, beside
 from ops.live.looking import look
 from ops.live.seen import Wanted
 from ops.progress import asking
@@ -28,6 +29,8 @@ from ops.ranges.cli import source
 from ops.ranges.source import diff, fetch
 from ops.tables import terminal_width
 
+_SECONDS = 2 * SECONDS + 5
+"""A look asks twice, each time for SECONDS at most."""
 _WANTED = Wanted(dns=False, outside=False, state=False, logs=False)
 
 
@@ -49,9 +52,19 @@ def command(
     or the files are wrong.
     """
     project, regions, edges = of_command(folder, stacks)
+    pin, authorities = _pins(project)
+    accounts = sorted({edge.account_id for edge in edges})
+    questions: dict[str, Callable[[], Any]] = {
+        "the fleet": lambda: look(project, regions, edges, _WANTED),
+        "the Cloudflare token": lambda: token_ends(accounts),
+        "Cloudflare's ranges": lambda: diff(pin, fetch(source(), date.today())),
+    }
     with asking() as waiting:
-        seen = look(project, regions, edges, _WANTED, waiting)
-        asked = _asked(project, edges)
+        told = beside(questions, _SECONDS, waiting)
+    seen = told["the fleet"]
+    if isinstance(seen, Unasked):
+        raise failed(seen.cause)
+    asked = Asked(told["the Cloudflare token"], told["Cloudflare's ranges"], pin, authorities)
     now = datetime.now(UTC)
     found = endings(seen, asked, now)
     if as_json:
@@ -64,20 +77,13 @@ def command(
         raise typer.Exit(COULD_NOT)
 
 
-def _asked(project: Path, edges: Sequence[EdgeExpected]) -> Asked:
+def _pins(project: Path) -> tuple[CloudflareRanges, list[datetime]]:
+    """Cloudflare's ranges as pinned, and when the CAs end. Raises typer.Exit."""
     try:
-        pin = cloudflare_ranges.load()
         file = project / CA_FILE
-        authorities = _ends(file.read_text()) if file.exists() else []
+        return cloudflare_ranges.load(), _ends(file.read_text()) if file.exists() else []
     except (OSError, ValueError) as error:
         raise failed(error) from None
-    accounts = sorted({edge.account_id for edge in edges})
-    questions: dict[str, Callable[[], Any]] = {
-        "token": lambda: token_ends(accounts),
-        "ranges": lambda: diff(pin, fetch(source(), date.today())),
-    }
-    answers = beside(questions)
-    return Asked(answers["token"], answers["ranges"], pin, authorities)
 
 
 def token_ends(accounts: Sequence[str]) -> datetime | None:
