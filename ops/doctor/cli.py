@@ -1,6 +1,7 @@
 """`fleet doctor`: what is wrong, from the top down."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
@@ -63,6 +64,9 @@ def command(
     def report() -> Report:
         return see(whole or bool(only))
 
+    if probe:
+        # As a workflow ends what it cancels: the probes' pods are to go then, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if watch:
         _watch(report)
         return

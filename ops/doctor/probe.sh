@@ -11,7 +11,7 @@ reached() { # TLS servers written in Go answer plain HTTP with a status line
 cpu() { awk '/^cpu / { print $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9; exit }' /proc/stat; }
 
 felix() { # names of its readiness report's rows: on the node's own network only
-    wget -q -T 3 -O - http://127.0.0.1:9099/readiness 2>/dev/null |
+    printf 'GET /readiness HTTP/1.0\r\n\r\n' | timeout 4 nc -w 3 127.0.0.1 9099 2>/dev/null |
         awk -F'|' 'NF > 3 { gsub(" ", "", $2); printf "%s,", $2 }'
 }
 

@@ -67,7 +67,6 @@ THEN = (
     Wrong("process", "ingress-image", "nginx:9", wrong.another_ingress),
     Wrong("process", "certificate-wrong", "not for us.example.com",
           wrong.show_a_certificate(HOSTS[:2], 9), (("process", "certificate-ending"),)),
-    Wrong("dataplane", "calico-image", "calico/node:v9", wrong.another_calico),
     Wrong("dataplane", "coredns-missing", "no ConfigMap", wrong.lose_the_corefile),
     Wrong("node-firewall", "table-old", "edgefleet-node-firewall-old", wrong.keep_another_table),
     Wrong("edge", "probes-off", "no schedule", wrong.stop_the_cron),

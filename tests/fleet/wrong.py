@@ -287,11 +287,6 @@ def drop_a_variable(fleet: Fleet) -> Undo:
     return nothing
 
 
-def another_calico(fleet: Fleet) -> Undo:
-    template(fleet, CALICO, {"containers": [{"name": "calico-node", "image": "calico/node:v9"}]})
-    return nothing
-
-
 def crash_a_calico(fleet: Fleet) -> Undo:
     return unready(fleet, pod(fleet, SYSTEM, "calico-node", 1), "CrashLoopBackOff")
 
