@@ -175,19 +175,23 @@ Stacks = Annotated[
 ]
 
 
+def unknown_stacks(inventory: Inventory, names: Sequence[str]) -> list[str]:
+    """A sentence for each name that no stack of the fleet has."""
+    known = sorted(inventory.stacks)
+    return [
+        f"{name!r}: is no stack of this fleet: {', '.join(known) or 'it has none'}"
+        f"{meant(name, known)}"
+        for name in names
+        if name not in known
+    ]
+
+
 def chosen(
     inventory: Inventory, names: Sequence[str]
 ) -> tuple[list[RegionExpected], list[EdgeExpected]]:
     """What the files say of these stacks, or of all. Raises SettingsError."""
-    known = sorted(inventory.stacks)
-    if unknown := [name for name in names if name not in known]:
-        raise SettingsError(
-            [
-                f"{name!r}: is no stack of this fleet: {', '.join(known) or 'it has none'}"
-                f"{meant(name, known)}"
-                for name in unknown
-            ]
-        )
+    if unknown := unknown_stacks(inventory, names):
+        raise SettingsError(unknown)
     regions = [s for s in inventory.region_stacks if not names or s.name in names]
     edges = [s for s in inventory.edge_stacks if not names or s.name in names]
     return (

@@ -12,7 +12,7 @@ import typer
 
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.doctor.finding import RUNGS, Rung
-from ops.doctor.ladder import Report, climb_down
+from ops.doctor.ladder import Report, climb_down, of_stacks
 from ops.doctor.probe import Probes
 from ops.doctor.text import text
 from ops.expected import Stacks, of_command
@@ -81,6 +81,11 @@ def _eyes(
 ) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
     project, regions, edges = of_command(folder, names)
+    if not {*of_stacks(bool(regions), bool(edges))} & {*rungs}:
+        whose = "region" if edges else "edge"
+        raise failed(
+            f"--only {rungs[0]}: is a rung of {whose} stacks, and {', '.join(names)} is none"
+        )
     # The edge's rung looks into the ingresses' access logs.
     logged = "edge" in rungs and any(region.pulls != "off" for region in regions)
     wanted = Wanted(

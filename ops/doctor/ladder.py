@@ -51,8 +51,9 @@ def climb_down(
     seen: Seen, now: datetime, rungs: Collection[Rung] = RUNGS, *, whole: bool = False
 ) -> Report:
     """Go down these rungs; `whole` doesn't stop at the first that fails."""
+    concerned = of_stacks(bool(seen.regions), bool(seen.edges))
     told: dict[Rung, list[Told]] = {
-        rung: [*_rung(rung, seen, now)] for rung in RUNGS if rung in rungs
+        rung: [*_rung(rung, seen, now)] for rung in concerned if rung in rungs
     }
     # A symptom is told where nothing else explains it, on whatever rung that is.
     causes = {t.stack for each in told.values() for t in each if _is_cause(t)}
@@ -78,6 +79,12 @@ def climb_down(
             well.append(rung)
     unknown = _unmade(findings, blind)
     return Report(tuple(findings), tuple(unknown), tuple(notes), tuple(well), tuple(left))
+
+
+def of_stacks(regions: bool, edges: bool) -> tuple[Rung, ...]:
+    """The rungs that there are where some stacks are region stacks, or edge stacks."""
+    of = {**(_OF_REGION if regions else {}), **(_OF_EDGE if edges else {})}
+    return tuple(rung for rung in RUNGS if rung in of)
 
 
 def _rung(rung: Rung, seen: Seen, now: datetime) -> Iterator[Told]:

@@ -60,7 +60,7 @@ def read_cluster(
         certificate=api.certificate(flags, namespace),
         node_firewall=api.workload(_named(workloads, SYSTEM, NODE_FIREWALL)),
         networks=tuple(
-            str(item["metadata"]["name"])
+            f"{item['metadata']['namespace']}/{item['metadata']['name']}"
             for item in workloads
             if item["metadata"]["name"] in _OTHER_NETWORKS
             and object_at(item, "status").get("desiredNumberScheduled")

@@ -83,7 +83,7 @@ class ClusterFacts:
         config: the ingress's ConfigMap.
         certificate: of the ingress, for hosts that bring none; `Unasked` where it can't be read.
         node_firewall: the keeper of the nodes' ufw.
-        networks: DaemonSets of other CNIs that run pods.
+        networks: DaemonSets of other CNIs that run pods, as `namespace/name`.
         pool: fields of Calico's address pool; `felix` those of its FelixConfiguration.
         veth_mtu: of the pods' interfaces, 0 where Calico finds it itself.
         fell_back: nodes whose felix said that it gave eBPF up; `Unasked` where no log was seen.

@@ -32,7 +32,7 @@ def fell_back(ask: Log, calico: Workload | None) -> tuple[str, ...] | Unasked:
         try:
             log = ask(f"/api/v1/namespaces/kube-system/pods/{pod.name}/log{query}")
         except Refused as refused:
-            return Unasked(f"felix's log on {pod.node}: {str(refused)[:150]}")
+            return Unasked(f"felix's log on {pod.node}: {_short(refused)}")
         if felix.fell_back(log):
             found.append(pod.node)
     return tuple(found)
@@ -48,9 +48,14 @@ def shown(ask: Log, ingress: Iterable[Workload], hosts: Iterable[str]) -> Counte
         try:
             log = ask(f"/api/v1/namespaces/{workload.namespace}/pods/{pod.name}/log{query}")
         except Refused as refused:
-            return Unasked(f"the ingress's log on {pod.node}: {str(refused)[:150]}")
+            return Unasked(f"the ingress's log on {pod.node}: {_short(refused)}")
         found += verdicts(log, names)
     return found
+
+
+def _short(refused: Refused) -> str:
+    """Without the whole request that the API server made to the kubelet."""
+    return str(refused).rpartition('": ')[2][:150]
 
 
 def verdicts(log: str, hosts: frozenset[str]) -> Counter[str]:

@@ -105,13 +105,15 @@ def unready(fleet: Fleet, path: str, reason: str) -> Undo:
 
 
 def unproxy(fleet: Fleet) -> Undo:
-    first = sorted(fleet.records("us.example.com"))[0]
+    found = fleet.records("us.example.com").items()
+    first = next(key for key, content in found if ":" not in content)
     fleet.cloudflare("PATCH", f"{RECORDS}/{first}", {"proxied": False})
     return nothing
 
 
 def delete_a_record(fleet: Fleet) -> Undo:
-    last = sorted(fleet.records("us.example.com"))[-1]
+    found = fleet.records("us.example.com").items()
+    last = next(key for key, content in found if ":" in content)
     fleet.cloudflare("DELETE", f"{RECORDS}/{last}")
     return nothing
 

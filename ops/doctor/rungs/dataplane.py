@@ -83,7 +83,7 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
             yield _finding(
                 seen,
                 "calico-pod",
-                f"{node}: {(pod.why or 'not ready') if pod else 'no pod of calico-node'}",
+                (pod.why or f"{node}: not ready") if pod else f"{node}: no pod of calico-node",
                 "Pods on this node have no network, or an old one.",
                 f"kubectl -n kube-system describe pod {pod.name}"
                 if pod
@@ -119,12 +119,13 @@ def _beside(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
             f"pulumi up --refresh -s {stack}; kubectl -n kube-system describe ds kube-proxy",
         )
     if cluster.networks:
+        namespace, _, name = cluster.networks[0].rpartition("/")
         yield _finding(
             seen,
             "network-beside",
             f"{some([*cluster.networks])} runs, too",
             "Two networks write the same routes and hooks: leftovers of the other drop packets.",
-            f"kubectl delete daemonset {cluster.networks[0]}, then recycle the nodes",
+            f"kubectl -n {namespace} delete daemonset {name}, then recycle the nodes",
         )
     if ebpf and cluster.pool.get("ipipMode") not in (None, "", "Never"):
         yield _finding(

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from components.edge.router import EVERY_MINUTE
 from components.json_object import objects_at
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.doctor.rungs.edge_regions import through_worker
+from ops.expected import EdgeExpected
 from ops.live.asking import Unasked
 from ops.live.facts import EdgeFacts
 from ops.live.seen import EdgeSeen
@@ -137,9 +139,12 @@ def _probes(seen: EdgeSeen, facts: EdgeFacts, now: datetime) -> Iterator[Finding
     if not expected.probes:
         return
     if "HEALTH" not in facts.bindings or not facts.schedules:
-        came = "no schedule" if "HEALTH" in facts.bindings else "no binding HEALTH"
+        bound = "HEALTH" in facts.bindings
+        came = "no schedule" if bound else "no binding HEALTH"
         means = "Nobody probes the regions: what visitors meet decides alone, later."
-        yield _finding(seen, "probes-off", expected.script, f"the Worker has {came}", means, up)
+        # Cloudflare's provider doesn't notice lost ones (docs/facts/real-providers.md).
+        do = _schedule(expected) if bound else up
+        yield _finding(seen, "probes-off", expected.script, f"the Worker has {came}", means, do)
         return
     read = [page for page in seen.status.values() if not isinstance(page, Unasked)]
     for region in expected.regions:
@@ -161,6 +166,15 @@ def _probes(seen: EdgeSeen, facts: EdgeFacts, now: datetime) -> Iterator[Finding
             )
         else:
             yield _down(seen, region, f"found {region} down: {verdict.detail}")
+
+
+def _schedule(expected: EdgeExpected) -> str:
+    where = f"accounts/{expected.account_id}/workers/scripts/{expected.script}/schedules"
+    return (
+        f"curl -X PUT https://api.cloudflare.com/client/v4/{where} "
+        '-H "Authorization: Bearer $CLOUDFLARE_API_TOKEN" -H "Content-Type: application/json" '
+        f"-d '{json.dumps([{'cron': EVERY_MINUTE}])}'"
+    )
 
 
 def _down_now(read: Iterable[EdgeStatus], region: str) -> list[str]:

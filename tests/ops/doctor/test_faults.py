@@ -461,7 +461,7 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         lambda seen: wants(calico={**seen.expected.calico, "kubeProxy": "left"})(seen),
         "runs nowhere",
     ),
-    "network-beside": ("dataplane", cluster(networks=("cilium",)), "cilium runs, too"),
+    "network-beside": ("dataplane", cluster(networks=("kube-system/cilium",)), "cilium runs, too"),
     "ipip-leftover": (
         "dataplane",
         cluster(pool={"ipipMode": "Always", "vxlanMode": "Never"}),
