@@ -1,6 +1,6 @@
 """Whether felix gave eBPF up, by whatever of its words could be had.
 
-It says so once and goes on with iptables, ready and silent (docs/facts/felix.md, 4).
+It says so once and goes on with iptables, ready and silent (docs/facts/felix.md §4).
 """
 
 import re

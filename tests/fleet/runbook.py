@@ -54,7 +54,8 @@ def _plain(text: str) -> str:
     lines: list[str] = []
     # Resources by the name of their machines: another order for each fleet.
     for listed, group in groupby(text.splitlines(), lambda line: line.startswith("- `")):
-        lines += sorted(group) if listed else group
+        rows = [*group]
+        lines += sorted(rows) if listed else rows
     return " ".join(" ".join(lines).split())
 
 
