@@ -48,7 +48,7 @@ def look(
         first |= {f"{name}: token": partial(_status_token, project, name) for name in pages}
     if wanted.clusters and wanted.outputs:
         first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
-    found = beside(first, waiting=waiting)
+    found = beside(first, SECONDS, waiting)
     second: dict[str, Callable[[], Any]] = {}
     for region in regions:
         second |= _of_region(region, found, wanted)
@@ -61,7 +61,7 @@ def look(
             second[key] = _or(backend, partial(_read_state, project, each.stack))
     # A probe's pods have to be made, run and deleted.
     seconds = SECONDS + (PROBE_SECONDS if wanted.probe else 0)
-    answers = beside(second, seconds, waiting=waiting)
+    answers = beside(second, seconds, waiting)
     account = _account(found["Vultr"])
     return Seen(
         tuple(_region(region, answers, account, wanted) for region in regions),

@@ -51,13 +51,13 @@ def backend_url(project: Path) -> str:
     return str(json.loads(told).get("url", ""))
 
 
-def pulumi(project: Path, stack: str, *command: str, seconds: int = _SECONDS) -> str:
+def pulumi(project: Path, stack: str, *command: str) -> str:
     """What a command of Pulumi's about a stack prints. Raises PulumiFailed."""
-    return _run(project, *command, *of_stack(stack), seconds=seconds)
+    return _run(project, *command, *of_stack(stack))
 
 
-def _run(project: Path, *command: str, seconds: int = _SECONDS) -> str:
-    ran = run(project, *command, seconds=seconds)
+def _run(project: Path, *command: str) -> str:
+    ran = run(project, *command, seconds=_SECONDS)
     if ran.returncode:
         raise PulumiFailed(_why(ran.stderr or ran.stdout, command))
     return ran.stdout

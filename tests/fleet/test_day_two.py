@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.cli import application
+from ops.live import looking, outputs
 from ops.live.felix import SAID
 from tests.fleet import runbook, wrong
 from tests.fleet.by_hand import until
@@ -98,6 +99,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def run(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """A command of `fleet`, in the project and with its environment; output and errors together."""
     monkeypatch.chdir(fleet.project)
+    # How busy the machine of the tests is says nothing of a system that doesn't answer.
+    monkeypatch.setattr(looking, "SECONDS", 120)
+    monkeypatch.setattr(outputs, "_SECONDS", 120)
     for name, value in fleet.environment.items():
         monkeypatch.setenv(name, value)
 
