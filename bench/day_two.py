@@ -41,6 +41,7 @@ def measured(fleet: Fleet) -> Iterator[dict[str, Any]]:
     took, asked = _counted(fleet, lambda: command(fleet, "doctor", "us", "edge", "--all"))
     yield entry("fleet doctor of a region and the edge, of its limit", took, LOOK_SECONDS)
     preview, by_preview = _counted(fleet, lambda: fleet.pulumi("us", "preview").require())
+    yield entry("fleet doctor of a region and the edge beside a preview of us", took, preview)
     took, by_reconcile = _counted(fleet, lambda: command(fleet, "reconcile", "us"))
     for name, calls in (("doctor us edge --all", asked), ("reconcile us", by_reconcile)):
         for whom in ("Vultr", "Cloudflare", "the cluster"):
