@@ -9,16 +9,16 @@ issues="repos/$GITHUB_REPOSITORY/issues"
 label=fleet-watch
 marker="<!-- edgefleet:watch -->"
 made="For commit \`${COMMIT:0:12}\`, by [this run]($RUN)."
-room=15000 # bytes for each look; GitHub takes 65,536 characters for all
+room=12000 # bytes for each look; GitHub takes 65,536 characters for all
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 declare -A asks=(
   [drift]="fleet drift" [doctor]="fleet doctor --all"
-  [ranges]="fleet ranges --check" [images]="fleet images lock --check"
+  [expiries]="fleet expiries" [ranges]="fleet ranges --check" [images]="fleet images lock --check"
 )
 found=()
-for name in drift doctor ranges images; do
+for name in drift doctor expiries ranges images; do
   if [ ! -e "found/$name.code" ]; then
     # Images are looked at where their digests are locked.
     [ "$name" = images ] && continue

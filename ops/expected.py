@@ -16,6 +16,7 @@ from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
 from components.firewall.node import config_data, files_name, render_table
 from components.firewall.renderings.vultr import VultrRule, vultr_rules
 from components.ingress.contract import HEALTH_PATH
+from components.ingress.trust import Step
 from infra.errors import SettingsError
 from infra.fleet.files import meant
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
@@ -47,6 +48,8 @@ class RegionExpected:
         rules: those of Vultr's firewall group, by name.
         calico: environment, images, pool and so on, as `calico_options.expected` has them.
         canary: the image on the nodes with the canary's labels, "" where there is none.
+        hosts: the site's, which come through the Worker.
+        pulls: what its ingress does about Cloudflare's client certificate.
         certificate_hosts: what the ingress's certificate is for; none where a secret of somebody
             else's is named.
     """
@@ -72,12 +75,14 @@ class RegionExpected:
     validity_days: int
     node_firewall: NodeFirewallExpected | None
     health_path: str = HEALTH_PATH
+    hosts: tuple[str, ...] = ()
+    pulls: Step = "off"
 
 
 @dataclass(frozen=True)
 class EdgeExpected:
     """An edge stack's Worker. `sha256` is that of its script, "" where versions of it are deployed
-    by percentage. `config` is its table, as JSON."""
+    by percentage. `config` is its table, as JSON. `status_page`: whether it has one."""
 
     stack: str
     file: str
@@ -92,7 +97,8 @@ class EdgeExpected:
     regions: tuple[str, ...]
     probes: bool
     health_path: str
-    pulls: str = "off"
+    pulls: Step = "off"
+    status_page: bool = False
     maintenance: bool = False
     drained: frozenset[str] = field(default_factory=frozenset[str])
 
@@ -133,6 +139,8 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         certificate_hosts=() if settings.tls.secret else (*stack.fleet.hosts, stack.hostname),
         validity_days=settings.tls.validity_days,
         node_firewall=node_firewall,
+        hosts=tuple(stack.fleet.hosts),
+        pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
     )
 
 
@@ -157,6 +165,7 @@ def expected_edge(stack: EdgeStack, inventory: Inventory) -> EdgeExpected:
         pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
         maintenance=bool(edge.closed(stack.fleet.hosts)),
         drained=frozenset(row["name"] for row in rows if row["drain"]),
+        status_page="statusToken" in stack.secrets,
     )
 
 
@@ -166,19 +175,23 @@ Stacks = Annotated[
 ]
 
 
+def unknown_stacks(inventory: Inventory, names: Sequence[str]) -> list[str]:
+    """A sentence for each name that no stack of the fleet has."""
+    known = sorted(inventory.stacks)
+    return [
+        f"{name!r}: is no stack of this fleet: {', '.join(known) or 'it has none'}"
+        f"{meant(name, known)}"
+        for name in names
+        if name not in known
+    ]
+
+
 def chosen(
     inventory: Inventory, names: Sequence[str]
 ) -> tuple[list[RegionExpected], list[EdgeExpected]]:
     """What the files say of these stacks, or of all. Raises SettingsError."""
-    known = sorted(inventory.stacks)
-    if unknown := [name for name in names if name not in known]:
-        raise SettingsError(
-            [
-                f"{name!r}: is no stack of this fleet: {', '.join(known) or 'it has none'}"
-                f"{meant(name, known)}"
-                for name in unknown
-            ]
-        )
+    if unknown := unknown_stacks(inventory, names):
+        raise SettingsError(unknown)
     regions = [s for s in inventory.region_stacks if not names or s.name in names]
     edges = [s for s in inventory.edge_stacks if not names or s.name in names]
     return (

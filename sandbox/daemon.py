@@ -33,7 +33,7 @@ from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
 from sandbox.vendors.ca import CertificateAuthority, write_bundle
 from sandbox.vendors.cloudflare import api as cloudflare_api
-from sandbox.vendors.cloudflare import resolver
+from sandbox.vendors.cloudflare import resolver, zones
 from sandbox.vendors.emulators import serve
 from sandbox.vendors.proxy import Upstream, serve_proxy
 from sandbox.vendors.store import StoreError
@@ -145,6 +145,7 @@ class Daemon:
         emulated = {
             "api.vultr.com": ("127.0.0.1", ports["vultr"]),
             resolver.HOST: ("127.0.0.1", ports["cloudflare"]),
+            zones.LISTS_HOST: ("127.0.0.1", ports["cloudflare"]),
         }
         file = directory / "ca" / "server.pem"
         certificate = authority.write_server_certificate(file, list(emulated))

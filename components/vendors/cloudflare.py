@@ -73,6 +73,12 @@ class CloudflareApi:
             if isinstance(payload := part.get_payload(decode=True), bytes)
         }
 
+    def token(self, account_id: str | None) -> Json:
+        """The token itself, as the user's or an account's: `status`, and `expires_on` where it
+        ends (https://developers.cloudflare.com/api/resources/user/subresources/tokens/)."""
+        owner = f"/accounts/{account_id}" if account_id else "/user"
+        return self._get(f"{owner}/tokens/verify")["result"]
+
     def kv_value(self, account_id: str, namespace_id: str, key: str) -> str | None:
         """A value of Workers KV, None where there is none of this key."""
         path = f"/accounts/{account_id}/storage/kv/namespaces/{namespace_id}/values/{key}"

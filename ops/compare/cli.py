@@ -14,10 +14,11 @@ from ops.compare.matrix import Matrix, matrix
 from ops.compare.text import html, text
 from ops.expected import Stacks, of_command
 from ops.files import write_atomically
-from ops.live.looking import Wanted, look
+from ops.live.looking import look
+from ops.live.seen import Wanted
 from ops.progress import asking
 
-_WANTED = Wanted(outputs=False, outside=False, edge=False, state=False)
+WANTED = Wanted(outputs=False, outside=False, edge=False, state=False)
 
 
 def command(
@@ -39,7 +40,7 @@ def command(
     if not regions:
         raise failed("no region stack to compare")
     with asking() as waiting:
-        seen = look(project, regions, [], _WANTED, waiting)
+        seen = look(project, regions, [], WANTED, waiting)
     found = matrix(seen.regions)
     if page:
         _write(page, found)

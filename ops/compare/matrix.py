@@ -13,7 +13,7 @@ from typing import Literal
 from ops.compare import traits
 from ops.compare.traits import NOT_SEEN, Trait
 from ops.live.asking import Unasked
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 Mark = Literal["same", "meant", "odd", "unseen"]
 

@@ -7,7 +7,7 @@ from components.firewall.cloud_rules import compared
 from ops.live.asking import Unasked, known
 from ops.live.ends import end_of
 from ops.live.facts import ClusterFacts, VultrFacts, Workload
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 NONE = "(none)"
 AS_ASKED = "what it is asked for"

@@ -30,7 +30,7 @@ from ops.compare.readings import (
     wants_node_firewall,
 )
 from ops.live.asking import known
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 NOT_SEEN = "?"
 EBPF_SINCE = "2024-11-13"

@@ -1,8 +1,9 @@
 """`fleet doctor`: what is wrong, from the top down."""
 
 import json
+import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -11,11 +12,12 @@ import typer
 
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
 from ops.doctor.finding import RUNGS, Rung
-from ops.doctor.ladder import Report, climb_down
+from ops.doctor.ladder import Report, climb_down, of_stacks
 from ops.doctor.probe import Probes
 from ops.doctor.text import text
 from ops.expected import Stacks, of_command
-from ops.live.looking import Wanted, look
+from ops.live.looking import look
+from ops.live.seen import Wanted
 from ops.progress import asking
 
 EVERY_SECONDS = 15
@@ -62,6 +64,9 @@ def command(
     def report() -> Report:
         return see(whole or bool(only))
 
+    if probe:
+        # As a workflow ends what it cancels: the probes' pods are to go then, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if watch:
         _watch(report)
         return
@@ -72,12 +77,19 @@ def command(
 
 
 def _eyes(
-    folder: Folder, names: list[str], rungs: Collection[Rung], probe: bool
+    folder: Folder, names: list[str], rungs: Sequence[Rung], probe: bool
 ) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
     project, regions, edges = of_command(folder, names)
+    if not {*of_stacks(bool(regions), bool(edges))} & {*rungs}:
+        whose = "region" if edges else "edge"
+        raise failed(
+            f"--only {rungs[0]}: is a rung of {whose} stacks, and {', '.join(names)} is none"
+        )
+    # The edge's rung looks into the ingresses' access logs.
+    logged = "edge" in rungs and any(region.pulls != "off" for region in regions)
     wanted = Wanted(
-        clusters=any(rung in rungs for rung in (*_OF_CLUSTERS, "state")),
+        clusters=logged or any(rung in rungs for rung in (*_OF_CLUSTERS, "state")),
         dns="dns" in rungs,
         outside=any(rung in rungs for rung in ("dns", "cloud-firewall", "edge")),
         edge="edge" in rungs,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from ops.live.looking import EdgeSeen, RegionSeen
+from ops.live.seen import EdgeSeen, RegionSeen
 
 Rung = Literal[
     "dns",

@@ -10,12 +10,13 @@ from ops.doctor.rungs import (
     dataplane,
     dns,
     edge,
+    edge_regions,
     node,
     node_firewall,
     process,
     state,
 )
-from ops.live.looking import Seen
+from ops.live.seen import Seen
 
 _OF_REGION: Mapping[Rung, OfRegion] = {
     "dns": dns.of_region,
@@ -24,7 +25,7 @@ _OF_REGION: Mapping[Rung, OfRegion] = {
     "node": node.of_region,
     "process": process.of_region,
     "dataplane": dataplane.of_region,
-    "edge": edge.of_region,
+    "edge": edge_regions.of_region,
     "state": state.of_region,
 }
 _OF_EDGE: Mapping[Rung, OfEdge] = {
@@ -56,8 +57,9 @@ def climb_down(
 ) -> Report:
     """Go down these rungs; `whole` doesn't stop at the first that fails. `symptoms` are told also
     where something explains them."""
+    concerned = of_stacks(bool(seen.regions), bool(seen.edges))
     told: dict[Rung, list[Told]] = {
-        rung: [*_rung(rung, seen, now)] for rung in RUNGS if rung in rungs
+        rung: [*_rung(rung, seen, now)] for rung in concerned if rung in rungs
     }
     # A symptom is told where nothing else explains it, on whatever rung that is.
     causes = {t.stack for each in told.values() for t in each if _is_cause(t)}
@@ -85,6 +87,12 @@ def climb_down(
             well.append(rung)
     unknown = _unmade(findings, blind)
     return Report(tuple(findings), tuple(unknown), tuple(notes), tuple(well), tuple(left))
+
+
+def of_stacks(regions: bool, edges: bool) -> tuple[Rung, ...]:
+    """The rungs that there are where some stacks are region stacks, or edge stacks."""
+    of = {**(_OF_REGION if regions else {}), **(_OF_EDGE if edges else {})}
+    return tuple(rung for rung in RUNGS if rung in of)
 
 
 def _rung(rung: Rung, seen: Seen, now: datetime) -> Iterator[Told]:

@@ -4,12 +4,13 @@ The one interface between `fleet doctor` and running pods. What a pod measures i
 the tests run with the real busybox; that a kubelet runs it, nobody has seen on a real cluster.
 
 Pods end by themselves (`activeDeadlineSeconds`), are deleted when the look is over, interrupted or
-not, and what a killed one left is deleted by the next.
+not (SIGTERM is as good as Ctrl-C), and what a killed one left is deleted by the next.
 """
 
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,8 @@ from components.json_object import Json, object_at, objects_at
 from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
 from components.server_side.rollout import unready
 from infra.pins import images
-from ops.live.asking import Unasked
+from ops.live import felix
+from ops.live.asking import Unasked, beside
 from ops.live.facts import ClusterFacts
 from ops.live.probe_facts import ProbeFacts
 
@@ -58,6 +60,7 @@ def manifest(node: str, on_node: bool, image: str) -> Json:
                     "name": "probe",
                     "image": image,
                     "command": ["/bin/sh", "-c", _SCRIPT.read_text()],
+                    "env": [{"name": "ON_NODE", "value": "yes"}] if on_node else [],
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "16Mi"},
                         "limits": {"memory": "32Mi"},
@@ -107,6 +110,7 @@ def _facts(node: Mapping[str, str], pod: Mapping[str, str]) -> ProbeFacts:
         mtu=int(node["mtu"]) if node.get("mtu", "").isdigit() else None,
         from_pod=pod["reached"] == "yes" if "reached" in pod else None,
         from_node=node["reached"] == "yes" if "reached" in node else None,
+        fell_back=felix.fell_back(readiness=node.get("felix", "")),
     )
 
 
@@ -149,8 +153,8 @@ class Probes:
         with self._lock:
             self._over = True
             used, self._used = self._used, []
-        for server in used:
-            _delete(server)
+        # Beside each other: a cluster that doesn't answer keeps nobody's pods.
+        beside({n: partial(_delete, each) for n, each in enumerate(used)}, 2 * _CLEANING_SECONDS)
 
     def __call__(self, kubeconfig: str, facts: ClusterFacts) -> Mapping[str, ProbeFacts | Unasked]:
         server = ServerObject({**CLUSTER_LEVEL, "kubeconfig": kubeconfig}, patient=False)

@@ -17,7 +17,8 @@ from ops.drift.preview import Change, preview
 from ops.drift.report import FOREIGN, Drift, text
 from ops.expected import EdgeExpected, RegionExpected, Stacks, of_command
 from ops.live.asking import Unasked
-from ops.live.looking import Wanted, look
+from ops.live.looking import look
+from ops.live.seen import Wanted
 from ops.progress import asking
 from ops.pulumi_cli import AT_ONCE, PulumiFailed
 

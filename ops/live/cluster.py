@@ -1,14 +1,9 @@
 """A cluster, asked by its kubeconfig. About a dozen requests, and one for each node's log."""
 
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
-
-import yaml
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from components.firewall.in_step import reason
 from components.firewall.node import NAME as NODE_FIREWALL
@@ -16,22 +11,24 @@ from components.ingress.nginx.pod import APP
 from components.json_object import Json, object_at, objects_at
 from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject
 from components.server_side.rollout import unready
+from ops.live import logs
 from ops.live.asking import Unasked
+from ops.live.certificates import read_certificate
 from ops.live.facts import Certificate, ClusterFacts, NodeFacts, PodFacts, Workload
 
 SYSTEM = "kube-system"
-FELL_BACK = "BPF dataplane mode enabled but not supported by the kernel"
-"""felix says it once, and goes on without eBPF (docs/facts/felix.md)."""
-_LOG_BYTES = 1_000_000
-"""Of the beginning of a log: it is said when felix starts."""
+_NOT_READ = Unasked("nobody asked for its log")
 _CALICO = "crd.projectcalico.org/v1"
 _OTHER_NETWORKS = ("cilium", "kube-flannel-ds", "kube-router", "weave-net", "antrea-agent", "canal")
 _BAD = {"DiskPressure", "MemoryPressure", "PIDPressure", "NetworkUnavailable"}
 _REJECTED = ("Rejected", "AddedOrUpdatedWithError", "UpdatedWithError", "AddedOrUpdatedWithWarning")
 
 
-def read_cluster(kubeconfig: str, namespace: str, logs: bool = True) -> ClusterFacts:
-    """Ask a cluster; its ingress is in `namespace`. Raises Refused and Unreachable."""
+def read_cluster(
+    kubeconfig: str, namespace: str, *, felix_log: bool = True, hosts: Iterable[str] = ()
+) -> ClusterFacts:
+    """Ask a cluster; its ingress is in `namespace`. Of the requests for `hosts` its access log is
+    read. Raises Refused and Unreachable."""
     api = _Api(kubeconfig)
     nodes = tuple(_node(item) for item in api.items("/api/v1/nodes"))
     workloads = api.items("/apis/apps/v1/daemonsets")
@@ -48,7 +45,7 @@ def read_cluster(kubeconfig: str, namespace: str, logs: bool = True) -> ClusterF
     dns = api.object(f"/api/v1/namespaces/{SYSTEM}/configmaps/coredns")
     mtu = object_at(api.object(f"/api/v1/namespaces/{SYSTEM}/configmaps/calico-config"), "data")
     pool = api.object(f"/apis/{_CALICO}/ippools/default-ipv4-ippool")
-    felix = api.object(f"/apis/{_CALICO}/felixconfigurations/default")
+    options = api.object(f"/apis/{_CALICO}/felixconfigurations/default")
     config = api.object(_config_path(flags, namespace))
     return ClusterFacts(
         version=str(api.get("/version").get("gitVersion", "")),
@@ -63,15 +60,16 @@ def read_cluster(kubeconfig: str, namespace: str, logs: bool = True) -> ClusterF
         certificate=api.certificate(flags, namespace),
         node_firewall=api.workload(_named(workloads, SYSTEM, NODE_FIREWALL)),
         networks=tuple(
-            str(item["metadata"]["name"])
+            f"{item['metadata']['namespace']}/{item['metadata']['name']}"
             for item in workloads
             if item["metadata"]["name"] in _OTHER_NETWORKS
             and object_at(item, "status").get("desiredNumberScheduled")
         ),
         pool=object_at(pool, "spec"),
-        felix=object_at(felix, "spec"),
+        felix=object_at(options, "spec"),
         veth_mtu=int(mtu.get("veth_mtu") or 0),
-        fell_back=api.fell_back(calico) if logs else Unasked("nobody asked for its log"),
+        fell_back=logs.fell_back(api.log, calico) if felix_log else _NOT_READ,
+        shown=logs.shown(api.log, ingress, hosts) if hosts else _NOT_READ,
         bad_ingresses=bad_ingresses(
             api.items("/api/v1/events", fieldSelector="involvedObject.kind=Ingress"),
             api.items("/apis/networking.k8s.io/v1/ingresses"),
@@ -135,19 +133,8 @@ class _Api:
         text = object_at(secret, "data").get("tls.crt") if secret else None
         return read_certificate(text) if text else None
 
-    def fell_back(self, calico: Workload | None) -> tuple[str, ...] | Unasked:
-        """Nodes whose felix gave eBPF up."""
-        found: list[str] = []
-        for pod in calico.pods if calico else ():
-            path = f"/api/v1/namespaces/{SYSTEM}/pods/{pod.name}/log"
-            query = f"?container=calico-node&limitBytes={_LOG_BYTES}"
-            try:
-                log = self._server.text(path + query)
-            except Refused as refused:
-                return Unasked(f"felix's log on {pod.node}: {str(refused)[:150]}")
-            if FELL_BACK in log:
-                found.append(pod.node)
-        return tuple(found)
+    def log(self, path: str) -> str:
+        return self._server.text(path)
 
 
 def workload(
@@ -180,26 +167,6 @@ def proxy_mode(config: str, there: bool = True) -> str:
     """The mode in kube-proxy's configuration; what isn't said is iptables."""
     found = re.search(r'^\s*mode:\s*"?(\w*)"?', config, re.MULTILINE)
     return ((found[1] if found else "") or "iptables") if there else ""
-
-
-def read_certificate(data: str) -> Certificate | Unasked:
-    """A certificate in PEM, in base64 as a Secret has it."""
-    try:
-        found = x509.load_pem_x509_certificate(b64decode(data))
-    except ValueError as error:
-        return Unasked(f"its certificate can't be read: {error}")
-    try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        hosts = tuple(names.get_values_for_type(x509.DNSName))
-    except x509.ExtensionNotFound:
-        hosts = ()
-    issuer = found.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return Certificate(
-        hosts=tuple(map(str, hosts)),
-        begins=found.not_valid_before_utc,
-        ends=found.not_valid_after_utc,
-        issuer=str(issuer[0].value) if issuer else found.issuer.rfc4514_string(),
-    )
 
 
 def bad_ingresses(events: Iterable[Json], ingresses: Iterable[Json]) -> tuple[str, ...]:
@@ -293,11 +260,3 @@ def _flag(flags: Iterable[str], name: str) -> str:
 def _config_path(flags: Iterable[str], namespace: str) -> str | None:
     named = _flag(flags, "-nginx-configmaps").rpartition("/")[2]
     return f"/api/v1/namespaces/{namespace}/configmaps/{named}" if named else None
-
-
-def server_of(kubeconfig: str) -> str:
-    """The API server's address, for messages: nothing else of a kubeconfig may be shown."""
-    try:
-        return str(yaml.safe_load(kubeconfig)["clusters"][0]["cluster"]["server"])
-    except (yaml.YAMLError, KeyError, TypeError, IndexError):
-        return "an address that the kubeconfig doesn't say"

@@ -83,10 +83,12 @@ class ClusterFacts:
         config: the ingress's ConfigMap.
         certificate: of the ingress, for hosts that bring none; `Unasked` where it can't be read.
         node_firewall: the keeper of the nodes' ufw.
-        networks: DaemonSets of other CNIs that run pods.
+        networks: DaemonSets of other CNIs that run pods, as `namespace/name`.
         pool: fields of Calico's address pool; `felix` those of its FelixConfiguration.
         veth_mtu: of the pods' interfaces, 0 where Calico finds it itself.
         fell_back: nodes whose felix said that it gave eBPF up; `Unasked` where no log was seen.
+        shown: what the last requests for the site's hosts showed of Cloudflare's client
+            certificate (SUCCESS, NONE, FAILED:why), counted; `Unasked` where no log was seen.
         bad_ingresses: what the ingress refused: `namespace/name: why`.
     """
 
@@ -106,6 +108,7 @@ class ClusterFacts:
     felix: Mapping[str, Any] = field(default_factory=dict[str, Any])
     veth_mtu: int = 0
     fell_back: tuple[str, ...] | Unasked = ()
+    shown: Mapping[str, int] | Unasked = field(default_factory=dict[str, int])
     bad_ingresses: tuple[str, ...] = ()
 
     @property

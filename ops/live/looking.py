@@ -1,7 +1,8 @@
 """Asking all that concerns some stacks, beside each other: first what the rest is found by."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,89 +14,19 @@ from components.vendors.vultr import VultrApi
 from ops.expected import EdgeExpected, RegionExpected
 from ops.live import outside
 from ops.live.asking import SECONDS, Unasked, beside, known
+from ops.live.certificates import key_ends
 from ops.live.cloudflare import read_edge, read_records
 from ops.live.cluster import read_cluster
-from ops.live.facts import (
-    ClusterFacts,
-    EdgeFacts,
-    Record,
-    StateFacts,
-    VultrFacts,
-    WebAnswer,
-)
-from ops.live.outputs import backend_url, read_outputs, read_state
+from ops.live.facts import ClusterFacts, Record, StateFacts, VultrFacts
+from ops.live.outputs import backend_url, pulumi, read_outputs, read_state
 from ops.live.probe_facts import ProbeFacts
+from ops.live.seen import NOT_ASKED, EdgeSeen, RegionSeen, Seen, Wanted
+from ops.live.status_page import read_status
 from ops.live.vultr import Account, read_account, read_vultr
 from ops.pulumi_cli import PulumiFailed
 
 KINDS = ("A", "AAAA")
 PROBE_SECONDS = 60
-_NOT_ASKED = Unasked("nobody asked for it")
-
-
-@dataclass(frozen=True)
-class RegionSeen:
-    """What was found of a region stack. `answers` are addresses by record type; `open_ports` are
-    those that a node took a connection on from here; `addresses` those of the nodes of all clusters
-    of the region, None where they aren't known. `stale_key`: the state's kubeconfig is refused."""
-
-    expected: RegionExpected
-    vultr: VultrFacts | Unasked = _NOT_ASKED
-    cluster: ClusterFacts | Unasked = _NOT_ASKED
-    records: tuple[Record, ...] | Unasked = _NOT_ASKED
-    answers: Mapping[str, tuple[str, ...] | Unasked] = field(
-        default_factory=dict[str, tuple[str, ...] | Unasked]
-    )
-    open_ports: tuple[str, ...] | Unasked = _NOT_ASKED
-    addresses: frozenset[str] | None = None
-    state: StateFacts | Unasked = _NOT_ASKED
-    web: WebAnswer | Unasked = _NOT_ASKED
-    probes: Mapping[str, ProbeFacts | Unasked] = field(
-        default_factory=dict[str, ProbeFacts | Unasked]
-    )
-    stale_key: bool = False
-
-
-@dataclass(frozen=True)
-class EdgeSeen:
-    """What was found of an edge stack. `hosts` are records and answers of the site's hosts, `web`
-    what their URLs answered."""
-
-    expected: EdgeExpected
-    facts: EdgeFacts | Unasked = _NOT_ASKED
-    records: Mapping[str, tuple[Record, ...] | Unasked] = field(
-        default_factory=dict[str, tuple[Record, ...] | Unasked]
-    )
-    answers: Mapping[str, tuple[str, ...] | Unasked] = field(
-        default_factory=dict[str, tuple[str, ...] | Unasked]
-    )
-    state: StateFacts | Unasked = _NOT_ASKED
-    web: Mapping[str, WebAnswer | Unasked] = field(default_factory=dict[str, WebAnswer | Unasked])
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was found of a fleet."""
-
-    regions: tuple[RegionSeen, ...] = ()
-    edges: tuple[EdgeSeen, ...] = ()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to ask besides Vultr: `clusters` their API servers, `dns` the records, `outside` what
-    the world sees, `edge` the Worker, `state` Pulumi's, `logs` felix's. `probe` runs a pod on each
-    node. Without `outputs` kubeconfigs come from Vultr, and not from the stacks' outputs: an engine
-    for each of many stacks takes longer than all the rest."""
-
-    clusters: bool = True
-    outputs: bool = True
-    dns: bool = True
-    outside: bool = True
-    edge: bool = True
-    state: bool = True
-    logs: bool = True
-    probe: Callable[[str, ClusterFacts], Mapping[str, ProbeFacts | Unasked]] | None = None
 
 
 def look(
@@ -112,9 +43,12 @@ def look(
     }
     if wanted.state:
         first["Pulumi's state"] = lambda: backend_url(project)
+    if _visits(wanted):
+        pages = [edge.stack for edge in edges if edge.status_page]
+        first |= {f"{name}: token": partial(_status_token, project, name) for name in pages}
     if wanted.clusters and wanted.outputs:
         first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
-    found = beside(first, waiting=waiting)
+    found = beside(first, SECONDS, waiting)
     second: dict[str, Callable[[], Any]] = {}
     for region in regions:
         second |= _of_region(region, found, wanted)
@@ -127,7 +61,7 @@ def look(
             second[key] = _or(backend, partial(_read_state, project, each.stack))
     # A probe's pods have to be made, run and deleted.
     seconds = SECONDS + (PROBE_SECONDS if wanted.probe else 0)
-    answers = beside(second, seconds, waiting=waiting)
+    answers = beside(second, seconds, waiting)
     account = _account(found["Vultr"])
     return Seen(
         tuple(_region(region, answers, account, wanted) for region in regions),
@@ -149,6 +83,15 @@ def _read_state(project: Path, stack: str, backend: str) -> StateFacts:
     return read_state(project, stack, backend)
 
 
+def _visits(wanted: Wanted) -> bool:
+    """Whether to ask what visitors meet at the edge."""
+    return wanted.edge and wanted.outside
+
+
+def _status_token(project: Path, stack: str) -> str:
+    return pulumi(project, stack, "config", "get", "statusToken").strip()
+
+
 def _or(needed: Any, ask: Callable[[Any], Any]) -> Callable[[], Any]:
     """Ask with what was found before; where that is missing, its cause is the answer."""
     return (lambda: needed) if isinstance(needed, Unasked) else partial(ask, needed)
@@ -158,7 +101,7 @@ def _of_region(
     region: RegionExpected, found: Mapping[str, Any], wanted: Wanted
 ) -> dict[str, Callable[[], Any]]:
     stack, name = region.stack, region.hostname
-    outputs = found.get(f"{stack}: outputs", _NOT_ASKED)
+    outputs = found.get(f"{stack}: outputs", NOT_ASKED)
     told: Mapping[str, Any] = known(outputs) or {}
     identity = str(told.get("clusterId") or "")
     questions: dict[str, Callable[[], Any]] = {
@@ -197,6 +140,9 @@ def _of_edge(
             questions[f"{edge.stack}: {host} records"] = _or(
                 found["Cloudflare"], partial(_records, edge.zone_id, host)
             )
+        if _visits(wanted) and edge.status_page:
+            token = found[f"{edge.stack}: token"]
+            questions[f"{edge.stack}: {host} status"] = _or(token, partial(read_status, host))
         if wanted.outside:
             questions[f"{edge.stack}: {host} A"] = partial(outside.resolve, host, "A")
             questions[f"{edge.stack}: {host} web"] = partial(outside.fetch, f"https://{host}/")
@@ -217,6 +163,7 @@ class _Opened:
 
     facts: ClusterFacts
     stale: bool
+    key_ends: Mapping[str, datetime]
     probes: Mapping[str, ProbeFacts | Unasked]
 
 
@@ -227,9 +174,10 @@ def _cluster(
     wanted: Wanted,
 ) -> _Opened:
     kubeconfig, stale = _kubeconfig(region, outputs, vultr)
-    facts = read_cluster(kubeconfig, region.namespace, wanted.logs)
+    hosts = region.hosts if _visits(wanted) and region.pulls != "off" else ()
+    facts = read_cluster(kubeconfig, region.namespace, felix_log=wanted.logs, hosts=hosts)
     probes = wanted.probe(kubeconfig, facts) if wanted.probe else {}
-    return _Opened(facts, stale, probes)
+    return _Opened(facts, stale, key_ends(kubeconfig), probes)
 
 
 def _kubeconfig(
@@ -266,7 +214,7 @@ def _region(
     region: RegionExpected, answers: Mapping[str, Any], account: Account | None, wanted: Wanted
 ) -> RegionSeen:
     stack = region.stack
-    opened = answers.get(f"{stack}: cluster", _NOT_ASKED)
+    opened = answers.get(f"{stack}: cluster", NOT_ASKED)
     addresses = None
     if account is not None:
         shared = [c for label in region.region_labels for _, c in account.labelled(label)]
@@ -275,14 +223,15 @@ def _region(
         region,
         vultr=answers[f"{stack}: Vultr"],
         cluster=opened if isinstance(opened, Unasked) else opened.facts,
-        records=answers.get(f"{stack}: records", _NOT_ASKED),
-        answers={kind: answers.get(f"{stack}: {kind}", _NOT_ASKED) for kind in KINDS},
-        open_ports=answers.get(f"{stack}: ports", _NOT_ASKED),
+        records=answers.get(f"{stack}: records", NOT_ASKED),
+        answers={kind: answers.get(f"{stack}: {kind}", NOT_ASKED) for kind in KINDS},
+        open_ports=answers.get(f"{stack}: ports", NOT_ASKED),
         addresses=addresses,
-        state=answers.get(f"{stack}: state", _NOT_ASKED),
-        web=answers.get(f"{stack}: web", _NOT_ASKED),
+        state=answers.get(f"{stack}: state", NOT_ASKED),
+        web=answers.get(f"{stack}: web", NOT_ASKED),
         probes={} if isinstance(opened, Unasked) else opened.probes,
         stale_key=not isinstance(opened, Unasked) and opened.stale,
+        key_ends={} if isinstance(opened, Unasked) else opened.key_ends,
     )
 
 
@@ -290,15 +239,16 @@ def _edge(edge: EdgeExpected, answers: Mapping[str, Any]) -> EdgeSeen:
     stack = edge.stack
 
     def of_hosts(what: str) -> dict[str, Any]:
-        return {h: answers.get(f"{stack}: {h} {what}", _NOT_ASKED) for h in edge.hosts}
+        return {h: answers.get(f"{stack}: {h} {what}", NOT_ASKED) for h in edge.hosts}
 
     return EdgeSeen(
         edge,
-        facts=answers.get(f"{stack}: Worker", _NOT_ASKED),
+        facts=answers.get(f"{stack}: Worker", NOT_ASKED),
         records=of_hosts("records"),
         answers=of_hosts("A"),
-        state=answers.get(f"{stack}: state", _NOT_ASKED),
+        state=answers.get(f"{stack}: state", NOT_ASKED),
         web=of_hosts("web"),
+        status=of_hosts("status") if edge.status_page else {},
     )
 
 

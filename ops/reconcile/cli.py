@@ -13,6 +13,7 @@ from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
 from ops.command import COULD_NOT, FOUND, CommandError, Folder, Json, failed, stack_names
+from ops.expected import unknown_stacks
 from ops.files import project_dir
 from ops.progress import asking
 from ops.pulumi_cli import AT_ONCE
@@ -82,8 +83,8 @@ def reconcile(
 
 def _chosen(inventory: Inventory, names: Sequence[str]) -> list[RegionStack]:
     """Raises typer.Exit for a name that no region has."""
-    if unknown := [name for name in names if name not in inventory.stacks]:
-        raise failed(f"no stack of this fleet: {', '.join(unknown)}")
+    if unknown := unknown_stacks(inventory, names):
+        raise failed(SettingsError(unknown))
     regions = [stack for stack in inventory.region_stacks if not names or stack.name in names]
     if edges := sorted({*names} - {stack.name for stack in regions}):
         raise failed(f"{', '.join(edges)}: an edge stack has no nodes; say a region's stack")

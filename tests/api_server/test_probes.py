@@ -60,7 +60,12 @@ class Kubelet:
         assert shell == "/bin/sh"
         subprocess.run(
             [*lead, str(self.tools / "sh"), *script],
-            env={"PATH": str(self.tools), "PROBE_OUT": str(out), **self.service},
+            env={
+                "PATH": str(self.tools),
+                "PROBE_OUT": str(out),
+                **self.service,
+                **{variable.name: variable.value for variable in container.env or []},
+            },
             check=True,
             timeout=30,
         )

@@ -40,7 +40,7 @@ def issue(runner: Runner, number: str = "") -> str:
 
 
 def test_what_is_found_opens_one(runner: Runner):
-    looked(runner, drift=1, doctor=0, ranges=0)
+    looked(runner, drift=1, doctor=0, expiries=0, ranges=0)
     log = issue(runner)
     assert OPEN in log
     assert "label create fleet-watch --repo somebody/fleet --force" in log
@@ -52,17 +52,18 @@ def test_what_is_found_opens_one(runner: Runner):
 
 
 def test_it_is_written_anew(runner: Runner):
-    looked(runner, drift=0, doctor=1, ranges=0, images=1)
+    looked(runner, drift=0, doctor=1, expiries=1, ranges=0, images=1)
     log = issue(runner, "7\n8")
     assert AGAIN in log
     assert OPEN not in log
     assert "label create" not in log
     assert "### `fleet doctor --all`\n\n~~~~~~~~\ndoctor says\nthis\n~~~~~~~~\n" in log
+    assert "### `fleet expiries`\n\n~~~~~~~~\nexpiries says\nthis\n" in log
     assert "### `fleet images lock --check`" in log
 
 
 def test_it_is_closed_when_nothing_is_found(runner: Runner):
-    looked(runner, drift=0, doctor=0, ranges=0)
+    looked(runner, drift=0, doctor=0, expiries=0, ranges=0)
     log = issue(runner, "7")
     assert CLOSE in log
     assert "Nothing is found any more. For commit `0123456789ab`" in log
@@ -71,7 +72,7 @@ def test_it_is_closed_when_nothing_is_found(runner: Runner):
 
 
 def test_where_nothing_is_found_and_none_is_open_nothing_is_written(runner: Runner):
-    looked(runner, drift=0, doctor=0, ranges=0)
+    looked(runner, drift=0, doctor=0, expiries=0, ranges=0)
     assert "--method" not in issue(runner)
 
 
@@ -89,13 +90,13 @@ def test_a_look_that_was_lost_closes_nothing(runner: Runner):
     (runner.checkout / "found").rmdir()
     log = issue(runner, "7")
     assert "state=closed" not in log
-    assert log.count(": no answer") == 3
+    assert log.count(": no answer") == 4
 
 
 def test_it_fits(runner: Runner):
-    for name in ("drift", "doctor", "ranges", "images"):
+    for name in ("drift", "doctor", "expiries", "ranges", "images"):
         looked(runner, **{name: 1})
         (runner.checkout / "found" / f"{name}.txt").write_text("x" * 100_000)
     log = issue(runner)
     assert 60_000 < len(log) < 65_000
-    assert log.count("bytes are left out here") == 4
+    assert log.count("bytes are left out here") == 5

@@ -164,7 +164,9 @@ def test_reconcile_is_for_the_regions_and_needs_to_read_at_vultr(fleet: Fleet, r
     assert runner.run(shell("reconcile", "stacks", "List")).returncode == 0
     assert runner.outputs()["stacks"] == ["apac", "eu", "us"]
     step = shell("reconcile", "reconcile", "Reconcile")
-    done = runner.run(step, {**fleet.environment, "STACK": "us"})
+    # No certificate is due.
+    asked = {"STACK": "us", "CERTIFICATES": "on"}
+    done = runner.run(step, {**fleet.environment, **asked})
     assert (done.returncode, done.stdout) == (0, "us: nothing to do\n"), done.stderr
     assert runner.file("summary") == "us: nothing to do\n"
     assert calls(fleet).keys() <= Policy.read("vultr-read").actions

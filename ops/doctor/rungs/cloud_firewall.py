@@ -7,7 +7,7 @@ from typing import Any
 from components.firewall.cloud_rules import compared
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:

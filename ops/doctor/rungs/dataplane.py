@@ -7,7 +7,7 @@ from datetime import datetime
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.facts import ClusterFacts, Workload
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 _NIC_MTU = 1500
 _VXLAN = 50
@@ -55,18 +55,18 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
             "services may hang.",
             f"pulumi up -s {stack}",
         )
-    elif isinstance(cluster.fell_back, Unasked):
-        yield Note("dataplane", stack, cluster.fell_back.cause)
-    elif cluster.fell_back and wanted["dataplane"] == "ebpf":
+    elif (fell_back := _fell_back(seen, cluster)) and wanted["dataplane"] == "ebpf":
         yield _finding(
             seen,
             "felix-fell-back",
-            f"felix gave eBPF up on {some([*cluster.fell_back])}",
+            f"felix gave eBPF up on {some(fell_back)}",
             "It carries on with iptables, says that it is ready, and what it should balance "
             "hangs: the kernel lacks something.",
             "recycle these nodes in Vultr's console; if it stays so, another version: "
             "docs/dataplane.md",
         )
+    elif isinstance(cluster.fell_back, Unasked):
+        yield Note("dataplane", stack, cluster.fell_back.cause)
     for container, image in sorted(wanted["images"].items()):
         if calico.images.get(container) != image:
             yield _finding(
@@ -83,12 +83,19 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
             yield _finding(
                 seen,
                 "calico-pod",
-                f"{node}: {(pod.why or 'not ready') if pod else 'no pod of calico-node'}",
+                (pod.why or f"{node}: not ready") if pod else f"{node}: no pod of calico-node",
                 "Pods on this node have no network, or an old one.",
                 f"kubectl -n kube-system describe pod {pod.name}"
                 if pod
                 else "kubectl -n kube-system describe daemonset calico-node",
             )
+
+
+def _fell_back(seen: RegionSeen, cluster: ClusterFacts) -> list[str]:
+    """Nodes whose felix runs without eBPF: by its log, or by what a probe saw of it."""
+    told = () if isinstance(cluster.fell_back, Unasked) else cluster.fell_back
+    probed = (n for n, p in seen.probes.items() if not isinstance(p, Unasked) and p.fell_back)
+    return sorted({*told, *probed} & cluster.ready_nodes)
 
 
 def _beside(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
@@ -112,12 +119,13 @@ def _beside(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
             f"pulumi up --refresh -s {stack}; kubectl -n kube-system describe ds kube-proxy",
         )
     if cluster.networks:
+        namespace, _, name = cluster.networks[0].rpartition("/")
         yield _finding(
             seen,
             "network-beside",
             f"{some([*cluster.networks])} runs, too",
             "Two networks write the same routes and hooks: leftovers of the other drop packets.",
-            f"kubectl delete daemonset {cluster.networks[0]}, then recycle the nodes",
+            f"kubectl -n {namespace} delete daemonset {name}, then recycle the nodes",
         )
     if ebpf and cluster.pool.get("ipipMode") not in (None, "", "Never"):
         yield _finding(

@@ -9,7 +9,7 @@ from components.firewall import cloudflare_ranges
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.facts import Record
-from ops.live.looking import EdgeSeen, RegionSeen
+from ops.live.seen import EdgeSeen, RegionSeen
 
 _OWNER = re.compile(r"edgefleet (\S+) node (\S+)")
 

@@ -1,15 +1,19 @@
 """The edge: the Worker, its table, its routes and its probes; then what visitors get."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from components.edge.router import EVERY_MINUTE
 from components.json_object import objects_at
 from ops.doctor.finding import Blind, Finding, Note, Told, some
+from ops.doctor.rungs.edge_regions import through_worker
+from ops.expected import EdgeExpected
 from ops.live.asking import Unasked
 from ops.live.facts import EdgeFacts
-from ops.live.looking import EdgeSeen, RegionSeen
+from ops.live.seen import EdgeSeen
+from ops.live.status_page import EdgeStatus
 
 HOLDS = timedelta(hours=1)
 """How long the Worker believes a verdict that nobody confirms; worker/region_health.js."""
@@ -36,6 +40,7 @@ def of_edge(seen: EdgeSeen, now: datetime) -> Iterator[Told]:
     yield from _routes(seen, facts)
     yield from _probes(seen, facts, now)
     yield from _pulls(seen, facts, now)
+    yield from through_worker(seen)
     yield from _visitors(seen)
 
 
@@ -134,12 +139,19 @@ def _probes(seen: EdgeSeen, facts: EdgeFacts, now: datetime) -> Iterator[Finding
     if not expected.probes:
         return
     if "HEALTH" not in facts.bindings or not facts.schedules:
-        came = "no schedule" if "HEALTH" in facts.bindings else "no binding HEALTH"
+        bound = "HEALTH" in facts.bindings
+        came = "no schedule" if bound else "no binding HEALTH"
         means = "Nobody probes the regions: what visitors meet decides alone, later."
-        yield _finding(seen, "probes-off", expected.script, f"the Worker has {came}", means, up)
+        # Cloudflare's provider doesn't notice lost ones (docs/facts/real-providers.md).
+        do = _schedule(expected) if bound else up
+        yield _finding(seen, "probes-off", expected.script, f"the Worker has {came}", means, do)
         return
+    read = [page for page in seen.status.values() if not isinstance(page, Unasked)]
     for region in expected.regions:
         verdict = facts.verdicts.get(region)
+        if down := _down_now(read, region):
+            yield _down(seen, region, f"found {region} down just now: {some(down)}")
+            continue
         if verdict is None or verdict.up:
             continue
         if now - verdict.confirmed > HOLDS:
@@ -153,15 +165,34 @@ def _probes(seen: EdgeSeen, facts: EdgeFacts, now: datetime) -> Iterator[Finding
                 f"look at the Worker's cron events in the dashboard, then {up}",
             )
         else:
-            yield _finding(
-                seen,
-                "region-down",
-                region,
-                f"the Worker's probe found {region} down: {verdict.detail}",
-                "Visitors are sent to other regions.",
-                f"curl -sSI https://{_host(expected.config, region)}{expected.health_path}",
-                symptom=True,
-            )
+            yield _down(seen, region, f"found {region} down: {verdict.detail}")
+
+
+def _schedule(expected: EdgeExpected) -> str:
+    where = f"accounts/{expected.account_id}/workers/scripts/{expected.script}/schedules"
+    return (
+        f"curl -X PUT https://api.cloudflare.com/client/v4/{where} "
+        '-H "Authorization: Bearer $CLOUDFLARE_API_TOKEN" -H "Content-Type: application/json" '
+        f"-d '{json.dumps([{'cron': EVERY_MINUTE}])}'"
+    )
+
+
+def _down_now(read: Iterable[EdgeStatus], region: str) -> list[str]:
+    found = [(page.place, page.regions[region]) for page in read if region in page.regions]
+    return [f"{told.detail} (at {place or 'one place'})" for place, told in found if not told.up]
+
+
+def _down(seen: EdgeSeen, region: str, came: str) -> Finding:
+    expected = seen.expected
+    return _finding(
+        seen,
+        "region-down",
+        region,
+        f"the Worker's probe {came}",
+        "Visitors are sent to other regions.",
+        f"curl -sSI https://{_host(expected.config, region)}{expected.health_path}",
+        symptom=True,
+    )
 
 
 def _host(config: str, region: str) -> str:
@@ -208,39 +239,6 @@ def _visitors(seen: EdgeSeen) -> Iterator[Told]:
                 f"curl -sSI https://{host}/; docs/edge.md, When a region fails",
                 symptom=True,
             )
-
-
-def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
-    """The region under its own name: through Cloudflare, not through the Worker."""
-    expected, answer = seen.expected, seen.web
-    url = f"https://{expected.hostname}{expected.health_path}"
-    if expected.withdrawn:
-        return
-    if isinstance(answer, Unasked):
-        yield Note("edge", expected.stack, f"the region as Cloudflare sees it: {answer.cause}")
-        return
-    came = ""
-    if not 200 <= answer.status < 400:
-        came = f"{answer.status}"
-        means = (
-            "Cloudflare gets no answer from the nodes, though all below is right: 521 and 522 are "
-            "a firewall, 525 and 526 the certificate, 530 the name."
-        )
-    elif answer.region and answer.region != expected.region:
-        came = f"answered by region {answer.region}"
-        means = "The records of one region lead to nodes of another."
-    if came:
-        yield Finding(
-            "edge",
-            "region-unanswered",
-            expected.stack,
-            expected.hostname,
-            f"GET {url}",
-            came,
-            means,
-            f"curl -sSI {url}",
-            symptom=True,
-        )
 
 
 def _finding(

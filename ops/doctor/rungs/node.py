@@ -8,7 +8,7 @@ from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.ends import end_of
 from ops.live.facts import ClusterFacts, NodeFacts, VultrFacts
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 DISK_USED = 85
 """Percent; kubelet evicts pods from 85 to 90 on (its defaults nodefs.available<10%,

@@ -6,7 +6,7 @@ from datetime import datetime
 from components.firewall.node import NAME
 from ops.doctor.finding import Blind, Finding, Told, some
 from ops.live.asking import Unasked
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.facts import Certificate, ClusterFacts
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 
 WARN_DAYS = 30
 """Before a certificate's end; of a short one a third of its time."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from ops.doctor.finding import Blind, Finding, Told, some
 from ops.live.asking import Unasked
 from ops.live.facts import StateFacts
-from ops.live.looking import EdgeSeen, RegionSeen
+from ops.live.seen import EdgeSeen, RegionSeen
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:

@@ -28,7 +28,7 @@ from sandbox.vendors.cloudflare.rulesets import add_rulesets
 from sandbox.vendors.cloudflare.state import CloudflareState, add_zone
 from sandbox.vendors.cloudflare.versions import add_versions
 from sandbox.vendors.cloudflare.workers import add_workers
-from sandbox.vendors.cloudflare.zones import add_zones
+from sandbox.vendors.cloudflare.zones import LISTS, add_zones
 from sandbox.vendors.faults import Faults, WsgiApp
 from sandbox.vendors.rest import ApiError, RestApi
 from sandbox.vendors.store import Store
@@ -73,7 +73,11 @@ def create_app(
 
 
 def _check_token(request: Request, api_token: str) -> None:
-    if request.path.startswith("/_sandbox/") or request.path in ("/client/v4/ips", RESOLVER):
+    if request.path.startswith("/_sandbox/") or request.path in (
+        "/client/v4/ips",
+        *LISTS,
+        RESOLVER,
+    ):
         return
     sent = request.headers.get("Authorization")
     if sent is None:

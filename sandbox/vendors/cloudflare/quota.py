@@ -15,7 +15,7 @@ from sandbox.vendors.faults import StartResponse, WsgiApp
 
 CALLS = 1200
 WINDOW_SECONDS = 300
-_FREE = ("/_sandbox/", "/client/v4/ips")
+_FREE = ("/_sandbox/", "/client/v4/ips", "/ips-v")
 
 
 class Quota:

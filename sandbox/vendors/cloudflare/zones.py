@@ -20,6 +20,9 @@ IPV6 = [
     "2400:cb00::/32", "2606:4700::/32", "2803:f800::/32", "2405:b500::/32", "2405:8100::/32",
     "2a06:98c0::/29", "2c0f:f248::/32",
 ]  # fmt: skip
+LISTS = {"/ips-v4": IPV4, "/ips-v6": IPV6}
+"""The same as texts, at LISTS_HOST."""
+LISTS_HOST = "www.cloudflare.com"
 ETAG = "38f79d050aa027e3be3865e495dcc9bc"
 RANGES = [ipaddress.ip_network(cidr) for cidr in IPV4 + IPV6]
 
@@ -77,6 +80,9 @@ def add_zones(api: RestApi, state: CloudflareState) -> None:
     def ips(_: Request) -> Response:
         return ok({"ipv4_cidrs": IPV4, "ipv6_cidrs": IPV6, "etag": ETAG})
 
+    def listed(request: Request) -> Response:
+        return Response("\n".join(LISTS[request.path]), mimetype="text/plain")
+
     def accounts(request: Request) -> Response:
         return page(request, [{"id": ACCOUNT_ID, "name": "edgefleet sandbox", "type": "standard"}])
 
@@ -122,6 +128,8 @@ def add_zones(api: RestApi, state: CloudflareState) -> None:
 
     api.add("GET", "/client/v4/user/tokens/verify", verify)
     api.add("GET", "/client/v4/ips", ips)
+    for path in LISTS:
+        api.add("GET", path, listed)
     api.add("GET", "/client/v4/accounts", accounts)
     api.add("GET", "/client/v4/zones", list_zones)
     api.add("GET", "/client/v4/zones/<zone_id>", get_zone)

@@ -43,6 +43,10 @@ def add_control(api: RestApi, fleet: VultrFleet) -> None:
         (node,) = (node for node in nodes(cluster) if node["id"] == body.get("node"))
         node.update(active=False, broken=True)
 
+    def lose_ipv6(_: Document, cluster: Cluster, body: dict[str, Any]) -> None:
+        (node,) = (node for node in nodes(cluster) if node["id"] == body.get("node"))
+        node["ipv6_lost"] = True
+
     def changing(what: Any) -> Any:
         def handle(request: Request, cluster_id: str) -> Response:
             body = json_body(request)
@@ -60,3 +64,4 @@ def add_control(api: RestApi, fleet: VultrFleet) -> None:
     api.add("POST", f"{_PATH}/upgrade", changing(upgrade))
     api.add("POST", f"{_PATH}/lose-version", changing(lose_version))
     api.add("POST", f"{_PATH}/break", changing(break_node))
+    api.add("POST", f"{_PATH}/lose-ipv6", changing(lose_ipv6))

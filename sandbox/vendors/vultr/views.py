@@ -64,6 +64,7 @@ def instance_view(cluster: Cluster, pool: Pool, node: Node) -> View:
     own = addresses(cluster, node)
     active = node["active"]
     public = active and not pool.get("vpc_only")
+    ipv6 = public and not node.get("ipv6_lost")
     return {
         "id": node["id"],
         **_OS,
@@ -74,9 +75,9 @@ def instance_view(cluster: Cluster, pool: Pool, node: Node) -> View:
         "main_ip": own.main_ip if public else _NO_ADDRESS,
         "netmask_v4": "255.255.255.0" if public else "",
         "gateway_v4": own.gateway_v4 if public else _NO_ADDRESS,
-        "v6_network": own.v6_network if public else "",
-        "v6_main_ip": own.v6_main_ip if public else "",
-        "v6_network_size": 64 if public else 0,
+        "v6_network": own.v6_network if ipv6 else "",
+        "v6_main_ip": own.v6_main_ip if ipv6 else "",
+        "v6_network_size": 64 if ipv6 else 0,
         "internal_ip": own.internal_ip if active else "",
         "region": cluster["region"],
         "date_created": node["date_created"],

@@ -9,7 +9,7 @@ import pytest
 from ops.compare.matrix import Matrix, matrix
 from ops.compare.text import html, text
 from ops.live.asking import Unasked, known
-from ops.live.looking import RegionSeen
+from ops.live.seen import RegionSeen
 from tests.ops.live.healthy import changed, region, without
 
 

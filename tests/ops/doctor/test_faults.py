@@ -24,8 +24,9 @@ from ops.live.facts import (
     WebAnswer,
     Workload,
 )
-from ops.live.looking import EdgeSeen, RegionSeen, Seen
 from ops.live.probe_facts import ProbeFacts
+from ops.live.seen import EdgeSeen, RegionSeen, Seen
+from ops.live.status_page import RegionStatus
 from tests.ops.live.healthy import NOW, changed, edge, fleet, region, without
 from tests.projects import ROOT
 
@@ -241,6 +242,17 @@ def pulls(**changes: Any) -> Edge:
     return change
 
 
+def page(region: str, told: RegionStatus) -> Edge:
+    """What the Worker's status page says of a region, asked on the first host."""
+
+    def change(seen: EdgeSeen) -> EdgeSeen:
+        host, said = next((h, s) for h, s in seen.status.items() if not isinstance(s, Unasked))
+        other = replace(said, regions={**said.regions, region: told})
+        return replace(seen, status={**seen.status, host: other})
+
+    return change
+
+
 def lone_host(records: tuple[Record, ...]) -> Edge:
     return lambda seen: replace(seen, records={**seen.records, "example.com": records})
 
@@ -422,6 +434,11 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         both(cluster(fell_back=("edge-1",)), probed(from_pod=False)),
         "gave eBPF up on edge-1",
     ),
+    "felix-fell-back: by a probe, where no log is seen": (
+        "dataplane",
+        both(cluster(fell_back=Unasked("no log")), probed(fell_back=True)),
+        "gave eBPF up on edge-1",
+    ),
     "calico-image": (
         "dataplane",
         lambda seen: wants(
@@ -444,7 +461,7 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         lambda seen: wants(calico={**seen.expected.calico, "kubeProxy": "left"})(seen),
         "runs nowhere",
     ),
-    "network-beside": ("dataplane", cluster(networks=("cilium",)), "cilium runs, too"),
+    "network-beside": ("dataplane", cluster(networks=("kube-system/cilium",)), "cilium runs, too"),
     "ipip-leftover": (
         "dataplane",
         cluster(pool={"ipipMode": "Always", "vxlanMode": "Never"}),
@@ -469,6 +486,11 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         "edge",
         lambda seen: replace(seen, web=WebAnswer(200, "eu")),
         "answered by region eu",
+    ),
+    "pulls-refused": (
+        "edge",
+        both(wants(pulls="require"), cluster(shown={"NONE": 30})),
+        "came with 0 of the last 30 requests logged (30 NONE)",
     ),
     "locked": (
         "state",
@@ -520,6 +542,16 @@ EDGE: Mapping[str, tuple[str, Edge, str]] = {
     "probes-off: no binding": ("edge", worker(bindings=("CONFIG",)), "no binding HEALTH"),
     "verdict-stale": ("edge", verdict(False, 90), "last confirmed 2026-11-21 10:30"),
     "region-down": ("edge", verdict(False, 10), "found us down: status 503"),
+    "region-down: just now, whatever its cron found": (
+        "edge",
+        page("us", RegionStatus(False, "status 503")),
+        "found us down just now: status 503 (at FRA)",
+    ),
+    "application-ejected": (
+        "edge",
+        page("eu", RegionStatus(True, "status 200", {"example.com": "ejected for 25 s"})),
+        "ejected for 25 s",
+    ),
     "pulls-off": ("edge", pulls(pulls=False), "they are off"),
     "pulls-ending": (
         "edge",
@@ -622,6 +654,23 @@ def test_what_was_not_seen_is_a_note_and_no_fault():
     report = look(seen)
     assert (report.findings, report.blind) == ((), ())
     assert len(report.notes) == 7
+
+
+@pytest.mark.parametrize(
+    ("pulls", "shown", "said"),
+    [
+        ("observe", {"SUCCESS": 40}, "with 40 of the last 40 requests logged: `originPulls: requi"),
+        ("observe", {"SUCCESS": 9, "NONE": 1}, "9 of the last 10 requests logged (1 NONE): not y"),
+        ("observe", {}, "shows with the first visitors"),
+        ("observe", Unasked("no log"), "whether Cloudflare's client certificate comes: no log"),
+        ("require", {"SUCCESS": 9, "NONE": 1}, ""),
+        ("off", Unasked("nobody asked for its log"), ""),
+    ],
+)
+def test_whether_require_may_be_switched_on(pulls: str, shown: object, said: str):
+    report = look(with_us(both(wants(pulls=pulls), cluster(shown=shown))))
+    assert (report.findings, report.blind) == ((), ())
+    assert [said in note.text for note in report.notes] == [True] * bool(said)
 
 
 def test_a_region_that_drains_beside_another_has_no_records():

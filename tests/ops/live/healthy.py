@@ -24,8 +24,9 @@ from ops.live.facts import (
     WebAnswer,
     Workload,
 )
-from ops.live.looking import EdgeSeen, RegionSeen, Seen
 from ops.live.probe_facts import ProbeFacts
+from ops.live.seen import EdgeSeen, RegionSeen, Seen
+from ops.live.status_page import EdgeStatus, RegionStatus
 from tests.projects import ROOT
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -158,7 +159,8 @@ def workload(
 
 def edge() -> EdgeSeen:
     """The repository's edge stack."""
-    (expected,) = files()[1]
+    expected = replace(files()[1][0], status_page=True)
+    well = {name: RegionStatus(True, "status 200") for name in expected.regions}
     facts = EdgeFacts(
         routes=tuple(Route(host, f"{host}/*", expected.script) for host in expected.hosts),
         sha256=expected.sha256,
@@ -177,6 +179,7 @@ def edge() -> EdgeSeen:
         answers=dict.fromkeys(expected.hosts, PROXIED["A"]),
         state=StateFacts(),
         web={host: WebAnswer(200, "us") for host in expected.hosts},
+        status={host: EdgeStatus("FRA", well) for host in expected.hosts},
     )
 
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ops.live.asking import Unasked
-from ops.live.cluster import bad_ingresses, proxy_mode, read_certificate, server_of, workload
+from ops.live.certificates import read_certificate
+from ops.live.cluster import bad_ingresses, proxy_mode, workload
 from ops.live.facts import Certificate
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -110,9 +111,3 @@ def test_an_ingress_counts_as_refused_until_it_is_taken():
         event("gone", "Rejected", "2026-11-21T09:00:00Z"),
     ]
     assert bad_ingresses(events, ingresses) == ("shop/cart: no host",)
-
-
-def test_of_a_kubeconfig_only_the_address_is_told():
-    text = "clusters: [{cluster: {server: 'https://c.example:6443'}}]\nusers: [{user: {token: t}}]"
-    assert server_of(text) == "https://c.example:6443"
-    assert server_of("token: secret") == "an address that the kubeconfig doesn't say"

@@ -120,7 +120,7 @@ def test_an_up_that_fails_says_why(engine: Engine):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("nobody", "no stack of this fleet: nobody"),
+        ("nobody", "'nobody': is no stack of this fleet: edge, eu, us"),
         ("edge", "edge: an edge stack has no nodes; say a region's stack"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.live.status_page import status
 from tests.components.edge.worker.conftest import Regions
 from tests.components.edge.worker.edge_rig import APAC, DENVER, EU, US, Edge
 
@@ -83,6 +84,21 @@ def test_a_map_and_a_table(edge: Edge) -> None:
     assert [dot["class"] for dot in dots[1:]] == ["down", "other", "other"]
     assert not [a for _, a in page.tags if {"src", "href", "onload"} & set(a)], "one file"
     assert not re.search(r"url\(|@import|<script", response.text)
+
+
+def test_the_doctor_reads_it(edge: Edge) -> None:
+    token = {"authorization": "Bearer t0:ken"}
+    found = status(edge.request("/.edge/status", FROM_FRANKFURT, headers=token).json())
+    assert found.place == "FRA"
+    told = {name: (region.up, region.ejected) for name, region in found.regions.items()}
+    (host,) = told["apac"][1]
+    assert told == {
+        "us": (False, {}),
+        "eu": (True, {}),
+        "apac": (True, {host: found.regions["apac"].ejected[host]}),
+    }
+    assert found.regions["apac"].ejected[host].startswith("ejected for ")
+    assert "Error" in found.regions["us"].detail
 
 
 def test_a_browser_is_asked_for_the_token(edge: Edge) -> None:

@@ -1,0 +1,1 @@
+"""`fleet expiries`: what nears its end, before it ends."""
