@@ -75,6 +75,10 @@ def find(project: Path, name: str, to: str) -> Found:
 
 def _region(inventory: Inventory, name: str) -> RegionStack:
     stack = inventory.stacks.get(name)
+    if isinstance(stack, RegionStack) and stack.vke is None:
+        raise SettingsError(
+            [f"{stack.file}: edgefleet:cluster.existing: who made the cluster upgrades it"]
+        )
     if isinstance(stack, RegionStack):
         return stack
     names = [each.name for each in inventory.region_stacks]
@@ -93,7 +97,7 @@ def _world(
     mark: bool,
 ) -> World:
     assert found.cluster
-    cluster = stack.settings.cluster
+    assert stack.vke
     nodes = {node.id for node in found.cluster.nodes}
     siblings = inventory.siblings(stack)
     others = {
@@ -107,11 +111,11 @@ def _world(
         region=stack.region,
         hostname=stack.hostname,
         to=to,
-        said=cluster.version,
+        said=stack.vke.version,
         kept=found.version,
         live=found.cluster.version,
         nodes=len(nodes),
-        minutes=cluster.timeouts.upgrade,
+        minutes=stack.vke.timeouts.upgrade,
         mark=mark,
         drained=stack.settings.drain and not mark,
         twins=tuple(each.name for each in siblings if not each.settings.drain),
