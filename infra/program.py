@@ -19,6 +19,7 @@ from infra.fleet.inventory import EdgeStack, Inventory, RegionStack, Stack
 from infra.fleet.reading import load
 from infra.stacks import edge, region
 from infra.stacks.origin_trust import ReadSecret, contradictions
+from infra.stacks.region.cluster import Open, open_existing
 from infra.state.checkpoint import StackState, read_state
 from infra.state.edge_refusals import edge_refusals
 from infra.state.live_refusals import live_refusals, live_warnings
@@ -83,6 +84,7 @@ def register(
     secret: ReadSecret,
     state: StackState,
     found: Survey | None = None,
+    opened: Open = open_existing,
 ) -> None:
     """Register the resources of one stack. Raises SettingsError.
 
@@ -91,6 +93,7 @@ def register(
         secret: gives secrets of the stack's configuration.
         state: what the stack's last checkpoint holds.
         found: a region's cluster, as it is there already.
+        opened: opens a cluster that somebody else made.
     """
     if wrong := list(contradictions(inventory)):
         raise SettingsError(wrong)
@@ -98,7 +101,7 @@ def register(
         pulumi.log.warn(warning)
     if isinstance(stack, RegionStack):
         ranges = cloudflare_ranges.load()
-        region.deploy(stack, inventory, vultr(), ranges, secret, found or Survey())
+        region.deploy(stack, inventory, vultr, ranges, secret, found or Survey(), opened)
     if isinstance(stack, EdgeStack):
         edge.deploy(stack, inventory, secret, state)
 

@@ -52,7 +52,9 @@ def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
     """Dollars a month by cluster and in all; `unpriced` names plans that the list lacks."""
     clusters, unpriced = [], set()
     for stack in inventory.region_stacks:
-        pools = [(pool.plan, pool.nodes) for pool in stack.settings.cluster.pools]
+        if stack.vke is None:
+            continue  # who made it knows what it costs
+        pools = [(pool.plan, pool.nodes) for pool in stack.vke.pools]
         unpriced |= prices.unpriced(pools)
         clusters.append(
             {

@@ -104,8 +104,15 @@ class EdgeExpected:
 
 
 def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
-    """Raises SettingsError."""
-    settings, digests = stack.settings, images.load()
+    """Raises SettingsError, also for a cluster that isn't Vultr's: machines are asked of Vultr."""
+    settings, digests, cluster = stack.settings, images.load(), stack.vke
+    if cluster is None:
+        raise SettingsError(
+            [
+                f"{stack.file}: edgefleet:cluster.existing: only VKE clusters are looked at, so "
+                "far: name the other stacks"
+            ]
+        )
     ranges = cloudflare_ranges.load().cidrs
     table = node_table(stack)
     explicit = ranges if settings.firewall.source == "explicit" else None
@@ -128,8 +135,8 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         region_labels=(stack.label, *(other.label for other in siblings)),
         withdrawn=inventory.withdrawn(stack),
         ipv6=settings.cluster.ipv6,
-        version=settings.cluster.version,
-        apart=frozenset(pool.label for pool in settings.cluster.pools if not pool.serves),
+        version=cluster.version,
+        apart=frozenset(pool.label for pool in cluster.pools if not pool.serves),
         rules=vultr_rules(table, explicit),
         web_ports=tuple(settings.firewall.web_ports),
         calico=calico_expected({**settings.calico_options(), "digests": digests}),
@@ -189,10 +196,10 @@ def unknown_stacks(inventory: Inventory, names: Sequence[str]) -> list[str]:
 def chosen(
     inventory: Inventory, names: Sequence[str]
 ) -> tuple[list[RegionExpected], list[EdgeExpected]]:
-    """What the files say of these stacks, or of all. Raises SettingsError."""
+    """What the files say of these stacks, or of all that Vultr has. Raises SettingsError."""
     if unknown := unknown_stacks(inventory, names):
         raise SettingsError(unknown)
-    regions = [s for s in inventory.region_stacks if not names or s.name in names]
+    regions = [s for s in inventory.region_stacks if (s.vke if not names else s.name in names)]
     edges = [s for s in inventory.edge_stacks if not names or s.name in names]
     return (
         [expected_region(stack, inventory) for stack in regions],
@@ -213,4 +220,7 @@ def of_command(
         raise failed(error) from None
     for warning in inventory.warnings:
         typer.secho(f"warning: {warning}", err=True, fg="yellow")
+    for stack in inventory.region_stacks:
+        if stack.vke is None and not names:
+            typer.secho(f"{stack.name}: not looked at: its cluster isn't Vultr's", err=True)
     return project, regions, edges

@@ -108,17 +108,16 @@ def fleet(inventory: Inventory) -> list[dict[str, Any]]:
 
 
 def _row(stack: RegionStack) -> dict[str, Any]:
-    settings = stack.settings
-    cluster = settings.cluster
+    settings, cluster = stack.settings, stack.vke
     return {
         "stack": stack.name,
         "kind": "region",
         "domain": stack.fleet.domain,
         "region": stack.region,
         "hostname": stack.hostname,
-        "cluster": stack.label,
-        "location": cluster.location,
-        "version": cluster.version,
+        "cluster": stack.label if cluster else "(existing)",
+        "location": cluster.location if cluster else "",
+        "version": cluster.version if cluster else "",
         "pools": [
             {
                 "label": pool.label,
@@ -126,7 +125,7 @@ def _row(stack: RegionStack) -> dict[str, Any]:
                 "nodes": pool.nodes,
                 "autoscale": [pool.autoscale.min, pool.autoscale.max] if pool.autoscale else None,
             }
-            for pool in cluster.pools
+            for pool in (cluster.pools if cluster else [])
         ],
         "dataplane": settings.calico.model_dump(by_alias=True, exclude_defaults=True) or "baseline",
         "image": settings.ingress.image,

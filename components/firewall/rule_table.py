@@ -60,6 +60,7 @@ def node_rules(
     pod_networks: Sequence[str],
     node_addresses: Sequence[str] = (),
     ssh_port: int = 22,
+    api_port: int | None = None,
     web_ports: Sequence[int] = PORTS,
     tunnels: Sequence[Tunnel] = ("vxlan",),
 ) -> list[Rule]:
@@ -68,7 +69,8 @@ def node_rules(
     `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
     that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH.
+    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH. `api_port` is the API
+    server's, where nodes of this cluster run it: administrators reach it as they reach SSH.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
@@ -109,6 +111,8 @@ def node_rules(
         Rule("from-pods", "any", (), pods, "pods to anywhere", "node", EVERYBODY),
         Rule("to-pods", "any", (), (*nodes, *addresses), "nodes to pods", "node", pods),
     ]
+    if api_port is not None:
+        rules.append(Rule("api", "tcp", ((api_port, api_port),), admins, "kubectl and pulumi"))
     if "vxlan" in tunnels:
         reason = "VXLAN between nodes: service traffic in eBPF tunnel mode"
         rules.append(Rule("vxlan", "udp", ((4789, 4789),), addresses, reason))

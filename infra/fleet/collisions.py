@@ -1,8 +1,10 @@
 """Stack files held against each other: what each may say, but not two of them together."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
+from infra.settings.cluster import ExistingCluster
 
 
 def collisions(inventory: Inventory) -> Iterator[str]:
@@ -14,6 +16,7 @@ def collisions(inventory: Inventory) -> Iterator[str]:
     for stack in inventory.region_stacks:
         if "statusToken" in stack.secrets:
             yield f"{stack.file}: {inventory.project}:statusToken: only the edge stack reads it"
+        yield from _kubeconfigs(inventory, stack)
 
 
 def _labels(inventory: Inventory) -> Iterator[str]:
@@ -59,3 +62,34 @@ def _routing_said_twice(inventory: Inventory) -> Iterator[str]:
                 f"{stack.file}: {inventory.project}:routing: {first.file} says otherwise of the "
                 f"same region {stack.region}: say it in one of the two, or the same in both"
             )
+
+
+def _kubeconfigs(inventory: Inventory, stack: RegionStack) -> Iterator[str]:
+    """An existing cluster's kubeconfig is said once, and where nobody commits it."""
+    cluster, secret = stack.settings.cluster, "kubeconfig" in stack.secrets
+    where = f"{stack.file}: {inventory.project}:"
+    if not isinstance(cluster, ExistingCluster):
+        if secret:
+            yield f"{where}kubeconfig: goes with cluster.existing; a VKE cluster gives its own"
+        return
+    path = cluster.existing.kubeconfig
+    if path is None and not secret:
+        yield (
+            f"{where}cluster.existing.kubeconfig: is required: a path outside of the repository, "
+            f"or `pulumi config set --secret kubeconfig -s {stack.name} < FILE`"
+        )
+    elif path is not None and secret:
+        yield (
+            f"{where}cluster.existing.kubeconfig: {path!r}: the stack has a secret kubeconfig, "
+            "too: take one of the two out"
+        )
+    elif path is not None and not Path(path).expanduser().is_absolute():
+        yield (
+            f"{where}cluster.existing.kubeconfig: {path!r}: must be an absolute path, or begin "
+            "with ~: a kubeconfig beside this file would be committed one day"
+        )
+    elif path is not None and Path(path).expanduser().is_relative_to(inventory.folder.resolve()):
+        yield (
+            f"{where}cluster.existing.kubeconfig: {path!r}: is inside of the project: put it "
+            "elsewhere, or it would be committed one day"
+        )

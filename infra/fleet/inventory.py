@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infra.settings.cluster import Cluster, ExistingCluster
 from infra.settings.edge import Edge, Routing
 from infra.settings.fleet import FleetValues
 from infra.settings.region import Region
@@ -34,6 +35,12 @@ class RegionStack(Stack):
 
     settings: Region
     label: str
+
+    @property
+    def vke(self) -> Cluster | None:
+        """What the file says of its VKE cluster; None for a cluster that somebody else made."""
+        cluster = self.settings.cluster
+        return None if isinstance(cluster, ExistingCluster) else cluster
 
     @property
     def region(self) -> str:

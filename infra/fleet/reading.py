@@ -14,6 +14,7 @@ from infra.fleet.collisions import collisions
 from infra.fleet.files import FLEET_KEYS, meant, project_values, read_yaml, stack_config
 from infra.fleet.inventory import CA_FILE, EdgeStack, Inventory, RegionStack, Stack
 from infra.pins.catalog import catalog
+from infra.settings.cluster import ExistingCluster
 from infra.settings.edge import Edge
 from infra.settings.fleet import SECRETS, FleetValues
 from infra.settings.mistakes import problems
@@ -142,7 +143,8 @@ def _read_stack(
     }
     if isinstance(settings, Edge):
         return EdgeStack(**common, settings=settings), []
-    label = settings.cluster.label or f"{project}-{name}"
+    said = None if isinstance(settings.cluster, ExistingCluster) else settings.cluster.label
+    label = said or f"{project}-{name}"
     return RegionStack(**common, settings=settings, label=label), []
 
 
@@ -163,8 +165,9 @@ def _parse(model: type[M], value: object) -> tuple[M | None, list[str]]:
 def _unknown_to_catalog(stack: Stack) -> Iterator[str]:
     if not isinstance(stack, RegionStack):
         return
-    known = catalog()
-    cluster = stack.settings.cluster
+    known, cluster = catalog(), stack.vke
+    if cluster is None:
+        return
     where = f"{stack.file}: edgefleet:cluster"
     if cluster.location not in known.locations:
         yield (

@@ -1,10 +1,21 @@
-"""What a stack file says about its cluster."""
+"""What a stack file says about its cluster: one that is made at Vultr, or one that is there."""
 
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from components.cluster.node_objects import Addresses, public_address
+from components.json_object import is_object
 from infra.settings.section import DnsLabel, Section, matching
 
 
@@ -87,13 +98,18 @@ class Vpc(Section):
     cidr: Cidr
 
 
-class Timeouts(Section):
-    """Minutes in which something has to change while `pulumi up` waits: for nodes to come or go,
-    for an upgrade, for pods to roll over the nodes."""
+class RolloutTimeout(Section):
+    """Minutes in which something has to change while `pulumi up` waits for pods to roll over the
+    nodes."""
+
+    rollout: int = Field(default=15, ge=1)
+
+
+class Timeouts(RolloutTimeout):
+    """And for nodes to come or go, and for an upgrade."""
 
     nodes: int = Field(default=30, ge=1)
     upgrade: int = Field(default=60, ge=1)
-    rollout: int = Field(default=15, ge=1)
 
 
 ReplacingField = Literal["location", "highAvailability"]
@@ -128,3 +144,60 @@ class Cluster(Section):
         if not any(pool.serves for pool in self.pools):
             raise ValueError("no pool serves: one must, or the region has no address")
         return self
+
+
+class PublicAddresses(Section):
+    """Public addresses of a node whose Node object doesn't know them."""
+
+    ipv4: str | None = None
+    ipv6: str | None = None
+
+    @field_validator("ipv4", "ipv6")
+    @classmethod
+    def _public(cls, value: str | None, info: ValidationInfo) -> str | None:
+        family = int(str(info.field_name)[-1])
+        if value is not None and not public_address(value, family):
+            raise ValueError(f"must be a public IPv{family} address")
+        return value
+
+
+class Existing(Section):
+    """How a cluster that somebody else made is reached.
+
+    `kubeconfig` is a path outside of the repository; without it the stack's secret `kubeconfig` is
+    taken. `addresses` are by a node's name. `api_port` is where the API server listens on the
+    nodes: administrators reach it there.
+    """
+
+    kubeconfig: str | None = Field(default=None, min_length=1)
+    addresses: dict[str, PublicAddresses] = Field(default={})
+    api_port: int = Field(default=6443, ge=1, le=65535)
+
+    def node_addresses(self) -> dict[str, Addresses]:
+        """As the component takes them."""
+        return {
+            node: Addresses(**said.model_dump(exclude_none=True))
+            for node, said in self.addresses.items()
+        }
+
+
+class ExistingCluster(Section):
+    """A cluster that somebody else made, and that lives on without this stack. Without `ipv6`,
+    nodes that have no IPv6 address are published too; `accept_loss` as for a VKE cluster."""
+
+    existing: Existing
+    ipv6: bool = True
+    timeouts: RolloutTimeout = RolloutTimeout()
+    accept_loss: bool = False
+
+
+def _kind(value: object) -> str:
+    there = isinstance(value, ExistingCluster) or (is_object(value) and "existing" in value)
+    return "(existing)" if there else "(vke)"
+
+
+AnyCluster = Annotated[
+    Annotated[Cluster, Tag("(vke)")] | Annotated[ExistingCluster, Tag("(existing)")],
+    Discriminator(_kind),
+]
+"""Told apart by the key `existing`. The tags stand in no message."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 _RULES = {
@@ -54,19 +54,30 @@ def _scalar(value: object) -> bool:
 def _key(path: tuple[int | str, ...]) -> str:
     text = ""
     for part in path:
+        if _is_tag(part):
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 
 def _known(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The keys that the mapping at `path` below `model` may have."""
-    current = model
+    current: object = model
     for part in path:
         if isinstance(part, int):
             continue
-        field = next(f for f in current.model_fields.values() if (f.alias or "") == part)
-        current = _model_in(field.annotation)
-    return sorted(field.alias or name for name, field in current.model_fields.items())
+        if _is_tag(part):
+            current = next(arg for arg in get_args(current) if Tag(str(part)) in get_args(arg))
+            continue
+        fields = _model_in(current).model_fields.values()
+        current = next(f for f in fields if (f.alias or "") == part).annotation
+    fields = _model_in(current).model_fields
+    return sorted(field.alias or name for name, field in fields.items())
+
+
+def _is_tag(part: int | str) -> bool:
+    """Whether it names a member of a union (`AnyCluster`), and no key of the file."""
+    return isinstance(part, str) and part.startswith("(")
 
 
 def _model_in(annotation: object) -> type[BaseModel]:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
 from infra.settings.calico import Calico
-from infra.settings.cluster import Cluster
+from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
 from infra.settings.ingress import Ingress, Tls
@@ -24,11 +24,15 @@ class Coordinates(Section):
 
 
 class Region(Section):
-    """A region stack: one cluster of a logical region."""
+    """A region stack: one cluster of a logical region.
+
+    Of a cluster that is there already nobody knows where it lies, nor which networks its nodes are
+    in; and closing its nodes closes its API server, which VKE runs elsewhere.
+    """
 
     region: DnsLabel
     coordinates: Coordinates | None = None
-    cluster: Cluster
+    cluster: AnyCluster
     calico: Calico = Calico()
     ingress: Ingress = Ingress()
     firewall: Firewall = Firewall()
@@ -40,6 +44,28 @@ class Region(Section):
     def calico_options(self) -> CalicoOptions:
         """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""
         return {**self.calico.options(), "ipv6": self.firewall.by_calico}
+
+    @model_validator(mode="after")
+    def _what_vultr_would_know_is_said(self) -> "Region":
+        if not isinstance(self.cluster, ExistingCluster):
+            return self
+        if "source" in self.firewall.model_fields_set:
+            raise ValueError(
+                "firewall.source: is about Vultr's firewall, and cluster.existing has none: take "
+                "it out"
+            )
+        if self.firewall.node_networks is None:
+            raise ValueError(
+                "firewall.nodeNetworks: is required with cluster.existing: the networks in which "
+                "its nodes talk to each other"
+            )
+        if self.firewall.node in ("enforce", "observe") and not self.firewall.admin_cidrs:
+            raise ValueError(
+                "firewall.adminCidrs: is required with cluster.existing: the nodes' firewall "
+                f"closes SSH and the API server (:{self.cluster.existing.api_port}) to all others, "
+                "and whoever runs `pulumi up` would be locked out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _calico_can_protect(self) -> "Region":

@@ -25,11 +25,11 @@ def region_table(inventory: Inventory, domain: str) -> list[RegionRow]:
     """The logical regions of a domain, those with less than full weight first, as a canary must
     stand before its neighbour; then by name.
 
-    Stacks that share a region make one row, placed where the first of them lies; the row drains
-    when all of them do. Raises SettingsError where a location isn't in the catalog.
+    Stacks that share a region make one row, placed where the first of them lies that says it; the
+    row drains when all of them do. Raises SettingsError where a location isn't in the catalog.
     """
     first: dict[str, RegionStack] = {}
-    for stack in inventory.regions(domain):
+    for stack in sorted(inventory.regions(domain), key=lambda stack: not _says_where(stack)):
         first.setdefault(stack.region, stack)
     rows = [_row(inventory, stack) for _, stack in sorted(first.items())]
     return sorted(rows, key=lambda row: row.get("weight", 100))
@@ -49,10 +49,21 @@ def _row(inventory: Inventory, stack: RegionStack) -> RegionRow:
     return cast(RegionRow, {**row, **said})
 
 
+def _says_where(stack: RegionStack) -> bool:
+    return stack.vke is not None or stack.settings.coordinates is not None
+
+
 def _place(stack: RegionStack) -> tuple[float, float]:
     if said := stack.settings.coordinates:
         return said.latitude, said.longitude
-    location = stack.settings.cluster.location
+    if stack.vke is None:
+        raise SettingsError(
+            [
+                f"{stack.file}: edgefleet:coordinates: is required, as nobody else knows where an "
+                "existing cluster lies: {latitude: …, longitude: …} in degrees"
+            ]
+        )
+    location = stack.vke.location
     place = catalog().locations.get(location)
     if not place:
         raise SettingsError(

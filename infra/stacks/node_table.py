@@ -3,6 +3,7 @@
 from components.firewall.rule_table import Rule, node_rules
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
+from infra.settings.cluster import ExistingCluster
 
 VULTR_VPCS = "10.0.0.0/8"
 """What Vultr takes a VPC's network from where nobody names one; unrouted on the internet."""
@@ -10,7 +11,9 @@ VULTR_VPCS = "10.0.0.0/8"
 
 def node_table(stack: RegionStack) -> list[Rule]:
     """Who may reach a node of the stack, and why. Raises SettingsError."""
-    settings, vpc = stack.settings.firewall, stack.settings.cluster.vpc
+    settings, cluster = stack.settings.firewall, stack.settings.cluster
+    existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
+    vpc = stack.vke.vpc if stack.vke else None
     uses_ipip = stack.settings.calico.encapsulation == "ipip"
     try:
         table = node_rules(
@@ -19,6 +22,7 @@ def node_table(stack: RegionStack) -> list[Rule]:
             pod_networks=settings.pod_networks,
             ssh_port=settings.ssh_port,
             web_ports=settings.web_ports,
+            api_port=existing.api_port if existing else None,
             # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
             tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
         )

@@ -16,7 +16,9 @@ from infra.state.upgrades import (
 
 def live_refusals(stack: RegionStack, found: Survey, vultr: Callable[[], Vultr]) -> Iterator[str]:
     """Why this can't be, or Vultr would refuse it half-way. Raises VultrError."""
-    wanted, live = stack.settings.cluster, found.cluster
+    wanted, live = stack.vke, found.cluster
+    if wanted is None:
+        return
     where = f"{stack.file}: edgefleet:cluster"
     version = f"{where}.version"
     if live is None:
@@ -39,5 +41,5 @@ def live_warnings(stack: RegionStack, inventory: Inventory, found: Survey) -> It
             "`up` whose answer was lost may have made it. If nobody needs it, delete it in Vultr's "
             f"console or by `{deletion(twin_id)}`"
         )
-    if found.cluster and found.upgrades_to(stack.settings.cluster.version):
-        yield what_happens(stack, inventory, found.cluster)
+    if stack.vke and found.cluster and found.upgrades_to(stack.vke.version):
+        yield what_happens(stack, inventory, found.cluster, stack.vke.version)

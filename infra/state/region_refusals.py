@@ -12,18 +12,30 @@ from components.json_object import object_at, objects_at
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import Cluster, Pool
 from infra.state.checkpoint import StackState
-from infra.state.resource_types import CALICO, CLUSTER, DAEMON_SET, POOL, VPC
+from infra.state.resource_types import CALICO, CLUSTER, DAEMON_SET, EXISTING, POOL, VPC
 
 _VXLAN = ("vxlan", "crossSubnet")
 
 
 def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
     """What the stack file asks for that must not, or can't, happen to the cluster it has."""
-    cluster = stack.settings.cluster
+    cluster = stack.vke
     made = state.of_type(CLUSTER).get(f"{stack.name}-cluster")
-    if made is None:
-        return
     where = f"{stack.file}: edgefleet:cluster"
+    if (made is not None and cluster is None) or (
+        cluster is not None and stack.name in state.of_type(EXISTING)
+    ):
+        yield (
+            f"{where}: this stack has {'a VKE' if made else 'an existing'} cluster, and can't go "
+            "on with one of the other kind: make a new stack file with the same region, and "
+            "destroy this stack once the new one serves"
+        )
+        return
+    if made is None or cluster is None:
+        if stack.vke is None:
+            yield from _ufw_left_behind(stack, state)
+            yield from _mixed_calico(stack, state)
+        return
     yield from _replacements(where, cluster, made)
     yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))
     yield from _first_pool(where, cluster.pools[0], object_at(made, "nodePools"))

@@ -2,6 +2,7 @@
 
 CLUSTER = "vultr:index/kubernetes:Kubernetes"
 VKE = "edgefleet:index:VkeCluster"
+EXISTING = "edgefleet:index:ExistingCluster"
 VERSION = "pulumi-python:dynamic/index:ClusterVersion"
 POOL = "vultr:index/kubernetesNodePools:KubernetesNodePools"
 VPC = "vultr:index/vpc:Vpc"

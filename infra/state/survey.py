@@ -9,7 +9,7 @@ from components.cluster.live_nodes import ClusterReader
 from components.vendors.vultr_cluster import LiveCluster
 from infra.fleet.inventory import RegionStack
 from infra.state.checkpoint import StackState
-from infra.state.resource_types import CLUSTER, POOL, RECORD, VERSION, VKE
+from infra.state.resource_types import CLUSTER, EXISTING, POOL, RECORD, VERSION, VKE
 
 
 class Vultr(ClusterReader, Protocol):
@@ -33,6 +33,7 @@ class Survey:
         published: ids of the nodes that have records.
         leaving: labels of pools that the state has and the stack file hasn't.
         twins: other clusters of the same label, in words.
+        identity: of a cluster that somebody else made.
     """
 
     cluster: LiveCluster | None = None
@@ -41,6 +42,7 @@ class Survey:
     published: Collection[str] = ()
     leaving: Collection[str] = ()
     twins: Sequence[tuple[str, str]] = ()
+    identity: str | None = None
 
     def upgrades_to(self, version: str) -> bool:
         """Whether making it this version replaces its nodes."""
@@ -52,7 +54,14 @@ class Survey:
 
 
 def survey(stack: RegionStack, state: StackState, vultr: Callable[[], Vultr]) -> Survey:
-    """Ask Vultr once. Raises VultrError."""
+    """Ask Vultr once, and of a cluster that isn't Vultr's the state alone. Raises VultrError."""
+    if stack.vke is None:
+        known = state.of_type(EXISTING).get(stack.name, {})
+        return Survey(
+            made=bool(known),
+            published=published(stack, state),
+            identity=str(known.get("identity") or "") or None,
+        )
     cluster_id = _id(stack, state)
     if cluster_id is None:
         made = f"{stack.name}-cluster" in state.of_type(CLUSTER)
@@ -83,7 +92,7 @@ def published(stack: RegionStack, state: StackState) -> frozenset[str]:
 def leaving(stack: RegionStack, state: StackState) -> list[str]:
     """Labels of further pools that the state has and the stack file hasn't."""
     prefix = f"{stack.name}-pool-"
-    wanted = {pool.label for pool in stack.settings.cluster.pools}
+    wanted = {pool.label for pool in (stack.vke.pools if stack.vke else [])}
     made = (name.removeprefix(prefix) for name in state.of_type(POOL) if name.startswith(prefix))
     return sorted(set(made) - wanted)
 

@@ -107,9 +107,9 @@ def preflight(where: str, cluster: Cluster, kubeconfig: Callable[[], str]) -> It
             )
 
 
-def what_happens(stack: RegionStack, inventory: Inventory, live: LiveCluster) -> str:
+def what_happens(stack: RegionStack, inventory: Inventory, live: LiveCluster, version: str) -> str:
     """What an upgrade does to visitors, said before it begins."""
-    anew = made_anew(live.version, stack.settings.cluster.version, len(live.nodes))
+    anew = made_anew(live.version, version, len(live.nodes))
     return f"cluster {live.label}: {anew}. {meanwhile(stack, inventory)}"
 
 

@@ -14,8 +14,12 @@ from ops.live.outputs import pulumi
 
 
 def region_of(inventory: Inventory, name: str) -> RegionStack:
-    """The region stack of this name. Raises SettingsError."""
+    """The region stack of this name, whose cluster is Vultr's. Raises SettingsError."""
     stack = inventory.stacks.get(name)
+    if isinstance(stack, RegionStack) and stack.vke is None:
+        raise SettingsError(
+            [f"{stack.file}: edgefleet:cluster.existing: who made the cluster changes it"]
+        )
     if isinstance(stack, RegionStack):
         return stack
     names = [each.name for each in inventory.region_stacks]

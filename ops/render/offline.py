@@ -21,14 +21,17 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import ROOT, SETTINGS
 from pulumi.runtime.stack import wait_for_rpcs
 
+from components.cluster.existing import ClusterSeen, ReadCluster
 from components.cluster.live_nodes import ClusterReader
 from components.errors import VultrError
 from components.json_object import object_at
 from components.vendors.vultr_cluster import LiveCluster
 from infra.fleet.files import read_yaml
-from infra.fleet.inventory import Inventory, Stack
+from infra.fleet.inventory import Inventory, RegionStack, Stack
 from infra.fleet.reading import load
 from infra.program import register
+from infra.settings.cluster import ExistingCluster
+from infra.stacks.origin_trust import ReadSecret
 from infra.state.checkpoint import StackState
 from ops.render.resources import SECRET, UNKNOWN, Registered, Rendering
 
@@ -47,6 +50,16 @@ class _NoVultr:
 
     def kubeconfig(self, cluster_id: str) -> str:
         raise VultrError(f"cluster {cluster_id}: offline, no kubeconfig")
+
+
+def _opened(stack: RegionStack, secret: ReadSecret) -> tuple[pulumi.Input[str], ReadCluster]:
+    """Offline, an existing cluster has the nodes whose addresses the stack file says."""
+    cluster = stack.settings.cluster
+    said = cluster.existing.addresses if isinstance(cluster, ExistingCluster) else {}
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    nodes = [{"metadata": {"name": name}, "status": ready} for name in sorted(said)]
+    kubeconfig = secret("kubeconfig") if "kubeconfig" in stack.secrets else UNKNOWN
+    return kubeconfig, lambda _: ClusterSeen("", "", nodes)
 
 
 def _stand_in(urn: str, ciphertext: str) -> pulumi.Output[str]:
@@ -185,7 +198,7 @@ async def _render(
         urn = _secret_urn(inventory, stack, key)
         return _stand_in(urn, secrets[urn])
 
-    register(inventory, stack, vultr, secret, StackState({}))
+    register(inventory, stack, vultr, secret, StackState({}), opened=_opened)
     await wait_for_rpcs()
     root = pulumi.runtime.get_root_resource()
     outputs = getattr(root, "outputs", {})

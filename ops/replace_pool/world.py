@@ -92,7 +92,9 @@ def _server(vultr: VultrApi, live: LiveCluster) -> ServerObject:
 def _world(
     inventory: Inventory, stack: RegionStack, live: LiveCluster, wish: Wish, begun: str | None
 ) -> World:
-    pools = {pool.label: pool for pool in stack.settings.cluster.pools}
+    cluster = stack.vke
+    assert cluster
+    pools = {pool.label: pool for pool in cluster.pools}
     old, where = pools.get(wish.pool), f"{stack.file}: edgefleet:cluster.pools"
     made = pools.get(begun) if begun else None
     if begun and made is None:
@@ -101,7 +103,7 @@ def _world(
         known = ", ".join(f"{p.label} ({p.plan})" for p in pools.values())
         there_are = f"{where}: there is no pool {wish.pool!r}; these are: {known}"
         raise SettingsError([f"{there_are}{meant(wish.pool, pools)}"])
-    first = stack.settings.cluster.pools[0].label == wish.pool
+    first = cluster.pools[0].label == wish.pool
     there = len(live.nodes_of(wish.pool))
     if problem := _unfit(where, wish, old, made, first):
         raise SettingsError([problem])
@@ -123,7 +125,7 @@ def _world(
         nodes=nodes,
         first=first,
         there=there,
-        minutes=stack.settings.cluster.timeouts.nodes,
+        minutes=cluster.timeouts.nodes,
         added=made is not None,
         gone=old is None or (first and made is not None and old.nodes == 1),
         monthly=(prices.monthly([(was, there)]), prices.monthly([(wish.plan, nodes)])),

@@ -154,7 +154,7 @@ def _of(inventory: Inventory, name: str) -> Turn:
     if not isinstance(stack, RegionStack):
         return Turn(name, "edge", minutes=EDGE_MINUTES)
     edge, limits = inventory.edge(stack.fleet.domain), stack.settings.cluster.timeouts
-    longest = max(limits.nodes, limits.upgrade, limits.rollout, DRAIN_MINUTES)
+    longest = max(DRAIN_MINUTES, *limits.model_dump().values())
     return Turn(name, "rest", edge.name if edge else "", longest + _STARTS)
 
 

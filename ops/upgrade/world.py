@@ -78,7 +78,7 @@ def _world(
     mark: bool,
 ) -> World:
     assert found.cluster
-    cluster = stack.settings.cluster
+    assert stack.vke
     nodes = {node.id for node in found.cluster.nodes}
     siblings = inventory.siblings(stack)
     others = {
@@ -92,11 +92,11 @@ def _world(
         region=stack.region,
         hostname=stack.hostname,
         to=to,
-        said=cluster.version,
+        said=stack.vke.version,
         kept=found.version,
         live=found.cluster.version,
         nodes=len(nodes),
-        minutes=cluster.timeouts.upgrade,
+        minutes=stack.vke.timeouts.upgrade,
         mark=mark,
         drained=stack.settings.drain and not mark,
         twins=tuple(each.name for each in siblings if not each.settings.drain),

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel
+from pydantic import BaseModel, Tag
 
 OTHER_LOCATIONS = ("ord", "fra", "lhr")
 
@@ -112,6 +112,8 @@ def _of(
     if origin is Annotated:
         return _of(rng, arguments[0], [*metadata, *arguments[1:]], known_as)
     if origin in (Union, types.UnionType):
+        # A cluster of another kind is refused, whatever it says: test_region_refusals.py.
+        arguments = arguments[:1] if any(map(_is_tagged, arguments)) else arguments
         made = [m for each in arguments if (m := _of(rng, each, metadata, known_as))]
         return rng.choice(made) if made else None
     if origin is Literal:
@@ -128,6 +130,10 @@ def _of(
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return lambda: section(rng, annotation)
     return None
+
+
+def _is_tagged(annotation: Any) -> bool:
+    return any(isinstance(each, Tag) for each in get_args(annotation))
 
 
 def _number(rng: random.Random, kind: type, metadata: list[Any]) -> Callable[[], Any] | None:

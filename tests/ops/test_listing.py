@@ -197,9 +197,10 @@ def test_add_writes_a_file_that_passes_and_is_drained(project: Path):
     stack = region_stack(project, "ord")
     assert stack.settings.drain
     assert stack.region == "ord"
-    assert stack.settings.cluster.location == "ord"
-    assert stack.settings.cluster.label is None
-    assert stack.settings.cluster.pools[0].plan == "vc2-2c-4gb"
+    assert stack.vke
+    assert stack.vke.location == "ord"
+    assert stack.vke.label is None
+    assert stack.vke.pools[0].plan == "vc2-2c-4gb"
     assert stack.settings.ingress.image == "x/y:1"
     assert region_stack(project)
 

@@ -1,13 +1,17 @@
 """A region stack: one cluster, closed to all but Cloudflare, serving under its region's name."""
 
+from collections.abc import Callable
+
 import pulumi
 
+from components.cluster.contract import Cluster
 from components.cluster.live_nodes import ClusterReader
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.pins import images
+from infra.settings.cluster import ExistingCluster
 from infra.stacks.origin_trust import ReadSecret
-from infra.stacks.region.cluster import kubernetes_provider, make_cluster
+from infra.stacks.region.cluster import Open, existing_cluster, kubernetes_provider, vke_cluster
 from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoints, lay_dataplane
 from infra.stacks.region.publish import publish
 from infra.stacks.region.serve import isolate_namespaces, serve
@@ -18,10 +22,11 @@ from infra.state.survey import Survey
 def deploy(
     stack: RegionStack,
     inventory: Inventory,
-    vultr: ClusterReader,
+    vultr: Callable[[], ClusterReader],
     ranges: CloudflareRanges,
     secret: ReadSecret,
     found: Survey,
+    opened: Open,
 ) -> None:
     """Register the stack's resources and its outputs.
 
@@ -29,15 +34,21 @@ def deploy(
     closed, and no address is published before something answers there that only Cloudflare reaches.
 
     Args:
-        vultr: where live nodes are read.
+        vultr: gives where live nodes of a VKE cluster are read.
         ranges: the addresses Cloudflare connects from.
         secret: gives secrets of the stack's configuration.
         found: the cluster, as it is there already.
+        opened: opens a cluster that is there already.
 
     Raises SettingsError.
     """
-    cluster = make_cluster(stack, vultr, found)
-    firewall = close_at_vultr(stack, cluster, ranges)
+    wanted, closed_before = stack.settings.cluster, list[pulumi.Resource]()
+    if isinstance(wanted, ExistingCluster):
+        cluster: Cluster = existing_cluster(stack, wanted, opened, secret, found)
+    else:
+        cluster = vke_cluster(stack, wanted, vultr(), found)
+        closed_before.append(close_at_vultr(stack, cluster, ranges))
+        pulumi.export("endpoint", cluster.endpoint)
     provider = kubernetes_provider(stack, cluster)
     site = Site(stack, inventory, ranges, images.load(), secret, cluster, provider)
 
@@ -46,10 +57,9 @@ def deploy(
     closed = close_nodes(site, calico, endpoints)
     ingress = serve(site, *closed)
     isolate_namespaces(site, calico, endpoints)
-    publish(site, firewall, ingress)
+    publish(site, *closed_before, ingress)
 
     pulumi.export("clusterId", cluster.identity)
-    pulumi.export("endpoint", cluster.endpoint)
     pulumi.export("hostname", stack.hostname)
     pulumi.export(
         "nodes",

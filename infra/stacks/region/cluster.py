@@ -1,18 +1,64 @@
 """The first step: a cluster, and the way into it."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.cluster.contract import Cluster
+from components.cluster.existing import ExistingCluster as GivenCluster
+from components.cluster.existing import ReadCluster, ask_api_server
 from components.cluster.live_nodes import ClusterReader
 from components.cluster.vke import PoolArgs, VkeCluster
+from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
-from infra.settings.cluster import Pool
+from infra.settings.cluster import Cluster as Vke
+from infra.settings.cluster import ExistingCluster, Pool
+from infra.stacks.origin_trust import ReadSecret
 from infra.state.survey import Survey
 
+Open = Callable[[RegionStack, ReadSecret], tuple[pulumi.Input[str], ReadCluster]]
+"""Gives the kubeconfig of a cluster that is there already, and how the cluster is read."""
 
-def make_cluster(stack: RegionStack, vultr: ClusterReader, found: Survey) -> VkeCluster:
-    wanted = stack.settings.cluster
+
+def open_existing(stack: RegionStack, secret: ReadSecret) -> tuple[pulumi.Input[str], ReadCluster]:
+    """By the file that the stack file names, or by its secret. Raises SettingsError."""
+    cluster = stack.settings.cluster
+    if not isinstance(cluster, ExistingCluster) or cluster.existing.kubeconfig is None:
+        return secret("kubeconfig"), ask_api_server
+    path = Path(cluster.existing.kubeconfig).expanduser()
+    try:
+        return path.read_text(), ask_api_server
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(
+            [
+                f"{stack.file}: edgefleet:cluster.existing.kubeconfig: {str(path)!r}: {reason}. "
+                "Put the cluster's kubeconfig there; or take the key out and `pulumi config set "
+                f"--secret kubeconfig -s {stack.name} < FILE`"
+            ]
+        ) from None
+
+
+def existing_cluster(
+    stack: RegionStack, wanted: ExistingCluster, opened: Open, secret: ReadSecret, found: Survey
+) -> GivenCluster:
+    kubeconfig, read = opened(stack, secret)
+    return GivenCluster(
+        stack.name,
+        {
+            "kubeconfig": kubeconfig,
+            "addresses": wanted.existing.node_addresses(),
+            "ipv6": wanted.ipv6,
+            "accept_loss": wanted.accept_loss,
+            "known": {"identity": found.identity, "published": found.published},
+            "read": read,
+        },
+    )
+
+
+def vke_cluster(stack: RegionStack, wanted: Vke, vultr: ClusterReader, found: Survey) -> VkeCluster:
     return VkeCluster(
         stack.name,
         {

@@ -17,6 +17,7 @@ from infra.stacks.region.site import Site
 def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
     settings = site.stack.settings
     ingress = settings.ingress
+    pools = site.stack.vke.pools if site.stack.vke else []
     return IngressDaemonSet(
         site.name("ingress"),
         {
@@ -38,7 +39,7 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
             "namespace": ingress.namespace,
             "ingress_class": ingress.ingress_class,
             "status_address": site.stack.hostname,
-            "not_on": {POOL_LABEL: [p.label for p in settings.cluster.pools if not p.serves]},
+            "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
         },
         site.after(*closed),
     )

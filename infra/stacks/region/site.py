@@ -12,6 +12,9 @@ from infra.fleet.inventory import Inventory, RegionStack
 from infra.stacks.origin_trust import ReadSecret
 from infra.state.resource_types import DAEMON_SET
 
+_NODES = 30
+"""Of a cluster whose size no file says; `timeouts.rollout` is there for larger ones."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -45,8 +48,9 @@ class Site:
         """DaemonSets roll node by node: the provider's ten minutes would do for a few."""
         if args.type_ != DAEMON_SET:
             return None
-        cluster = self.stack.settings.cluster
-        nodes = sum(pool.autoscale.max if pool.autoscale else pool.nodes for pool in cluster.pools)
-        minutes = f"{cluster.timeouts.rollout + 2 * nodes}m"
+        pools = self.stack.vke.pools if self.stack.vke else []
+        nodes = sum(pool.autoscale.max if pool.autoscale else pool.nodes for pool in pools)
+        rollout = self.stack.settings.cluster.timeouts.rollout
+        minutes = f"{rollout + 2 * (nodes or _NODES)}m"
         args.opts.custom_timeouts = pulumi.CustomTimeouts(create=minutes, update=minutes)
         return pulumi.ResourceTransformationResult(args.props, args.opts)

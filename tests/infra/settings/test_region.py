@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from infra.settings.cluster import Cluster
 from infra.settings.fleet import FleetValues
 from infra.settings.mistakes import problems
 from infra.settings.region import Region
@@ -36,6 +37,7 @@ def changed(path: list[str | int], value: Any) -> dict[str, Any]:
 
 def test_defaults_are_secure():
     stack = Region.model_validate(region())
+    assert isinstance(stack.cluster, Cluster)
     assert stack.cluster.protect
     assert not stack.cluster.replace
     assert not stack.drain

@@ -140,10 +140,10 @@ class Clouds:
         """As they would be planned now."""
         return [replace(t, changes=(), ours=True) if t.stack in self.done else t for t in TURNS]
 
-    def folder(self, _turn: Turn) -> Path:
+    def folder(self, turn: Turn) -> Path:
         return Path()
 
-    def refusal(self, turn: Turn, _would: Previewed) -> str:
+    def refusal(self, turn: Turn, would: Previewed) -> str:
         return self.refused.get(f"approved {turn.stack}", "")
 
 
