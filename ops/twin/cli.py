@@ -45,17 +45,13 @@ def command(
         raise failed(f"no twin on this machine: {why}")
     seed = seed or int(time.time())
     try:
-        outcome = _twin(project_dir(), Plan(seed, requests, rate), stay)
+        kept = _twin(project_dir(), Plan(seed, requests, rate), stay, svg)
     except (CommandError, SettingsError, lifecycle.SandboxError, TwinError, ProcessFailed) as error:
         raise failed(error) from None
     except KeyboardInterrupt:
         _say("interrupted; `fleet demo` puts the stacks back as the files say")
         raise typer.Exit(_INTERRUPTED) from None
-    typer.echo(account.summary(outcome))
-    if svg:
-        svg.write_text(picture.draw(outcome))
-        _say(f"drawn: {svg}")
-    if outcome.broken:
+    if not kept:
         raise typer.Exit(FOUND)
 
 
@@ -63,7 +59,8 @@ def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def _twin(project: Path, plan: Plan, stay: bool) -> account.Outcome:
+def _twin(project: Path, plan: Plan, stay: bool, svg: Path | None) -> bool:
+    """Bring it up, visit it, say what came of it; whether every promise was kept."""
     demo.run(project, _say, Console(stderr=True, highlight=False))
     directory = lifecycle.default_directory(project)
     environment = inside(os.environ, lifecycle.env(directory, project, os.environ.get("PATH", "")))
@@ -83,7 +80,12 @@ def _twin(project: Path, plan: Plan, stay: bool) -> account.Outcome:
                     typer.echo(f"# {place.name}\n{shlex.join([*command, '-i', url])}")
                 while True:
                     time.sleep(3600)
-            return run(site, changes, plan, _say)
+            outcome = run(site, changes, plan, _say)
+        typer.echo(account.summary(outcome))
+        if svg:
+            svg.write_text(picture.draw(outcome))
+            _say(f"drawn: {svg}")
+        return not outcome.broken
     finally:
         _say("putting the stacks back as the files say")
         changes.put_back()
