@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs comments lock clean packages
+.PHONY: help setup demo twin test check bench docs comments lock clean packages
 # What the tests with real packets and the one of the drawings need. CI installs it; elsewhere such a test is skipped, and says
 # what is missing.
 DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
@@ -13,6 +13,9 @@ help: ## Show what there is
 
 demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came up
 	$(BIN)/fleet demo
+
+twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it: root, Linux, an hour
+	$(BIN)/fleet twin --svg docs/twin.svg
 
 # Two workers: a cluster takes a gigabyte. FAST=1 leaves out what starts engines, clusters, networks,
 # and the checks; THOROUGH=1 gives properties as many examples as in CI. REAL="vultr kubernetes"

@@ -40,6 +40,7 @@ _COMMANDS = {
     "approved": _Place("ops.approval.cli", "command", "Whether up would do what was approved."),
     "health": _Place("ops.health", "command", "Whether a stack answers, asked through the edge."),
     "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),
+    "twin": _Place("ops.twin.cli", "command", "That fleet with real packets, while it is hurt."),
     "ca": _Place("ops.ca", "app", "The CA whose client certificate Cloudflare shows to origins."),
     "images": _Place("ops.images.cli", "app", "Container images by digest."),
     "ranges": _Place("ops.ranges.cli", "app", "Cloudflare's addresses, as pinned."),

@@ -50,6 +50,7 @@ GROUPS = {
 
 LONGEST = (
     "fleet",
+    "fleet/test_twin.py",
     "fleet/test_operations.py",
     "fleet/test_adopting.py",
     "fleet/test_origin_tls.py",
@@ -77,6 +78,7 @@ SLOW = (
     "sandbox/providers/kubernetes/",
     "sandbox/test_daemon.py",
     "sandbox/test_lifecycle.py",
+    "twin/test_namespaces.py",
     "workflows/",
 )
 """What starts an engine, an API server, a Worker or a network: `make test FAST=1` leaves it out."""

@@ -17,7 +17,7 @@ from ops.cli import application
 from ops.files import write_atomically
 from tests.projects import ROOT, copy_project, git, region, write_stack
 
-APART = ("sandbox", "demo")
+APART = ("sandbox", "demo", "twin")
 """They touch nothing but the sandbox; docs/cli.md says what they answer."""
 
 

@@ -83,6 +83,21 @@ export async function checkSilence(region, config, env, health, timeoutMs) {
 }
 
 /**
+ * Tells a dead region from one of its nodes, which look alike to a request whose connection failed:
+ * a region whose health path answers is up again at once.
+ *
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth, timeoutMs: number) =>
+ *   Promise<void>}
+ */
+export async function checkFailure(region, config, env, health, timeoutMs) {
+  const result = await probe(region, config, env, timeoutMs);
+  log('failure_checked', { region: region.name, ...result });
+  if (!result.up) return;
+  health.seen(region.name, Date.now());
+  health.markUp(region.name);
+}
+
+/**
  * Checks the cron's verdict from this place.
  *
  * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}

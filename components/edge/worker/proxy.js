@@ -7,7 +7,7 @@ import { bodyToSend, isCloudflares, isNamed, labelled, originHeaders } from './f
 import { log } from './log.js';
 import { add, FAILED_ATTEMPTS, HEDGES, NOBODY } from './metrics.js';
 import { pages } from './pages.js';
-import { checkApplication, checkSilence, checkVerdict } from './probe.js';
+import { checkApplication, checkFailure, checkSilence, checkVerdict } from './probe.js';
 import { candidates } from './routing.js';
 
 /**
@@ -131,6 +131,8 @@ class Attempts {
   strict = false;
   /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
   #rescues;
+  /** Whether a failure was looked into already. */
+  #checked = false;
   #request;
   #hasBody;
   #kind;
@@ -178,7 +180,7 @@ class Attempts {
         this.#countFailure(region);
         // With a body it may be the visitor's own connection that broke.
         if (this.#hasBody) this.#lookInto(region, -1);
-        else this.#edge.health.markDown(region.name, Date.now());
+        else this.#markDown(region);
       }
       return { region, verdict: 'lost', error };
     }
@@ -206,10 +208,27 @@ class Attempts {
       return { region, verdict, response };
     }
     if (verdict === 'unavailable') outliers.failed(name, now);
-    else if (verdict !== 'broken') health.markDown(name, now);
+    else if (verdict !== 'broken') this.#markDown(region);
     log('failed', { region: name, verdict, status, method: this.#request.method });
     this.#countFailure(region);
     return { region, verdict, response };
+  }
+
+  /**
+   * Holds a region back whose connection failed. It may have been one of its nodes: so whoever meets
+   * it first has the health path asked, once in a request.
+   *
+   * @param {Region} region
+   */
+  #markDown(region) {
+    const { health, config } = this.#edge;
+    const now = Date.now();
+    const known = health.isDown(region.name, now);
+    health.markDown(region.name, now);
+    if (known || this.#checked) return;
+    this.#checked = true;
+    const timeoutMs = Math.max(this.#site.hedgeAfterMs, 1000);
+    this.#ctx.waitUntil(checkFailure(region, config, this.#env, health, timeoutMs));
   }
 
   /** @param {Region} region */

@@ -1602,6 +1602,21 @@ async function checkSilence(region, config, env, health, timeoutMs) {
 }
 
 /**
+ * Tells a dead region from one of its nodes, which look alike to a request whose connection failed:
+ * a region whose health path answers is up again at once.
+ *
+ * @type {(region: Region, config: Config, env: Env, health: RegionHealth, timeoutMs: number) =>
+ *   Promise<void>}
+ */
+async function checkFailure(region, config, env, health, timeoutMs) {
+  const result = await probe(region, config, env, timeoutMs);
+  log('failure_checked', { region: region.name, ...result });
+  if (!result.up) return;
+  health.seen(region.name, Date.now());
+  health.markUp(region.name);
+}
+
+/**
  * Checks the cron's verdict from this place.
  *
  * @type {(region: Region, config: Config, env: Env, health: RegionHealth) => Promise<void>}
@@ -1835,6 +1850,8 @@ class Attempts {
   strict = false;
   /** @type {Set<string> | undefined} regions asked in place of one that is ejected */
   #rescues;
+  /** Whether a failure was looked into already. */
+  #checked = false;
   #request;
   #hasBody;
   #kind;
@@ -1882,7 +1899,7 @@ class Attempts {
         this.#countFailure(region);
         // With a body it may be the visitor's own connection that broke.
         if (this.#hasBody) this.#lookInto(region, -1);
-        else this.#edge.health.markDown(region.name, Date.now());
+        else this.#markDown(region);
       }
       return { region, verdict: 'lost', error };
     }
@@ -1910,10 +1927,27 @@ class Attempts {
       return { region, verdict, response };
     }
     if (verdict === 'unavailable') outliers.failed(name, now);
-    else if (verdict !== 'broken') health.markDown(name, now);
+    else if (verdict !== 'broken') this.#markDown(region);
     log('failed', { region: name, verdict, status, method: this.#request.method });
     this.#countFailure(region);
     return { region, verdict, response };
+  }
+
+  /**
+   * Holds a region back whose connection failed. It may have been one of its nodes: so whoever meets
+   * it first has the health path asked, once in a request.
+   *
+   * @param {Region} region
+   */
+  #markDown(region) {
+    const { health, config } = this.#edge;
+    const now = Date.now();
+    const known = health.isDown(region.name, now);
+    health.markDown(region.name, now);
+    if (known || this.#checked) return;
+    this.#checked = true;
+    const timeoutMs = Math.max(this.#site.hedgeAfterMs, 1000);
+    this.#ctx.waitUntil(checkFailure(region, config, this.#env, health, timeoutMs));
   }
 
   /** @param {Region} region */

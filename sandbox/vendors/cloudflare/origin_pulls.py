@@ -13,10 +13,11 @@ from sandbox.vendors.rest import RestApi, json_body
 from sandbox.vendors.store import Document
 
 PULLS = "/client/v4/zones/<zone_id>/origin_tls_client_auth"
+_KEY = "private_key"
 
 
 def client_certificate(body: dict[str, Any], date: str) -> dict[str, Any]:
-    """An uploaded certificate as the API shows it; the key is checked, and not kept."""
+    """An uploaded certificate as it is kept: with its key, which the API never shows."""
     try:
         certificate = x509.load_pem_x509_certificate(body["certificate"].encode())
         key = serialization.load_pem_private_key(body["private_key"].encode(), None)
@@ -34,7 +35,12 @@ def client_certificate(body: dict[str, Any], date: str) -> dict[str, Any]:
         "expires_on": certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "status": "active",
         "uploaded_on": date,
+        _KEY: body["private_key"],
     }
+
+
+def _shown(certificate: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in certificate.items() if name != _KEY}
 
 
 def add_origin_pulls(api: RestApi, state: CloudflareState) -> None:
@@ -69,22 +75,22 @@ def _add_uploads(api: RestApi, state: CloudflareState) -> None:
         return uploads(document, zone_id)[certificate_id]
 
     def list_all(_: Request, zone_id: str) -> Response:
-        return ok(list(uploads(state.read(), zone_id).values()))
+        return ok([_shown(each) for each in uploads(state.read(), zone_id).values()])
 
     def create(request: Request, zone_id: str) -> Response:
         certificate = client_certificate(json_body(request), state.date())
         with state.change() as document:
             uploads(document, zone_id)[certificate["id"]] = certificate
-        return ok(certificate)
+        return ok(_shown(certificate))
 
     def get(_: Request, zone_id: str, certificate_id: str) -> Response:
-        return ok(find(state.read(), zone_id, certificate_id))
+        return ok(_shown(find(state.read(), zone_id, certificate_id)))
 
     def delete(_: Request, zone_id: str, certificate_id: str) -> Response:
         with state.change() as document:
             certificate = find(document, zone_id, certificate_id)
             del uploads(document, zone_id)[certificate_id]
-        return ok({**certificate, "status": "pending_deletion"})
+        return ok({**_shown(certificate), "status": "pending_deletion"})
 
     api.add("GET", PULLS, list_all)
     api.add("POST", PULLS, create)

@@ -473,12 +473,18 @@ def test_origin_pulls_of_a_zone(cloudflare: Cloudflare, tmp_path: Path) -> None:
     assert made["certificate"] == first["certificate"]
     assert "private_key" not in made
     assert cloudflare.result("GET", pulls) == [made]
+    assert cloudflare.result("GET", f"{pulls}/{made['id']}") == made
+    # Cloudflare's network has the key; so has the emulator's own state, which is its owner's.
+    state = cloudflare.directory / "cloudflare.json"
+    assert "PRIVATE KEY" in state.read_text()
+    assert state.stat().st_mode & 0o077 == 0
     mixed = {**first, "private_key": second["private_key"]}
     assert error(cloudflare.call("POST", pulls, mixed)) == (400, 1401)
     assert error(cloudflare.call("POST", pulls, {"certificate": "x"})) == (400, 1400)
-    assert cloudflare.result("DELETE", f"{pulls}/{made['id']}")["status"] == "pending_deletion"
+    gone = cloudflare.result("DELETE", f"{pulls}/{made['id']}")
+    assert (gone["status"], "private_key" in gone) == ("pending_deletion", False)
     assert error(cloudflare.call("DELETE", f"{pulls}/{made['id']}"))[0] == 404
-    assert first["private_key"] not in (cloudflare.directory / "cloudflare.json").read_text()
+    assert "PRIVATE KEY" not in state.read_text()
 
 
 def test_zone_settings(cloudflare: Cloudflare) -> None:

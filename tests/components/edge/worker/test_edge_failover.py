@@ -342,6 +342,28 @@ def test_region_that_is_down_is_remembered(
     assert region_of(edge.request("/", DENVER, method="POST", data=b"x")) == "eu"
 
 
+@pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 521}], ids=str)
+def test_one_node_that_refuses_does_not_take_its_region_away(
+    start_edge: Start, origins: Regions, fault: dict[str, Any]
+) -> None:
+    edge = start_edge()
+    origins["us"].fail(**fault, times=1)
+    assert region_of(edge.request("/", DENVER)) == "eu"
+    poll(lambda: "failure_checked" in edge.log(), "the failure was looked into")
+    assert region_of(edge.request("/", DENVER)) == "us"
+    assert origins["us"].count("GET", "/healthz") == 1
+
+
+def test_a_region_that_is_down_is_looked_into_once(start_edge: Start, origins: Regions) -> None:
+    edge = start_edge()
+    origins["us"].fail("status", status=521)
+    assert region_of(edge.request("/", DENVER)) == "eu"
+    poll(lambda: "failure_checked" in edge.log(), "the failure was looked into")
+    for _ in range(5):
+        assert region_of(edge.request("/", DENVER)) == "eu"
+    assert origins["us"].count("GET", "/healthz") == 1
+
+
 @pytest.mark.parametrize("status", [520, 524])
 def test_one_broken_url_does_not_mark_the_region(
     start_edge: Start, origins: Regions, status: int

@@ -26,7 +26,7 @@ def by_region(edge: Edge, number: int) -> dict[str, dict[str, Any]]:
 
 def test_what_is_counted(start_edge: Start, origins: Regions) -> None:
     edge = start_edge(main=CLOCK, metrics=True, hedgeAfterMs=200)
-    origins["us"].fail("status", status=521, times=1)
+    origins["us"].fail("status", status=521)
     for _ in range(2):
         assert edge.request("/", AT_DENVER).headers["x-edge-region"] == "eu", "us is held back"
     origins["eu"].fail("slow", seconds=0.6, path="/slow", times=1)

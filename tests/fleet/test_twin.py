@@ -1,0 +1,103 @@
+"""Three regions of the sandbox run as a site: what is published is what visitors reach, whatever
+happens to it, and nobody else reaches anything."""
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import pytest
+
+from components.firewall import cloudflare_ranges
+from ops.twin.changes import Changes
+from sandbox.twin import account, chaos
+from sandbox.twin.node import Node
+from sandbox.twin.run import Plan, run
+from sandbox.twin.site import PLACES, Site
+from tests.fleet.fleet import Fleet
+from tests.twin.machine import require
+
+THOROUGH = bool(os.environ.get("THOROUGH"))
+SEED = random.Random(os.environ.get("EDGEFLEET_SEED", "0")).randrange(1 << 31)
+REQUESTS, RATE = (100_000, 150.0) if THOROUGH else (3_000, 40.0)
+NEAREST = {"Frankfurt": "eu", "Tokyo": "apac", "New York": "us"}
+OUTSIDER, OUTSIDER6 = "198.18.0.77", "2001:db8:bad::77"
+
+World = tuple[Site, Changes]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """us, eu and apac, of two nodes each, and the edge; origins require its client certificate."""
+    require()
+    folder = tmp_path_factory.mktemp("twin")
+    fleet = Fleet.make(folder)
+    try:
+        for stack in ("us", "eu", "apac"):
+            fleet.change(stack, pools=[{"label": "edge", "plan": "vc2-2c-4gb", "nodes": 2}])
+        changes = Changes(fleet.project, folder / "changed", fleet.environment)
+        changes.require_client_certificates()
+        changes.all_up()
+        cidrs = cloudflare_ranges.load().cidrs
+        with Site(fleet.directory, folder / "site", cidrs, SEED, print) as site:
+            yield site, changes
+    finally:
+        fleet.stop()
+
+
+def logged(nodes: list[Node]) -> dict[str, dict[str, Any]]:
+    """Lines of the nodes' access logs by path."""
+    texts = [node.access_log.read_text() for node in nodes]
+    lines = [json.loads(line) for text in texts for line in text.splitlines()]
+    return {line["uri"]: line for line in lines}
+
+
+def test_a_visitor_is_answered_by_his_region_which_knows_his_address(world: World) -> None:
+    site, _ = world
+    assert len(site.nodes) == 6
+    assert site.folder.stat().st_mode & 0o077 == 0, "keys are in it"
+    asked: dict[str, tuple[str, str]] = {}
+    for place in PLACES:
+        for network in place.networks:
+            source = str(ip_network(network)[7])
+            path = f"/hello/{len(asked)}"
+            answer = site.curl(source, "-i", f"https://example.com{path}")
+            assert answer.stdout.startswith("HTTP/1.1 200 "), answer
+            assert f"x-edge-region: {NEAREST[place.name]}\n" in answer.stdout.replace("\r", "")
+            asked[path] = (f"edgefleet-{NEAREST[place.name]}", source)
+    ours = set(map(ip_network, cloudflare_ranges.load().cidrs))
+    for path, (cluster, source) in asked.items():
+        line = logged(site.of(cluster))[path]
+        assert (line["client"], line["client_certificate"]) == (source, "SUCCESS")
+        assert any(ip_address(line["peer"]) in cidr for cidr in ours)
+
+
+def test_only_cloudflare_gets_an_answer_and_on_the_web_ports_alone(world: World) -> None:
+    site, _ = world
+    first = [site.of(cluster)[0] for cluster in site.clusters]
+    pairs = [(OUTSIDER6 if ":" in a else OUTSIDER, a) for n in first for a in n.machine.addresses]
+    with ThreadPoolExecutor(2) as pool:
+        swept = list(pool.map(lambda pair: site.sweep(site.outsiders, *pair), pairs))
+    assert swept == [{}] * 6
+    # The same question from Cloudflare is answered: it arrives.
+    address = first[0].machine.addresses[0]
+    found = site.sweep(site.cloudflare.here, site.cloudflare.sources[0], address)
+    assert found == {80: "open", 443: "open"}
+
+
+def test_no_get_is_lost_and_no_post_runs_twice_while_the_site_is_hurt(world: World) -> None:
+    site, changes = world
+    outcome = run(site, changes, Plan(SEED, REQUESTS, RATE), print)
+    print(account.summary(outcome))  # noqa: T201
+    assert outcome.broken == [], f"seed {SEED}"
+    assert len(outcome.asked) == REQUESTS
+    assert outcome.knocks > 1000
+    kinds = {each.kind for each in outcome.happened}
+    # Something was hurt, and it showed.
+    assert len(kinds & {*chaos.NODE_KINDS, *chaos.REGION_KINDS}) >= 2
+    assert any(each.attempts > 1 for each in outcome.asked)
+    if THOROUGH:
+        assert kinds == set(chaos.KINDS)
