@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from components.dataplane import felix_words
 from components.firewall.node import IMAGE
 from components.json_object import Json, object_at, objects_at
 from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
 from components.server_side.rollout import unready
 from infra.pins import images
-from ops.live import felix
 from ops.live.asking import Unasked, beside
 from ops.live.facts import ClusterFacts
 from ops.live.probe_facts import ProbeFacts
@@ -110,7 +110,7 @@ def _facts(node: Mapping[str, str], pod: Mapping[str, str]) -> ProbeFacts:
         mtu=int(node["mtu"]) if node.get("mtu", "").isdigit() else None,
         from_pod=pod["reached"] == "yes" if "reached" in pod else None,
         from_node=node["reached"] == "yes" if "reached" in node else None,
-        fell_back=felix.fell_back(readiness=node.get("felix", "")),
+        fell_back=felix_words.fell_back(readiness=node.get("felix", "")),
     )
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+from components.dataplane import felix_words
 from components.json_object import is_object
 from components.server_side.api import Refused
-from ops.live import felix
 from ops.live.asking import Unasked
 from ops.live.facts import Workload
 
@@ -33,7 +33,7 @@ def fell_back(ask: Log, calico: Workload | None) -> tuple[str, ...] | Unasked:
             log = ask(f"/api/v1/namespaces/kube-system/pods/{pod.name}/log{query}")
         except Refused as refused:
             return Unasked(f"felix's log on {pod.node}: {_short(refused)}")
-        if felix.fell_back(log):
+        if felix_words.fell_back(log):
             found.append(pod.node)
     return tuple(found)
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from components.dataplane.felix_words import FELL_BACK as SAID
 from ops.cli import application
 from ops.live import looking, outputs
-from ops.live.felix import SAID
 from tests.fleet import runbook, wrong
 from tests.fleet.by_hand import until
 from tests.fleet.fleet import Fleet, Ran, answering

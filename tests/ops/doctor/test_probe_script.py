@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ops.doctor.probe as probe
-from ops.live.felix import fell_back
+from components.dataplane.felix_words import fell_back
 
 SCRIPT = Path(probe.__file__).with_name("probe.sh")
 TABLE = """\

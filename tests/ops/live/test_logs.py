@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from components.dataplane.felix_words import fell_back
 from components.server_side.api import Refused
 from ops.live import logs
 from ops.live.asking import Unasked
 from ops.live.facts import PodFacts, Workload
-from ops.live.felix import fell_back
 
 HOSTS = ("example.com",)
 EITHER = "| FelixStartup | | InternalDataplaneMainLoop |"
