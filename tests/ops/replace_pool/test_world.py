@@ -69,10 +69,10 @@ def test_what_is_read_of_a_pool(project: Path):
 
 def test_what_is_done_is_read_off_the_file(project: Path):
     wish, new = Wish("us", "edge", NEW), {"label": "edge-2", "plan": NEW, "nodes": 5}
-    found = edited(project, wish, lambda *file: with_pool(*file, "edge", new))
+    found = edited(project, wish, lambda f, t, p: with_pool(f, t, p, "edge", new))
     assert (found.new, found.nodes, found.added, found.gone) == ("edge-2", 5, True, False)
     assert found.busy == 1
-    found = edited(project, wish, lambda *file: with_nodes(*file, "edge", 1))
+    found = edited(project, wish, lambda f, t, p: with_nodes(f, t, p, "edge", 1))
     assert found.gone
 
 
@@ -109,4 +109,4 @@ def test_another_plan_than_the_one_that_was_begun_with_is_refused(project: Path)
     new = {"label": "edge-2", "plan": NEW, "nodes": 3}
     wish = Wish("us", "edge", "vc2-6c-16gb")
     with pytest.raises(world.SettingsError, match=f"go on with --plan {NEW}"):
-        edited(project, wish, lambda *file: with_pool(*file, "edge", new))
+        edited(project, wish, lambda f, t, p: with_pool(f, t, p, "edge", new))
