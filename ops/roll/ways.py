@@ -31,11 +31,11 @@ class Way(Protocol):
         """Whose turn it is, planned from what is."""
         ...
 
-    def folder(self, turn: Turn) -> Path:
+    def folder(self, turn: Turn, /) -> Path:
         """The files that a stack is brought up from."""
         ...
 
-    def refusal(self, turn: Turn, would: Previewed) -> str:
+    def refusal(self, turn: Turn, would: Previewed, /) -> str:
         """Why a stack isn't brought up: "" where it would do what the files say."""
         ...
 
