@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -77,7 +77,7 @@ def command(
 
 
 def _eyes(
-    folder: Folder, names: list[str], rungs: Collection[Rung], probe: bool
+    folder: Folder, names: list[str], rungs: Sequence[Rung], probe: bool
 ) -> Callable[[bool], Report]:
     """What looks once. Raises typer.Exit for a mistake in the files."""
     project, regions, edges = of_command(folder, names)
