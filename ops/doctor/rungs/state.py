@@ -46,7 +46,8 @@ def _of(stack: str, state: StateFacts | Unasked) -> Iterator[Told]:
             "cut-off",
             f"cut off: {some([*state.pending])}",
             "An `up` was cut off; the next one finishes it.",
-            f"pulumi up -s {stack}",
+            # The engine keeps a creation that was cut off until then (docs/facts/pulumi.md).
+            f"pulumi up -s {stack}; if it stays: pulumi refresh -s {stack} --clear-pending-creates",
         )
 
 
