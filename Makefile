@@ -15,7 +15,7 @@ help: ## Show what there is
 demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came up
 	$(BIN)/fleet demo
 
-twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it: root, Linux, an hour
+twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it: Linux, root
 	$(BIN)/fleet twin --svg docs/twin.svg
 
 # Two workers: a cluster takes a gigabyte. FAST=1 leaves out what starts engines, clusters, networks,
