@@ -83,49 +83,46 @@ def build(
 
     Raises BuildFailed.
     """
-    environment = _environment()
+    env = environment()
     work.mkdir(parents=True, exist_ok=True)
-    (work / "go.mod").write_text(_go_mod(program, _staging_modules(program, go, work, environment)))
+    (work / "go.mod").write_text(_go_mod(program, _staging_modules(program, go, work, env)))
     command = [str(go), "build", "-mod=mod", "-buildvcs=false"]
     if program.ldflags:
         command += ["-ldflags", program.ldflags]
     # Several packages go into a folder under their own names; a single one is named by us, as
     # go would call etcd's `server`.
     target = output / files[0] if len(program.packages) == 1 else f"{output}/"
-    _run([*command, "-o", str(target), *program.packages], work, environment, log, say)
+    log.unlink(missing_ok=True)
+    run([*command, "-o", str(target), *program.packages], work, env, log, say)
 
 
 def module_folder(module: str, version: str, go: Path, work: Path) -> Path:
     """Folder of a downloaded module's files."""
-    answer = subprocess.run(
-        [str(go), "mod", "download", "-json", f"{module}@{version}"],
-        cwd=work,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return Path(json.loads(answer.stdout)["Dir"])
+    return Path(download(module, version, go, work, environment())["Dir"])
 
 
-def _environment() -> Mapping[str, str]:
-    # GOFLAGS of a user (-mod=vendor) and a go.work around the cache have no say in our builds.
+def download(
+    module: str, version: str, go: Path, work: Path, env: Mapping[str, str]
+) -> dict[str, str]:
+    """What ``go mod download`` says of a module that it has fetched. Raises BuildFailed."""
+    command = [str(go), "mod", "download", "-json", f"{module}@{version}"]
+    done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildFailed(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def environment() -> dict[str, str]:
+    """Of every build: a user's GOFLAGS (-mod=vendor) and a go.work around the cache have no say."""
     return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
-def _staging_modules(
-    program: GoProgram, go: Path, work: Path, environment: Mapping[str, str]
-) -> list[str]:
+def _staging_modules(program: GoProgram, go: Path, work: Path, env: Mapping[str, str]) -> list[str]:
     if not program.staging:
         return []
     (work / "go.mod").write_text(f"{_MODULE}\n\n{_GO_MODULE}\n")
-    command = [str(go), "mod", "download", "-json", f"{program.module}@{program.version}"]
-    done = subprocess.run(
-        command, cwd=work, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise BuildFailed(f"`{' '.join(command)}` failed:\n{done.stdout}{done.stderr}")
-    go_mod = Path(json.loads(done.stdout)["GoMod"]).read_text()
+    found = download(program.module, program.version, go, work, env)
+    go_mod = Path(found["GoMod"]).read_text()
     return re.findall(r"^\s*(?:replace )?(\S+) => \./staging/", go_mod, re.MULTILINE)
 
 
@@ -139,19 +136,20 @@ def _go_mod(program: GoProgram, staging: Iterable[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _run(
+def run(
     command: list[str],
     cwd: Path,
-    environment: Mapping[str, str],
+    env: Mapping[str, str],
     log: Path,
     say: Callable[[str], None],
 ) -> None:
+    """Run one step of a build, whose output goes to the end of ``log``. Raises BuildFailed."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as out:
+    with log.open("a") as out:
         out.write(f"$ cd {cwd} && {' '.join(command)}\n")
         out.flush()
         with subprocess.Popen(
-            command, cwd=cwd, env=environment, stdout=out, stderr=subprocess.STDOUT
+            command, cwd=cwd, env=env, stdout=out, stderr=subprocess.STDOUT
         ) as building:
             code = _wait(building, say)
     if code:

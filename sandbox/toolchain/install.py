@@ -1,8 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
-``python -m sandbox.toolchain`` makes all of them. Everything lies in one cache folder keyed by
-version; a build goes into a temporary folder that is renamed when complete, under a lock, so that
-an interrupted one leaves nothing half made and parallel ones wait.
+``python -m sandbox.toolchain`` makes all of them, ``python -m sandbox.toolchain felix`` Calico's.
+Everything lies in one cache folder keyed by version (placing.py).
 """
 
 import os
@@ -10,20 +9,16 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from sandbox.toolchain import go_build
+from sandbox.toolchain import felix, go_build
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
+from sandbox.toolchain.placing import ToolchainError, placed
 from sandbox.toolchain.tools import ARCH, OS, PULUMI, TOOLS, Tool
-
-
-class ToolchainError(Exception):
-    """A program that can be neither found nor made, worded for the user."""
 
 
 def default_cache() -> Path:
@@ -90,41 +85,12 @@ class Toolchain:
         return shutil.which(file, path=self._path)
 
     def _made(self, tool: Tool) -> Path:
-        folder = self._cache / f"{tool.name}-{tool.version}-{OS}-{ARCH}"
-        if folder.is_dir():
-            return folder
-        self._require_writable(tool)
-        lock = FileLock(self._cache / f"{tool.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._say(f"waiting for another process that makes {tool.name} {tool.version}")
-            lock.acquire()
-        try:
-            if not folder.is_dir():
-                self._make(tool, folder)
-        finally:
-            lock.release()
-        return folder
-
-    def _require_writable(self, tool: Tool) -> None:
-        try:
-            self._cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._cache):
-                pass
-        except OSError as error:
-            raise ToolchainError(
-                f"{tool.name} {tool.version} can't be kept in {self._cache}: {error.strerror}. "
-                "Set EDGEFLEET_CACHE to a folder that you may write"
-            ) from error
-
-    def _make(self, tool: Tool, folder: Path) -> None:
-        with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=self._cache) as scratch:
-            result = Path(scratch) / "result"
-            result.mkdir()
+        def make(result: Path, work: Path) -> None:
             if not self._download(tool, result):
-                self._build(tool, Path(scratch) / "build", result)
-            result.rename(folder)
+                self._build(tool, work, result)
+
+        folder = f"{tool.name}-{tool.version}-{OS}-{ARCH}"
+        return placed(self._cache, f"{tool.name} {tool.version}", folder, make, self._say)
 
     def _download(self, tool: Tool, result: Path) -> bool:
         if not tool.releases:
@@ -218,9 +184,16 @@ def _link(source: Path, target: Path) -> None:
     partial.rename(target)
 
 
-def main() -> int:
+def main(wanted: Sequence[str] = ()) -> int:
+    """Make all programs, or of felix what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
     try:
+        if wanted == ["felix"]:
+            _to_stderr(f"felix: {felix.make(default_cache(), _to_stderr)}")
+            return 0
+        if wanted:
+            _to_stderr(f"error: nothing is called {' '.join(wanted)}: say felix, or nothing")
+            return 2
         for tool in TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")
