@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs comments lock clean packages
-# What the tests with real packets and the one of the drawings need. CI installs it; elsewhere such a test is skipped, and says
-# what is missing.
-DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux
+.PHONY: help setup demo test check bench docs comments lock clean packages felix
+# What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
+# elsewhere such a test is skipped, and says what is missing.
+DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
+  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,7 +21,7 @@ demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages) ## Run every test; with FAST=1 what takes a minute and a half
+test: $(if $(FAST)$(REAL),setup,check packages $(if $(filter true,$(CI)),felix)) ## Run every test; with FAST=1 what takes a minute and a half
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
@@ -56,6 +57,9 @@ node_modules/installed: package-lock.json
 	# no other, and `ci` takes that for a lock out of step.
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
+
+felix: setup ## Build Calico's felix from source, once: ten minutes
+	@$(BIN)/python -m sandbox.toolchain felix
 
 packages:
 	@if [ "$(CI)" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \

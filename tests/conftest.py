@@ -59,6 +59,8 @@ LONGEST = (
     "api server",
     "workflows/test_workflows.py",
     "packets/test_node_kills.py",
+    "felix/test_host_protection.py",
+    "felix/test_field_report.py",
     "node",
     "ops/render/test_revisions.py",
     "sandbox/test_lifecycle.py",
@@ -68,6 +70,7 @@ LONGEST = (
 SLOW = (
     "api_server/",
     "components/edge/worker/",
+    "felix/",
     "fleet/",
     "ops/importing/",
     "ops/render/test_revisions.py",

@@ -10,6 +10,7 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from components.dataplane.felix_words import fell_back
 from components.firewall.in_step import reason
 from components.firewall.node import NAME as NODE_FIREWALL
 from components.ingress.nginx.pod import APP
@@ -20,8 +21,6 @@ from ops.live.asking import Unasked
 from ops.live.facts import Certificate, ClusterFacts, NodeFacts, PodFacts, Workload
 
 SYSTEM = "kube-system"
-FELL_BACK = "BPF dataplane mode enabled but not supported by the kernel"
-"""felix says it once, and goes on without eBPF (docs/facts/felix.md)."""
 _LOG_BYTES = 1_000_000
 """Of the beginning of a log: it is said when felix starts."""
 _CALICO = "crd.projectcalico.org/v1"
@@ -145,7 +144,7 @@ class _Api:
                 log = self._server.text(path + query)
             except Refused as refused:
                 return Unasked(f"felix's log on {pod.node}: {str(refused)[:150]}")
-            if FELL_BACK in log:
+            if fell_back(log=log):
                 found.append(pod.node)
         return tuple(found)
 

@@ -17,11 +17,11 @@ _ROOM = _HERE / "room.sh"
 _RELAY = _HERE / "relay.py"
 _PREFIX = "edgefleet-felix"
 _HEALTH_PORT, _METRICS_PORT = 9099, 9091
-_READY_SECONDS = 120
+_READY_SECONDS = 300
 TOOLS = {
-    "curl": "curl", "ip": "iproute2", "iptables": "iptables", "ip6tables": "iptables",
-    "ipset": "ipset", "nft": "nftables", "nsenter": "util-linux", "setpriv": "util-linux",
-    "unshare": "util-linux",
+    "conntrack": "conntrack", "curl": "curl", "ip": "iproute2", "iptables": "iptables",
+    "ip6tables": "iptables", "ipset": "ipset", "nft": "nftables", "nsenter": "util-linux",
+    "setpriv": "util-linux", "unshare": "util-linux",
 }  # fmt: skip
 """What felix and its room need on PATH, and Debian's packages that have it."""
 
@@ -34,6 +34,7 @@ _TRIAL = (
 _ENVIRONMENT = {
     "FELIX_DATASTORETYPE": "kubernetes",
     "FELIX_DEFAULTENDPOINTTOHOSTACTION": "ACCEPT",
+    "FELIX_IPV6SUPPORT": "false",
     "FELIX_HEALTHENABLED": "true",
     "FELIX_HEALTHPORT": str(_HEALTH_PORT),
     "FELIX_PROMETHEUSMETRICSENABLED": "true",
@@ -63,7 +64,7 @@ def missing() -> str | None:
         return f"needs the Debian packages {' '.join(absent)}"
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF), which eBPF needs"
-    if _cgroups() is None:
+    if cgroups() is None:
         return "no cgroup v2 is mounted"
     trial = subprocess.run(
         ["unshare", "--net", "--mount", "--cgroup", "sh", "-c", _TRIAL],
@@ -80,9 +81,13 @@ class FelixNode:
     """felix on the node `name`, whose network is that of the process `network`.
 
     `felix` is its folder in the cache, `kubeconfig` a file that leads to the API server from there
-    (127.0.0.1 will do: see `relay`). Its own environment comes in front of `environment`. It has a
-    mount namespace and a cgroup of its own; those of the node's processes that are to be balanced
-    at connect time are started by `command`. All of it goes when this process dies.
+    (127.0.0.1 will do: see `relay`). It has a mount namespace and a cgroup (the folder `cgroup`) of
+    its own; those of the node's processes that are to be balanced at connect time are started by
+    `command`. All of it goes when this process dies.
+
+    Where the node's cards are veths, their other ends need indexes that no interface of the node
+    has (``ip link add … index 1001``): felix takes them for its own, and then leaves what it thinks
+    a bond's out of eBPF.
     """
 
     def __init__(
@@ -95,9 +100,9 @@ class FelixNode:
         self._kubeconfig = kubeconfig
         self._children: list[Child] = []
         self._child: Child | None = None
-        self._cgroup = _new_cgroup(name)
+        self.cgroup = _new_cgroup(name)
         self._room = subprocess.Popen(
-            ["sh", str(_ROOM), str(self._cgroup), str(felix), str(network)],
+            ["sh", str(_ROOM), str(self.cgroup), str(felix), str(network)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -115,7 +120,7 @@ class FelixNode:
         """A command as a process of this node: its cgroup, its network, felix's files."""
         enter = 'echo 0 >"$1/cgroup.procs"; shift; exec "$@"'
         inside = ["nsenter", "-t", self._holder, "-n", "-m", "-C", "--", *command]
-        return ["sh", "-c", enter, "enter", str(self._cgroup), *inside]
+        return ["sh", "-c", enter, "enter", str(self.cgroup), *inside]
 
     def run(self, *command: str, stdin: str = "") -> str:
         """What it prints. Raises ProcessFailed."""
@@ -214,7 +219,7 @@ class FelixNode:
         return ""
 
 
-def _cgroups() -> Path | None:
+def cgroups() -> Path | None:
     """Where cgroup v2 is mounted."""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, where, kind, *_ = line.split()
@@ -225,7 +230,7 @@ def _cgroups() -> Path | None:
 
 def _new_cgroup(name: str) -> Path:
     """Path for a node's cgroup; those that a killed process has left are removed."""
-    top = _cgroups()
+    top = cgroups()
     assert top, "missing() says so"
     for left in top.glob(f"{_PREFIX}-*"):
         pid = left.name.split("-")[2]

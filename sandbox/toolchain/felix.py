@@ -41,6 +41,7 @@ _CALICO = "github.com/projectcalico/calico"
 _COMMIT = "v0.0.0-20251021213802-b1f3c43f8437"
 
 
+_CTLB_C, _CTLB_GO = "felix/bpf-gpl/connect_balancer_v46.c", "felix/bpf/nat/connecttime.go"
 _CTLB = (
     "Kernels from 6.12.53 and 6.17.5 on refuse calls between programs of different hooks, on which "
     "felix panics (projectcalico/calico#11302, mended in v3.31.3). Without these lines it balances "
@@ -58,11 +59,12 @@ class _Module:
 
 
 @dataclass(frozen=True)
-class _Deletion:
-    """Lines that are taken out of a file of felix's, and why."""
+class _Patch:
+    """Text of a file of felix's that becomes another, and why."""
 
     file: str
-    lines: tuple[str, ...]
+    old: str
+    new: str
     why: str
 
 
@@ -73,7 +75,7 @@ class _Recipe:
     api: _Module
     libbpf_url: str
     libbpf_sha256: str
-    deletions: tuple[_Deletion, ...]
+    patches: tuple[_Patch, ...]
     make: tuple[str, ...]
     objects: tuple[str, ...]
     go: tuple[str, ...]
@@ -91,22 +93,28 @@ RECIPE = _Recipe(
     # The registry has libbpf's whole source; Debian 12's own libbpf lacks bpf_program__attach_tcx.
     libbpf_url="https://static.crates.io/crates/libbpf-sys/libbpf-sys-1.4.6+v1.4.7.crate",
     libbpf_sha256="f30caf02dfece12c94e2835cab8daf7b52e5c62c1675f334f1dac24be5bd5f82",
-    deletions=(
-        _Deletion(
-            "felix/bpf-gpl/connect_balancer_v46.c",
-            (
-                "\tbpf_tail_call(ctx, &cali_ctlb_progs, PROG_INDEX_V6_SENDMSG);\n",
-                "\tbpf_tail_call(ctx, &cali_ctlb_progs, PROG_INDEX_V6_RECVMSG);\n",
-            ),
-            _CTLB,
+    patches=(
+        _Patch(
+            _CTLB_C, "\tbpf_tail_call(ctx, &cali_ctlb_progs, PROG_INDEX_V6_SENDMSG);\n", "", _CTLB
         ),
-        _Deletion(
-            "felix/bpf/nat/connecttime.go",
-            (
-                '\t"calico_sendmsg_v6": ProgIndexCTLBSendV6,\n',
-                '\t"calico_recvmsg_v6": ProgIndexCTLBRecvV6,\n',
-            ),
-            _CTLB,
+        _Patch(
+            _CTLB_C, "\tbpf_tail_call(ctx, &cali_ctlb_progs, PROG_INDEX_V6_RECVMSG);\n", "", _CTLB
+        ),
+        _Patch(_CTLB_GO, '\t"calico_sendmsg_v6": ProgIndexCTLBSendV6,\n', "", _CTLB),
+        _Patch(_CTLB_GO, '\t"calico_recvmsg_v6": ProgIndexCTLBRecvV6,\n', "", _CTLB),
+        _Patch(
+            "felix/bpf-gpl/icmp6.h",
+            "\t\tif (bpf_skb_load_bytes(ctx->skb, off, data, sz)) {\n",
+            """\
+\t\t__u64 n = sz;
+\t\tasm volatile("" : "+r"(n));
+\t\tif (n > 128) return -1;
+\t\tasm volatile("" : "+r"(n));
+\t\tif (n == 0) return -1;
+\t\tif (bpf_skb_load_bytes(ctx->skb, off, data, n)) {
+""",
+            "The bounds that this checks clang-19 keeps in another register than the one that is "
+            "passed, and the kernel refuses every program of IPv6. Upstream builds with clang-18.",
         ),
     ),
     make=("CC=clang-19", "LD=llc-19"),
@@ -206,14 +214,12 @@ class _Build:
         stub = self._tree / "lib/httpmachinery"
         stub.mkdir()
         (stub / "go.mod").write_text(f"module {_CALICO}/lib/httpmachinery\n")
-        for deletion in RECIPE.deletions:
-            file = self._tree / deletion.file
+        for patch in RECIPE.patches:
+            file = self._tree / patch.file
             text = file.read_text()
-            for line in deletion.lines:
-                if text.count(line) != 1:
-                    raise BuildFailed(f"{deletion.file} doesn't have the line {line.strip()} once")
-                text = text.replace(line, "")
-            file.write_text(text)
+            if text.count(patch.old) != 1:
+                raise BuildFailed(f"{patch.file} doesn't have this once: {patch.old.strip()}")
+            file.write_text(text.replace(patch.old, patch.new))
         for script in ("list-objs", "calculate-flags"):
             # The proxy's archive has no executables.
             (self._tree / "felix/bpf-gpl" / script).chmod(0o755)
