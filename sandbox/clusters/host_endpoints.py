@@ -9,6 +9,8 @@ from sandbox.clusters.api import ClusterApi, Object
 MANAGER = "kube-controllers"
 _CREATED_BY = {"projectcalico.org/created-by": "calico-kube-controllers"}
 _CALICO = "apis/crd.projectcalico.org/v1"
+_NOTED = ("IPv4Address", "IPv6Address", "IPv4IPIPTunnelAddr", "IPv4VXLANTunnelAddr")
+"""calico-node's annotations of a Node that become addresses of its host endpoint."""
 
 
 def configuration() -> Object:
@@ -55,7 +57,10 @@ def keep_host_endpoints(api: ClusterApi) -> None:
 
 def _endpoint(node: Object) -> Object:
     meta, status = node["metadata"], node.get("status", {})
-    addresses = status.get("addresses", [])
+    internal = [a["address"] for a in status.get("addresses", []) if a["type"] == "InternalIP"]
+    notes = meta.get("annotations", {})
+    found = [notes.get(f"projectcalico.org/{name}", "") for name in _NOTED]
+    noted = [address.partition("/")[0] for address in found if address]
     return {
         "apiVersion": "crd.projectcalico.org/v1",
         "kind": "HostEndpoint",
@@ -66,7 +71,7 @@ def _endpoint(node: Object) -> Object:
         "spec": {
             "node": meta["name"],
             "interfaceName": "*",
-            "expectedIPs": [a["address"] for a in addresses if a["type"] == "InternalIP"],
+            "expectedIPs": list(dict.fromkeys([*noted, *internal])),
             "profiles": ["projectcalico-default-allow"],
         },
     }
