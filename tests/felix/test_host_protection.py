@@ -191,7 +191,9 @@ def test_both(world: World, mode: str, pods: tuple[Pod, Pod]) -> None:
             last_word = mode == "iptables"
             assert wrong(world, world.nodes[1], mode, version, 1000, dhcp=last_word) == []
         reached = knock(pods[0], world.nodes[0].private)
-        assert reached == (PORTS if mode == "iptables" else [10250, 9100])
+        # What pods send to their node felix accepts ahead of ufw, but for nftables' tables, which
+        # all decide.
+        assert reached == ([10250, 9100] if mode == "nftables" else PORTS)
     finally:
         for host in world.nodes:
             host.inside.sync("", "remove")
