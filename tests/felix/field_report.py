@@ -115,7 +115,8 @@ def start_fallen_back(world: World, environment: Mapping[str, str], folder: Path
 
 def give_kernel_back(world: World) -> None:
     for host in world.nodes:
-        host.felix.run("umount", "/proc/version")
+        host.felix.stop()
+        host.felix.run("umount", "--lazy", "/proc/version")
 
 
 def _source(answer: str) -> str:

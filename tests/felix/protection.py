@@ -157,7 +157,7 @@ class Reference:
         source = ip_address(sent.source)
         arriving = Arriving(source, sent.protocol, sent.port)
         by_table = table_admits(self._rules, arriving, CLOUDFLARE)
-        name: Any = {"icmpv6": "ICMPv6", "ipip": 4}.get(sent.protocol, sent.protocol.upper())
+        name = {"icmpv6": 58, "ipip": 4}.get(sent.protocol, sent.protocol.upper())
         packet = Packet(source, ip_address(sent.to), name, sent.port, sent.source_port)
         assert calico_admits(self._policies, packet) == by_table, sent
         vxlan = (sent.protocol, sent.port, source.version) == ("udp", 4789, 4)

@@ -51,7 +51,7 @@ def test_bash_completes(project: Path, environment: dict[str, str]):
     )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        "render reconcile",
+        "render reconcile replace-pool",
         "apac edge eu us us-2",
         "--dir --diff",
     ]

@@ -29,7 +29,9 @@ ORDER = 1000.0
 # etcd, Typha, the API server, and etcd again (FelixConfiguration.failsafeInboundHostPorts, v3.32).
 _FAILSAFE_TCP = frozenset([22, 179, 2379, 2380, 5473, 6443, 6666, 6667])
 _DHCP_CLIENT = 68
-_PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "icmpv6": "ICMPv6", "ipip": 4}
+# Not "ICMPv6": felix's eBPF doesn't know the name, and a rule with it never matches (felix v3.31,
+# bpf/polprog, protocolToNumber; seen with real packets, docs/facts/felix.md §5).
+_PROTOCOLS = {"tcp": "TCP", "udp": "UDP", "icmp": "ICMP", "icmpv6": 58, "ipip": 4}
 
 
 def node_policy(rules: Iterable[Rule], cloudflare: Sequence[str]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Packet:
 
     source: IPv4Address | IPv6Address
     destination: IPv4Address | IPv6Address
-    protocol: str
+    protocol: str | int
     port: int = 0
     source_port: int = 50000
 
@@ -116,7 +116,7 @@ def rendered(table: list[Rule]) -> list[Policy]:
 
 def to_node(packet: Arriving) -> Packet:
     node = ip_address("192.0.2.10" if packet.source.version == 4 else "2001:db8::10")
-    protocol = "ICMPv6" if packet.protocol == "icmpv6" else packet.protocol.upper()
+    protocol = 58 if packet.protocol == "icmpv6" else packet.protocol.upper()
     return Packet(packet.source, node, protocol, packet.port)
 
 
@@ -224,7 +224,7 @@ def test_what_a_node_cannot_live_without() -> None:
         Packet(ip_address("::1"), ip_address("::1"), "TCP", 443),
         Packet(ip_address("192.0.2.254"), ip_address("255.255.255.255"), "UDP", 68, 67),
         Packet(link, ip_address("fe80::2"), "UDP", 546, 547),
-        Packet(link, ip_address("ff02::1:ff00:1"), "ICMPv6"),
+        Packet(link, ip_address("ff02::1:ff00:1"), 58),
     ):
         assert calico_admits(policies, packet), packet
     for packet in (
@@ -292,6 +292,9 @@ def test_ipip_and_the_words_of_the_api() -> None:
     assert [rule["destination"]["ports"] for rule in web] == [[80, 443], [80, 443]]
     (inside,) = (rule for rule in policy["ingress"] if "node-tcp: " in str(rule))
     assert inside["destination"]["ports"] == ["1024:29999", "32768:65535"]
+    # felix's eBPF knows no protocol of the name ICMPv6: such a rule would never match.
+    (icmpv6,) = (rule for rule in policy["ingress"] if "icmpv6: " in str(rule))
+    assert icmpv6["protocol"] == 58
     assert policy["ingress"][-1] == {"action": "Deny"}
     assert sum(len(rule["source"]["nets"]) for rule in web) == len(CLOUDFLARE)
 
