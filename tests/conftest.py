@@ -23,6 +23,7 @@ GROUPS = {
     # us, eu and edge, up: fleet/conftest.py.
     "fleet": (
         "fleet/test_destroy.py",
+        "fleet/test_existing_cluster.py",
         "fleet/test_host_protection.py",
         "fleet/test_interrupted.py",
         "fleet/test_mistakes.py",

@@ -20,7 +20,7 @@ _STANDS = (
     (r"\d{4}-\d\d-\d\d", "DAY"),
     (r"/rules/\d+", "/rules/N"),
     (r"\b(calico-node|nginx-ingress|edgefleet-node-firewall)-[a-z0-9]{5}\b", r"\1-POD"),
-    (r"\b[0-9a-f]{12}…", "HASH"),
+    (r"\b[0-9a-f]{12,}…", "HASH"),
     (r"\b\d+ days\b", "N days"),
     (r"#[0-9a-f]{6}\b", "#HASH"),
 )
