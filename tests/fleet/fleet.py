@@ -178,7 +178,7 @@ class Fleet:
 
     def records(self, name: str) -> dict[str, str]:
         """Content by record id."""
-        query = f"/zones/{ZONE}/dns_records?name={name}&per_page=100"
+        query = f"/_sandbox/zones/{ZONE}/dns_records?name={name}&per_page=100"
         return {r["id"]: r["content"] for r in self.cloudflare("GET", query)["result"]}
 
     def routes(self) -> list[str]:

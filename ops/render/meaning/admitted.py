@@ -17,7 +17,7 @@ _CALICO_NODES = "default.edgefleet-nodes"
 _PORTS = (1, 65535)
 _PROTOCOLS = {"any": (0, 255), "icmp": (1, 1), "ipip": (4, 4), "tcp": (6, 6), "udp": (17, 17)}
 """By IP's numbers. ICMP is one, whatever its version: that stands in the network."""
-_SPELLED = {"ipv6-icmp": "icmp", "icmpv6": "icmp", "4": "ipip"}
+_SPELLED = {"ipv6-icmp": "icmp", "icmpv6": "icmp", "58": "icmp", "4": "ipip"}
 
 Box = tuple[tuple[int, int], ...]
 

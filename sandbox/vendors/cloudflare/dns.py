@@ -135,7 +135,8 @@ def _is_proxiable(kind: str, content: str) -> bool:
 
 
 def add_dns(api: RestApi, state: CloudflareState) -> None:
-    """Add ``/zones/{id}/dns_records``."""
+    """Add ``/zones/{id}/dns_records``, and the same under ``/_sandbox``: what the zone's own name
+    servers know, for who looks often and calls no API."""
 
     def list_records(request: Request, zone_id: str) -> Response:
         records = state.zone(state.read(), zone_id)["records"].values()
@@ -180,6 +181,7 @@ def add_dns(api: RestApi, state: CloudflareState) -> None:
         return ok({"id": record_id})
 
     api.add("GET", RECORDS, list_records)
+    api.add("GET", "/_sandbox/zones/<zone_id>/dns_records", list_records)
     api.add("POST", RECORDS, create)
     api.add("GET", f"{RECORDS}/<record_id>", get)
     api.add("PUT", f"{RECORDS}/<record_id>", put)
