@@ -54,6 +54,10 @@ def stack_config(key: str) -> str | None:
     return pulumi.Config(namespace).get(name)
 
 
+def of_no_stack(key: str) -> None:
+    """No stack's configuration, as `Config`: credentials come from the environment alone."""
+
+
 def forgets_the_unreachable(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the person says that a cluster which doesn't answer is gone: by the variable that the
     Kubernetes provider has for it, so that one word counts for both."""

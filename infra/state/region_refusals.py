@@ -31,10 +31,11 @@ def region_refusals(stack: RegionStack, state: StackState) -> Iterator[str]:
             "destroy this stack once the new one serves"
         )
         return
-    if made is None or cluster is None:
-        if stack.vke is None:
-            yield from _ufw_left_behind(stack, state)
-            yield from _mixed_calico(stack, state)
+    if cluster is None:
+        yield from _ufw_left_behind(stack, state)
+        yield from _mixed_calico(stack, state)
+        return
+    if made is None:
         return
     yield from _replacements(where, cluster, made)
     yield from _vpc(where, cluster, state.of_type(VPC).get(f"{stack.name}-vpc"))

@@ -6,15 +6,12 @@ outside of the repository, or a vendor did, or the time: a person looks before i
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.approval.steps import Planned, Step, kind_and_name
+from ops.approval.steps import Planned, Step, kind_and_name, node_of_record
 
-_RECORD = "edgefleet:index:RegionalDns$cloudflare:index/dnsRecord:DnsRecord"
-_OF_A_NODE = re.compile(r".+-dns-.+-(a|aaaa)")
 _LOOKS = {
     f"pulumi-python:dynamic/index:{name}"
     for name in ("HostEndpointsMade", "NodeNetworks", "NodesInStep", "OwnNames", "Rollout")
@@ -106,11 +103,11 @@ def _follows(step: Step) -> bool:
     urn, operation, replaced = step.planned
     if replaced:
         return False
-    kind, name = kind_and_name(urn)
     if operation == "update":
+        kind, _ = kind_and_name(urn)
         way_in = bool(step.differs) and set(step.differs) <= _WAY_IN
         return kind in _LOOKS or (kind.startswith("pulumi:providers:") and way_in)
-    return _RECORD in urn and bool(_OF_A_NODE.fullmatch(name))
+    return node_of_record(urn) is not None
 
 
 def _is_component(planned: Planned) -> bool:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, cast
 
+from infra.state.resource_types import RECORD
 from ops.command import CommandError
 
 Operation = Literal["create", "update", "delete", "import"]
@@ -54,6 +55,9 @@ _NOTHING = {"same", "read", "discard", "refresh", "diff"}
 """Operations that change nothing at a vendor, nor what the stack has."""
 
 _STACK = "pulumi:pulumi:Stack"
+_NODES_RECORD = re.compile(
+    rf"urn:pulumi:[^:]+::[^:]+::edgefleet:index:RegionalDns\${RECORD}::.+-dns-(.+)-(?:a|aaaa)"
+)
 _DEFAULT_PROVIDER = re.compile(r"default(_.+)?")
 """Providers that the engine makes by itself, named by their version and where they come from:
 `default_6_10_1`, `default_2_27_1_github_/api.github.com/dirien/pulumi-vultr`."""
@@ -79,6 +83,17 @@ def steps(preview: Mapping[str, Any]) -> list[Step]:
         for made in _one(urn, of)
     ]
     return found
+
+
+def names(planned: Iterable[Step]) -> tuple[str, ...]:
+    """Of the resources that are touched."""
+    return tuple(kind_and_name(step.planned.urn)[1] for step in planned)
+
+
+def node_of_record(urn: str) -> str | None:
+    """The node's id, where it is a node's DNS record."""
+    matched = _NODES_RECORD.fullmatch(urn)
+    return matched[1] if matched else None
 
 
 def parse(text: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.json_object import Json, is_list, is_object, object_at, objects_at
+from ops.approval.steps import kind_and_name
 from ops.pulumi_cli import PREVIEW_SECONDS, PulumiFailed, of_stack, run
 
 _SECRET = "[secret]"  # noqa: S105 (what stands for one)
@@ -70,8 +71,7 @@ def changes(report: Mapping[str, Any]) -> tuple[Change, ...]:
     found = {
         step["urn"]: Change(
             _op(str(step["op"])),
-            str(step["urn"]).split("::")[2].rpartition("$")[2],
-            str(step["urn"]).rpartition("::")[2],
+            *kind_and_name(str(step["urn"])),
             tuple(_fields(step)),
         )
         for step in objects_at(report, "steps")

@@ -12,8 +12,6 @@ from cryptography import x509
 from components.errors import VendorError
 from components.firewall import cloudflare_ranges
 from components.firewall.cloudflare_ranges import CloudflareRanges
-from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access
 from infra.fleet.inventory import CA_FILE
 from infra.stacks.origin_trust import certificates
 from ops.command import COULD_NOT, FOUND, Folder, Json, failed
@@ -21,6 +19,7 @@ from ops.doctor.finding import Blind
 from ops.expected import Stacks, of_command
 from ops.expiries.endings import Asked, Ending, endings
 from ops.expiries.text import due, plain, text
+from ops.live.apis import cloudflare_api
 from ops.live.asking import SECONDS, Unasked, beside
 from ops.live.looking import look
 from ops.live.seen import Wanted
@@ -89,7 +88,7 @@ def _pins(project: Path) -> tuple[CloudflareRanges, list[datetime]]:
 def token_ends(accounts: Sequence[str]) -> datetime | None:
     """When the Cloudflare token ends, None where it has no end. One that belongs to an account, and
     not to a user, is known there alone. Raises VendorError."""
-    api = CloudflareApi(cloudflare_access(lambda _: None), patient=False)
+    api = cloudflare_api()
     try:
         told = api.token(None)
     except VendorError:

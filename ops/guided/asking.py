@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 from components.json_object import object_at, objects_at
-from components.vendors.credentials import vultr_key
-from components.vendors.vultr import VultrApi
 from infra.errors import SettingsError
 from infra.fleet.files import meant
 from infra.fleet.inventory import Inventory, RegionStack
@@ -35,8 +33,3 @@ def state_of(project: Path, stack: str) -> StackState:
     return StackState(
         {str(r["urn"]): object_at(r, "outputs") for r in objects_at(deployment, "resources")}
     )
-
-
-def vultr_api() -> VultrApi:
-    """Vultr, with the credentials of the environment. Raises NoCredential."""
-    return VultrApi(vultr_key(lambda _: None), patient=False)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 LOOK_MINUTES = 15
 """How long a look waits for the doctor to find nothing."""
+STARTS_MINUTES = 5
+"""Of an engine, beyond what the program itself waits for."""
 EDGE_MINUTES = 10
 """How long an edge stack's engine may say nothing."""
 

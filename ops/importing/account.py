@@ -7,7 +7,7 @@ from typing import Any
 
 from components.errors import VultrError
 from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access, vultr_key
+from components.vendors.credentials import cloudflare_access, of_no_stack, vultr_key
 from components.vendors.vultr import VultrApi
 from infra.state.live_twins import LiveTwins
 
@@ -15,7 +15,8 @@ from infra.state.live_twins import LiveTwins
 class Account:
     """Both vendors' accounts, by credentials from the environment.
 
-    A credential is asked for when its vendor is: an edge stack needs Cloudflare's alone. Raises
+    A credential is asked for when its vendor is: an edge stack needs Cloudflare's alone. No stack's
+    configuration has it: the stack may still have to be made. Raises
     VendorError.
     """
 
@@ -25,12 +26,12 @@ class Account:
     @cached_property
     def vultr(self) -> VultrApi:
         """Vultr's API. Raises NoCredential."""
-        return VultrApi(vultr_key(_no_stack, self._environment))
+        return VultrApi(vultr_key(of_no_stack, self._environment))
 
     @cached_property
     def cloudflare(self) -> CloudflareApi:
         """Cloudflare's API. Raises NoCredential."""
-        return CloudflareApi(cloudflare_access(_no_stack, self._environment))
+        return CloudflareApi(cloudflare_access(of_no_stack, self._environment))
 
     @cached_property
     def twins(self) -> LiveTwins:
@@ -52,7 +53,3 @@ class Account:
             )
         there = ", ".join(sorted(f"{c['label']} ({c['id']})" for c in found)) or "none"
         raise VultrError(f"Vultr has no cluster {wanted!r}; there are: {there}")
-
-
-def _no_stack(key: str) -> None:
-    """No stack's configuration: the stack may still have to be made."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from components.cluster.kubeconfig import is_refused
 from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access, vultr_key
 from components.vendors.vultr import VultrApi
 from ops.expected import EdgeExpected, RegionExpected
 from ops.live import outside
+from ops.live.apis import cloudflare_api, vultr_api
 from ops.live.asking import SECONDS, Unasked, beside, known
 from ops.live.certificates import key_ends
 from ops.live.cloudflare import read_edge, read_records
@@ -39,7 +39,7 @@ def look(
     """Ask everybody. What can't be asked is in the facts; nothing is raised."""
     first: dict[str, Callable[[], Any]] = {
         "Vultr": lambda: _vultr_account(),
-        "Cloudflare": lambda: CloudflareApi(cloudflare_access(_no_stack), patient=False),
+        "Cloudflare": cloudflare_api,
     }
     if wanted.state:
         first["Pulumi's state"] = lambda: backend_url(project)
@@ -70,7 +70,7 @@ def look(
 
 
 def _vultr_account() -> tuple[VultrApi, Account]:
-    api = VultrApi(vultr_key(_no_stack), patient=False)
+    api = vultr_api()
     return api, read_account(api)
 
 
@@ -250,7 +250,3 @@ def _edge(edge: EdgeExpected, answers: Mapping[str, Any]) -> EdgeSeen:
         web=of_hosts("web"),
         status=of_hosts("status") if edge.status_page else {},
     )
-
-
-def _no_stack(key: str) -> None:
-    """Credentials come from the environment: several stacks are asked about at once."""

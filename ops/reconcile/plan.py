@@ -5,19 +5,15 @@ else is somebody's decision, so then nothing is done. That also keeps Pulumi's h
 true: where only these differ, the commit that this runs from is the one that the stack is like.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from components.json_object import object_at, objects_at
-from infra.state.resource_types import RECORD
-from ops.approval.steps import Step, kind_and_name, steps
+from ops.approval.steps import Step, kind_and_name, node_of_record, steps
 
 _NAMED = 5
 """Refused changes that are named; the preview has all."""
-_OF_DNS = f"edgefleet:index:RegionalDns${RECORD}"
-_OF_NODE = re.compile(r".+-dns-(.+)-(?:a|aaaa)")
 _SECRET = "edgefleet:index:IngressDaemonSet$kubernetes:core/v1:Secret"  # noqa: S105 (a type)
 _CONTENT = {"data", "stringData"}
 _DUE: Mapping[str, frozenset[str]] = {
@@ -87,7 +83,7 @@ def plan(preview: Mapping[str, Any], withdrawn: bool, certificates: bool) -> Pla
 def _is_record(step: Step) -> bool:
     """A record of a node that comes, goes, or has another address."""
     urn, operation, replaced = step.planned
-    if replaced or _type(urn) != _OF_DNS or not _OF_NODE.fullmatch(kind_and_name(urn)[1]):
+    if replaced or node_of_record(urn) is None:
         return False
     return operation != "update" or step.differs == ("content",)
 
@@ -132,9 +128,9 @@ def _contents(preview: Mapping[str, Any]) -> dict[str, str]:
 def _by_node(found: Iterable[Step], contents: Mapping[str, str]) -> dict[str, list[str]]:
     nodes: dict[str, list[str]] = {}
     for step in found:
-        matched = _OF_NODE.fullmatch(kind_and_name(step.planned.urn)[1])
-        assert matched
-        nodes.setdefault(matched[1], []).append(contents[step.planned.urn])
+        node = node_of_record(step.planned.urn)
+        assert node
+        nodes.setdefault(node, []).append(contents[step.planned.urn])
     return nodes
 
 

@@ -10,12 +10,9 @@ from ops.files import write_atomically
 from ops.guided.engine import Say, Stopped, up
 from ops.guided.looking import Blocking, about, examine, wait_until_well
 from ops.guided.pool_text import unmarked
-from ops.guided.steps import Step
+from ops.guided.steps import STARTS_MINUTES, Step
 from ops.replace_pool.plan import World
 from ops.replace_pool.world import added, left, occupied, server_of
-
-_STARTS = 5
-"""Minutes more than the program itself waits for."""
 
 
 def carry_out(project: Path, world: World, steps: Sequence[Step], say: Say) -> None:
@@ -31,7 +28,7 @@ def carry_out(project: Path, world: World, steps: Sequence[Step], say: Say) -> N
             _drain(project, world, say)
         else:
             _edit(project, world, step)
-            up(project, world.stack, max(world.minutes, DRAIN_MINUTES) + _STARTS, say)
+            up(project, world.stack, max(world.minutes, DRAIN_MINUTES) + STARTS_MINUTES, say)
         if step.kind == "shrink":
             _uncordon(project, world)
     path = project / world.file

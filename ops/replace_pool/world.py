@@ -16,10 +16,11 @@ from infra.fleet.reading import load
 from infra.pins.catalog import catalog
 from infra.settings.cluster import Pool
 from infra.state.survey import survey
-from ops.approval.steps import kind_and_name, steps
+from ops.approval.steps import names, steps
 from ops.files import trial
-from ops.guided.asking import region_of, state_of, vultr_api
+from ops.guided.asking import region_of, state_of
 from ops.guided.pool_text import replacing, with_nodes, with_pool, without_pool
+from ops.live.apis import vultr_api
 from ops.pulumi_cli import PulumiFailed
 from ops.reconcile.engine import preview
 from ops.render.revisions import render_folder
@@ -47,7 +48,7 @@ def find(project: Path, wish: Wish) -> World:
     live = _live(project, stack, vultr)
     world = _world(inventory, stack, live, wish, replacing(text).get(wish.pool))
     _tried(project, inventory, stack, text, world)
-    rest = tuple(kind_and_name(step.planned.urn)[1] for step in steps(preview(project, stack.name)))
+    rest = names(steps(preview(project, stack.name)))
     busy = 0
     if world.first and world.added:
         busy = len(occupied(_server(vultr, live), world.old, cordoned=world.gone))

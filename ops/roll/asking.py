@@ -9,7 +9,7 @@ from typing import Any
 from components.errors import EdgefleetError
 from components.json_object import objects_at
 from ops.approval.history import parse
-from ops.approval.steps import Step, kind_and_name, steps
+from ops.approval.steps import Step, names, steps
 from ops.live.outputs import pulumi
 from ops.pulumi_cli import AT_ONCE
 from ops.reconcile.engine import preview
@@ -28,7 +28,7 @@ class Previewed:
     @property
     def names(self) -> tuple[str, ...]:
         """What it would change."""
-        return tuple(kind_and_name(step.planned.urn)[1] for step in self.steps)
+        return names(self.steps)
 
 
 def previewed(folder: Path, stack: str) -> Previewed:

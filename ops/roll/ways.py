@@ -1,9 +1,9 @@
 """The two ways of a roll: forth to the files as they are, and back to how it was."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from components.cluster.drained_pool import DRAIN_MINUTES
 from infra.errors import SettingsError
@@ -14,14 +14,13 @@ from ops.approval import report
 from ops.approval.comparison import Verdict
 from ops.approval.history import Since, brought_up, earlier, since
 from ops.approval.holding import Approval, is_here
-from ops.guided.steps import EDGE_MINUTES
+from ops.guided.steps import EDGE_MINUTES, STARTS_MINUTES
 from ops.listing import waves
 from ops.roll.asking import Previewed, all_previewed, past
 from ops.roll.checkouts import Checkouts, Files, commit_of, files_of
 from ops.roll.plan import Turn, in_order
 
-_STARTS = 5
-"""Minutes more than the program itself waits for."""
+History = Sequence[Mapping[str, Any]]
 
 
 class Way(Protocol):
@@ -59,17 +58,22 @@ class Forth:
     def _turn(self, turn: Turn, would: Previewed) -> Turn:
         if would.failed:
             return replace(turn, refused=would.failed)
-        ours = brought_up(past(self._project, turn.stack), self._files.commit, self._files.dirty)
-        turn = replace(turn, changes=would.names, warnings=would.warnings, ours=ours)
-        return replace(turn, refused=self.refusal(turn, would))
+        history = past(self._project, turn.stack)
+        ours = brought_up(history, self._files.commit, self._files.dirty)
+        refused = self._unapproved(turn, would, history)
+        return replace(
+            turn, changes=would.names, warnings=would.warnings, ours=ours, refused=refused
+        )
 
     def folder(self, turn: Turn) -> Path:
         return self._project
 
     def refusal(self, turn: Turn, would: Previewed) -> str:
+        return self._unapproved(turn, would, past(self._project, turn.stack)) if would.steps else ""
+
+    def _unapproved(self, turn: Turn, would: Previewed, history: History) -> str:
         if not would.steps:
             return ""
-        history = past(self._project, turn.stack)
         against = since(history, lambda commit: is_here(self._project, commit))
         verdict = self._approval.held(turn.stack, against, list(would.steps))
         return _said(turn.stack, against, verdict, self._agreed)
@@ -155,7 +159,7 @@ def _of(inventory: Inventory, name: str) -> Turn:
         return Turn(name, "edge", minutes=EDGE_MINUTES)
     edge, limits = inventory.edge(stack.fleet.domain), stack.settings.cluster.timeouts
     longest = max(DRAIN_MINUTES, *limits.model_dump().values())
-    return Turn(name, "rest", edge.name if edge else "", longest + _STARTS)
+    return Turn(name, "rest", edge.name if edge else "", longest + STARTS_MINUTES)
 
 
 def _said(stack: str, against: Since, verdict: Verdict, agreed: str) -> str:

@@ -8,7 +8,7 @@ from ops.files import write_atomically
 from ops.guided.engine import Say, up
 from ops.guided.looking import Blocking, examine, wait_until_well
 from ops.guided.stack_text import with_mark, with_version, without_mark
-from ops.guided.steps import EDGE_MINUTES, Step
+from ops.guided.steps import EDGE_MINUTES, STARTS_MINUTES, Step
 from ops.upgrade.plan import World, blocking
 
 
@@ -29,7 +29,7 @@ def carry_out(
             wait_until_well(lambda others=others: found_now(project, world, others), say)
             continue
         edit(project, world, step)
-        minutes = world.minutes + 5 if step.stack == world.stack else EDGE_MINUTES
+        minutes = world.minutes + STARTS_MINUTES if step.stack == world.stack else EDGE_MINUTES
         up(project, step.stack, minutes, say)
 
 

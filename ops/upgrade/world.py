@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from components.json_object import objects_at
-from components.vendors.cloudflare import CloudflareApi
-from components.vendors.credentials import cloudflare_access
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.fleet.reading import load
 from infra.state.live_refusals import live_refusals
 from infra.state.survey import Survey, survey
-from ops.approval.steps import Step, steps
+from ops.approval.steps import names, steps
 from ops.drift.preview import report
 from ops.expected import expected_edge
 from ops.files import trial
-from ops.guided.asking import region_of, state_of, vultr_api
+from ops.guided.asking import region_of, state_of
 from ops.guided.stack_text import marked, with_mark, with_version
+from ops.live.apis import cloudflare_api, vultr_api
 from ops.live.cloudflare import read_edge
 from ops.pulumi_cli import PulumiFailed
 from ops.render.revisions import render_folder
@@ -53,7 +52,7 @@ def find(project: Path, name: str, to: str) -> Found:
     # Between the two the file's version may be one that the program refuses: nobody has to ask.
     settled = {world.said, world.kept, world.live} == {to}
     planned = [*steps(report(project, name))] if world.fresh or settled else []
-    world = replace(world, rest=_names(planned))
+    world = replace(world, rest=names(planned))
     refused = [*_gradual(edge, world)]
     if world.live != to:
         wanted = _upgraded(project, inventory, stack, edge, text, world)
@@ -64,7 +63,7 @@ def find(project: Path, name: str, to: str) -> Found:
         tuple(refused),
         _carriers(inventory, stack, world),
         tuple(beyond(planned)),
-        _names(edges),
+        names(edges),
         stack.settings.cluster.ipv6,
     )
 
@@ -120,8 +119,8 @@ def _edge_drains(inventory: Inventory, stack: RegionStack, edge: EdgeStack | Non
     """Whether the Worker that serves takes the region as drained."""
     if edge is None:
         return False
-    api = CloudflareApi(cloudflare_access(_no_config), patient=False)
     wanted = expected_edge(edge, inventory)
+    api = cloudflare_api()
     facts = read_edge(api, wanted.zone_id, wanted.account_id, wanted.script, wanted.main_module)
     return drains(facts.config, stack.region)
 
@@ -165,11 +164,3 @@ def _upgraded(
         wanted = load(folder).stacks[stack.name]
     assert isinstance(wanted, RegionStack)
     return wanted
-
-
-def _names(planned: Iterable[Step]) -> tuple[str, ...]:
-    return tuple(step.planned.urn.rpartition("::")[2] for step in planned)
-
-
-def _no_config(key: str) -> None:
-    """Credentials come from the environment, as for every command that asks."""
