@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from .cluster.contract import Cluster, Node, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
+    from .dataplane.calico_bgp import CalicoBgp
     from .dataplane.calico_options import CalicoMistake
     from .dataplane.host_endpoints import HostEndpoints
     from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
+    from .dataplane.pod_routes import PodRoutes
     from .dns.regional import RegionalDns
     from .edge.origin_pulls import OriginPulls
     from .edge.router import EdgeRouter
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from .server_side.rollout import Rollout
 
 _HOMES = {
+    "CalicoBgp": "dataplane.calico_bgp",
     "CalicoDataplane": "dataplane.calico",
     "CalicoHostProtection": "firewall.host_protection",
     "CalicoMistake": "dataplane.calico_options",
@@ -70,6 +73,7 @@ _HOMES = {
     "OptionsError": "errors",
     "OriginPulls": "edge.origin_pulls",
     "OriginTls": "ingress.origin_tls",
+    "PodRoutes": "dataplane.pod_routes",
     "PolicyMistake": "dataplane.network_baseline",
     "RegionalDns": "dns.regional",
     "Rollout": "server_side.rollout",
@@ -85,6 +89,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CalicoBgp",
     "CalicoDataplane",
     "CalicoHostProtection",
     "CalicoMistake",
@@ -105,6 +110,7 @@ __all__ = [
     "OptionsError",
     "OriginPulls",
     "OriginTls",
+    "PodRoutes",
     "PolicyMistake",
     "RegionalDns",
     "Rollout",

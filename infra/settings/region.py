@@ -68,6 +68,15 @@ class Region(Section):
         return self
 
     @model_validator(mode="after")
+    def _routes_are_known(self) -> "Region":
+        if self.calico.bgp and not isinstance(self.cluster, ExistingCluster):
+            raise ValueError(
+                "calico.bgp: goes with cluster.existing: on VKE nobody knows of a router that "
+                "takes routes, nor whether Vultr forwards pods' addresses. Take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _calico_can_protect(self) -> "Region":
         try:
             refuse(self.calico_options())
