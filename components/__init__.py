@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .dataplane.calico_bgp import CalicoBgp
     from .dataplane.calico_options import CalicoMistake
     from .dataplane.host_endpoints import HostEndpoints
+    from .dataplane.kube_proxy import KubeProxy
+    from .dataplane.kube_proxy_options import KubeProxyMistake
     from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
     from .dataplane.pod_routes import PodRoutes
     from .dns.regional import RegionalDns
@@ -66,6 +68,8 @@ _HOMES = {
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
     "IngressMistake": "ingress.nginx.keys",
+    "KubeProxy": "dataplane.kube_proxy",
+    "KubeProxyMistake": "dataplane.kube_proxy_options",
     "NetworkBaseline": "dataplane.network_baseline",
     "NoCredential": "errors",
     "Node": "cluster.contract",
@@ -103,6 +107,8 @@ __all__ = [
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
+    "KubeProxy",
+    "KubeProxyMistake",
     "NetworkBaseline",
     "NoCredential",
     "Node",

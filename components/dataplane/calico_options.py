@@ -36,6 +36,9 @@ _UNSUPPORTED = (3, 33)
 """Calico no longer publishes calico/cni from here on, and its probes run other commands
 (docs/facts/vultr-users.md, projectcalico/calico)."""
 _VXLAN_BREAK = (3, 31, 0)
+_NFTABLES = (3, 29)
+"""felix knows NFTablesMode from here on, and finds out by itself from v3.32 on
+(projectcalico/calico#11629)."""
 _PAST_UFW = ((3, 24, 0), (3, 27, 4))
 _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
@@ -50,6 +53,9 @@ class CalicoOptions(NetworkOptions):
     it run beside Calico. `kube_proxy_cleanup` has felix remove kube-proxy's iptables rules; unless
     given it is on where kube-proxy doesn't run.
 
+    `nftables` has felix write nftables instead of iptables, with `dataplane` "iptables": where
+    kube-proxy does, it has to.
+
     `version` pins every container of calico-node to one release of Calico ("v3.32.1") from
     `registry`; `init_containers` maps the names of init containers to "node" or "cni" where a
     cluster's differ from Calico's own manifest; `digests` maps image to "sha256:…".
@@ -60,6 +66,7 @@ class CalicoOptions(NetworkOptions):
     host_networked_nat_without_ctlb: NotRequired[Switch | None]
     kube_proxy: NotRequired[KubeProxy]
     kube_proxy_cleanup: NotRequired[bool | None]
+    nftables: NotRequired[bool]
     version: NotRequired[str | None]
     registry: NotRequired[str | None]
     init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
@@ -90,7 +97,8 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     refuse(options)
     policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
     if options.get("dataplane", DATAPLANE) == "iptables":
-        return {"FELIX_BPFENABLED": "false", **policed}
+        tables = {"FELIX_NFTABLESMODE": "Enabled"} if options.get("nftables") else {}
+        return {"FELIX_BPFENABLED": "false", **tables, **policed}
     cleanup = options.get("kube_proxy_cleanup")
     if cleanup is None:
         cleanup = options.get("kube_proxy", KUBE_PROXY) != "left"
@@ -168,6 +176,14 @@ def _mistakes(options: CalicoOptions) -> list[str]:
             f"ipv6 with dataplane ebpf and version {version}: before v3.28 Calico's eBPF polices "
             "one family only. Say a newer version"
         )
+    if options.get("nftables"):
+        if kind == "ebpf":
+            found.append("nftables means nothing with dataplane ebpf: leave it out")
+        elif version and _release(version) < _NFTABLES:
+            found.append(
+                f"version {version} beside a kube-proxy with nftables: felix writes nftables from "
+                "v3.29 on. Say a newer version"
+            )
     if version is None and (options.get("registry") or options.get("init_containers")):
         found.append("registry and init_containers mean nothing without version")
     return found

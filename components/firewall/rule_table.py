@@ -23,6 +23,8 @@ EVERYBODY = ("0.0.0.0/0", "::/0")
 NODE_PORTS = (30000, 32767)
 PORTED = ("tcp", "udp")
 _VXLAN = 4789
+_BGP = ((179, 179),)
+_TUNNELED = "VXLAN between nodes: service traffic in eBPF tunnel mode"
 _INSIDE = "kubelet, Typha and hostNetwork services of this cluster"
 # Prefix lengths: nobody has more than a /8 of IPv4, registries' allocations of IPv6 begin at /16.
 _WIDEST = {4: 8, 6: 16}
@@ -81,8 +83,8 @@ def node_rules(
     """
     admins = _networks("ssh_sources", ssh_sources)
     nodes, pods, addresses, routers = (
-        _of_somebody(argument, cidrs)
-        for argument, cidrs in (
+        _of_somebody(*named)
+        for named in (
             ("node_networks", node_networks),
             ("pod_networks", pod_networks),
             ("node_addresses", node_addresses),
@@ -101,14 +103,13 @@ def node_rules(
     # Who reaches VXLAN's port speaks to pods as one of them.
     untunneled = [] if "vxlan" in tunnels else [(_VXLAN, _VXLAN)]
     datagrams = without((1024, 65535), [*shut, *untunneled])
-    speakers = peers if bgp_between_nodes else ()
     rules = [
         Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
         Rule("cloudflare", "tcp", web, "cloudflare", "Cloudflare to the ingress"),
         Rule("icmp", "icmp", (), EVERYBODY[:1], "path MTU, errors and ping"),
         Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
-        Rule("bgp", "tcp", ((179, 179),), speakers, "Calico routes between nodes"),
-        Rule("bgp-peers", "tcp", ((179, 179),), routers, "routes to pods, told to routers"),
+        Rule("bgp", "tcp", _BGP, peers if bgp_between_nodes else (), "Calico routes between nodes"),
+        Rule("bgp-peers", "tcp", _BGP, routers, "routes to pods, told to routers"),
         Rule("node-tcp", "tcp", private, nodes, _INSIDE),
         Rule("node-udp", "udp", datagrams, nodes, "VXLAN and hostNetwork services of this cluster"),
         Rule("kubelet", "tcp", ((10250, 10250),), addresses, "logs, exec and metrics"),
@@ -118,8 +119,7 @@ def node_rules(
     if api_port is not None:
         rules.append(Rule("api", "tcp", ((api_port, api_port),), admins, "kubectl and pulumi"))
     if "vxlan" in tunnels:
-        reason = "VXLAN between nodes: service traffic in eBPF tunnel mode"
-        rules.append(Rule("vxlan", "udp", ((_VXLAN, _VXLAN),), addresses, reason))
+        rules.append(Rule("vxlan", "udp", ((_VXLAN, _VXLAN),), addresses, _TUNNELED))
     if "ipip" in tunnels:
         rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
     return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]

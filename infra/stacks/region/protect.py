@@ -7,6 +7,7 @@ from components.cluster.vke import VkeCluster
 from components.dataplane.calico import CalicoDataplane
 from components.dataplane.calico_bgp import CalicoBgp
 from components.dataplane.host_endpoints import HostEndpoints
+from components.dataplane.kube_proxy import KubeProxy, KubeProxyArgs
 from components.dataplane.pod_routes import PodRoutes, PodRoutesArgs
 from components.firewall.cloud import CloudFirewall
 from components.firewall.cloudflare_ranges import CloudflareRanges
@@ -78,6 +79,19 @@ def _bgp_passwords(site: Site, bgp: Bgp) -> dict[str, pulumi.Input[str]]:
     return dict.fromkeys(bgp.with_password, password)
 
 
+def set_kube_proxy(site: Site) -> list[pulumi.Resource]:
+    """Before calico-node: felix in nftables' words asks for a kube-proxy that speaks them."""
+    settings = site.stack.settings
+    if settings.kube_proxy is None:
+        return []
+    args: KubeProxyArgs = {
+        **settings.kube_proxy.options(),
+        "kubeconfig": site.cluster.kubeconfig,
+        "rollout_minutes": settings.cluster.timeouts.rollout,
+    }
+    return [KubeProxy(site.name("kube-proxy"), args, in_cluster(site.cluster))]
+
+
 def lay_dataplane(site: Site) -> CalicoDataplane:
     settings = site.stack.settings
     return CalicoDataplane(
@@ -91,7 +105,7 @@ def lay_dataplane(site: Site) -> CalicoDataplane:
             "digests": site.digests,
             "force": settings.calico.force,
         },
-        in_cluster(site.cluster, *know_routes(site)),
+        in_cluster(site.cluster, *know_routes(site), *set_kube_proxy(site)),
     )
 
 

@@ -45,6 +45,10 @@ def test_the_baseline():
     ("given", "changed"),
     [
         ({"dataplane": "iptables"}, {"FELIX_BPFENABLED": "false"}),
+        (
+            {"dataplane": "iptables", "nftables": True},
+            {"FELIX_BPFENABLED": "false", "FELIX_NFTABLESMODE": "Enabled"},
+        ),
         ({"ipv6": True}, {"FELIX_IPV6SUPPORT": "true"}),
         ({"ipv6": False}, {}),
         ({"external_service_mode": "DSR"}, {"FELIX_BPFEXTERNALSERVICEMODE": "DSR"}),
@@ -82,6 +86,11 @@ def test_each_option_sets_its_variables(given: dict[str, Any], changed: dict[str
         ({"dataplane": "iptables", "external_service_mode": "DSR"}, "means nothing with"),
         ({"dataplane": "iptables", "kube_proxy_cleanup": True}, "means nothing with"),
         ({"dataplane": "iptables", "kube_proxy": "stopped"}, "nothing would serve"),
+        ({"nftables": True}, "nftables means nothing with dataplane ebpf"),
+        (
+            {"nftables": True, "dataplane": "iptables", "version": "v3.28.2"},
+            "felix writes nftables from v3.29 on",
+        ),
         ({"mtu": 1000}, "between 1280"),
         ({"mtu": 9001}, "between 1280"),
         ({"mtu": 1450, "nic_mtu": 1500}, "the one follows from the other"),

@@ -135,6 +135,17 @@ def test_bgp_is_open_to_whom_it_is_spoken_with(project: Path):
     assert any(low <= 4789 <= high for low, high in table["node-udp"].ports)
 
 
+def test_felix_writes_what_kube_proxy_does(project: Path):
+    config = {"calico": {"dataplane": "iptables"}, "kubeProxy": {"mode": "nftables"}}
+    write_stack(project, "metal", {**metal(), **config})
+    found = {r.name: r for r in rendered(project, "metal").resources}
+    assert found["metal-kube-proxy-configuration"].inputs["fields"] == {"mode": "nftables"}
+    env = found["metal-calico-felix"].inputs["containers"]["calico-node"]["env"]
+    assert env["FELIX_NFTABLESMODE"] == "Enabled"
+    after = " ".join(found["metal-calico"].options["dependsOn"])
+    assert "metal-kube-proxy-rollout" in after
+
+
 def test_a_peers_password_is_a_secret_of_the_stack(project: Path):
     config = bgp(peers=[{**TOR, "password": True}])
     write_stack(project, "metal", config)
@@ -159,6 +170,18 @@ def test_nobody_knows_what_vultr_forwards(project: Path):
         (
             {**region("metal"), "calico": {"bgp": {}}},
             "calico.bgp: goes with cluster.existing: on VKE nobody knows of a router",
+        ),
+        (
+            {**metal(), "kubeProxy": {"mode": "ipvs"}},
+            "kubeProxy.mode: 'ipvs' with calico.dataplane ebpf: there felix serves",
+        ),
+        (
+            {**region("metal"), "kubeProxy": {"mode": "ipvs"}},
+            "kubeProxy: goes with cluster.existing: VKE's kube-proxy is Vultr's",
+        ),
+        (
+            {**metal(), "kubeProxy": {"mode": "nftables", "scheduler": "rr"}},
+            "kubeProxy: scheduler 'rr' means nothing with mode nftables",
         ),
         (bgp(mesh=False), "calico.bgp: mesh false without peers and routeReflectors: no node"),
         (
