@@ -15,19 +15,17 @@ import yaml
 
 from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
 from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
+from .calico_network import IP_POOL, detection_environment, felix_spec, pool_spec, veth_mtu
 from .calico_options import (
     DATAPLANE,
-    IP_POOL,
     KUBE_PROXY,
     NON_CALICO,
     CalicoMistake,
     CalicoOptions,
     expected,
     felix_environment,
-    felix_spec,
     images,
     ipv6_environment,
-    pool_spec,
     services_endpoint,
 )
 from .kernels import KernelsFit, KernelsFitArgs, mended
@@ -152,7 +150,7 @@ def preparing_patches(
             "fields": {"data": endpoint.apply(services_endpoint)},
             "create_missing": True,
         }
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         patches["mtu"] = {
             "kind": "ConfigMap",
             "namespace": "kube-system",
@@ -188,8 +186,7 @@ def felix_patches(
     """calico-node's own patches, by the part of their name; they roll it."""
     ipv6 = ipv6_environment(args)
     env = {name: value for name, value in felix_environment(args).items() if name not in ipv6}
-    if method := args.get("autodetection"):
-        env["IP_AUTODETECTION_METHOD"] = method
+    env |= detection_environment(args)
     container: ContainerPatch = {"env": env}
     fields: Patch = {**_CALICO_NODE, "containers": {"calico-node": container}}
     image, inits = images(args)
@@ -199,7 +196,7 @@ def felix_patches(
     annotations: dict[str, pulumi.Input[str]] = {}
     if endpoint is not None:
         annotations[ENDPOINT_ANNOTATION] = endpoint
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         annotations[MTU_ANNOTATION] = str(mtu)
     if annotations:
         fields["template_annotations"] = annotations
