@@ -1,6 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
-``python -m sandbox.toolchain`` makes all of them, ``python -m sandbox.toolchain felix`` Calico's.
+``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
+felix helm`` those of these names.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -18,7 +19,7 @@ from sandbox.toolchain import felix, go_build
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
-from sandbox.toolchain.tools import ARCH, OS, PULUMI, TOOLS, Tool
+from sandbox.toolchain.tools import ARCH, OS, PULUMI, SPECIAL, TOOLS, Tool
 
 
 def default_cache() -> Path:
@@ -44,7 +45,7 @@ class Toolchain:
         path: str | None = None,
         ignore: Sequence[Path] = (),
         say: Callable[[str], None] = _to_stderr,
-        tools: Sequence[Tool] = TOOLS,
+        tools: Sequence[Tool] = (*TOOLS, *SPECIAL),
     ) -> None:
         search = os.environ.get("PATH", "") if path is None else path
         if assets := os.environ.get("KUBEBUILDER_ASSETS"):
@@ -185,16 +186,17 @@ def _link(source: Path, target: Path) -> None:
 
 
 def main(wanted: Sequence[str] = ()) -> int:
-    """Make all programs, or of felix what `wanted` names; the exit code."""
+    """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
+    special = {tool.name: tool for tool in SPECIAL}
+    if unknown := sorted(set(wanted) - {"felix", *special}):
+        names = ", ".join(sorted({"felix", *special}))
+        _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
+        return 2
     try:
-        if wanted == ["felix"]:
+        if "felix" in wanted:
             _to_stderr(f"felix: {felix.make(default_cache(), _to_stderr)}")
-            return 0
-        if wanted:
-            _to_stderr(f"error: nothing is called {' '.join(wanted)}: say felix, or nothing")
-            return 2
-        for tool in TOOLS:
+        for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")
     except ToolchainError as error:

@@ -1,8 +1,9 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
-hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (docs/facts/calico-ingress.md §3). `options.py` tunes it, `pod.py` is its
-pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
+hostNetwork in place of a load balancer, or pods behind a Service. kubernetes/ingress-nginx is
+retired with open CVEs, so the controller is NGINX's own (docs/facts/calico-ingress.md §3).
+`options.py` tunes it, `pod.py` is its pod, `trust.py` knows our edge; docs/ingress.md says what
+each setting does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,8 @@ import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import OwnNames
-from ..contract import Certificate, IngressArgs
+from ..contract import Certificate, IngressArgs, LoadBalancerService
+from ..service import policy_spec, service_spec
 from ..trust import EdgeTrust
 from .cluster_objects import (
     Metadata,
@@ -26,6 +28,7 @@ from .cluster_objects import (
 from .keys import IngressMistake
 from .options import (
     INGRESS_CLASS,
+    METRICS_PORT,
     Tuning,
     flags,
     full_secret_name,
@@ -144,7 +147,10 @@ class IngressDaemonSet(pulumi.ComponentResource):
             metrics=args.get("metrics", True),
             files=(mounted, FOLDER) if mounted is not None else None,
             not_on=args.get("not_on"),
+            host_ports=not args.get("service"),
         )
+        if service := args.get("service"):
+            _expose(name, namespace, service, args.get("metrics", True), child)
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
@@ -178,6 +184,44 @@ class IngressDaemonSet(pulumi.ComponentResource):
         if canary:
             both = {**(selector or {}), **canary["node_selector"]}
             controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
+
+
+def _expose(
+    name: str,
+    namespace: pulumi.Input[str],
+    service: LoadBalancerService,
+    metrics: bool,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """The Service, after the policy that keeps all others from its pods. The provider waits until
+    it has its address, and says so."""
+    # Also a canary's pods, whose name is another; nothing else lives in the namespace.
+    selector = {"app.kubernetes.io/part-of": LABELS["app.kubernetes.io/part-of"]}
+    policy = KubernetesObject(
+        f"{name}-admitted",
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"namespace": namespace, "name": f"{APP}-admitted", "labels": LABELS},
+            "spec": policy_spec(service, selector, [METRICS_PORT] if metrics else []),
+        },
+        opts,
+    )
+    KubernetesObject(
+        f"{name}-service",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "namespace": namespace,
+                "name": APP,
+                "labels": LABELS,
+                "annotations": dict(service["annotations"]),
+            },
+            "spec": service_spec(service, selector),
+        },
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
+    )
 
 
 def _config(args: IngressDaemonSetArgs) -> dict[str, str]:
