@@ -7,11 +7,13 @@ range is refused; `mistakes.py` says so in words.
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
+from components.ingress.mistake import IngressMistake
+from components.ingress.traefik.pod import beside
 from infra.settings.calico import Calico
 from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
-from infra.settings.ingress import Ingress, Tls
+from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
 from infra.settings.network_policy import NetworkPolicy
 from infra.settings.section import DnsLabel, Section, Switch
 
@@ -34,7 +36,7 @@ class Region(Section):
     coordinates: Coordinates | None = None
     cluster: AnyCluster
     calico: Calico = Calico()
-    ingress: Ingress = Ingress()
+    ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
     tls: Tls = Tls()
     network_policy: NetworkPolicy = NetworkPolicy()
@@ -65,6 +67,16 @@ class Region(Section):
                 f"closes SSH and the API server (:{self.cluster.existing.api_port}) to all others, "
                 "and whoever runs `pulumi up` would be locked out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_ingress_reaches_its_certificate(self) -> "Region":
+        if not isinstance(self.ingress, TraefikIngress) or not self.tls.secret:
+            return self
+        try:
+            beside(self.tls.secret, self.ingress.namespace)
+        except IngressMistake as mistake:
+            raise ValueError(str(mistake).replace("default_tls_secret", "tls.secret")) from None
         return self
 
     @model_validator(mode="after")

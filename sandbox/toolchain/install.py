@@ -1,6 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
-``python -m sandbox.toolchain`` makes all of them, ``python -m sandbox.toolchain felix`` Calico's.
+``python -m sandbox.toolchain`` makes all of them; ``python -m sandbox.toolchain felix traefik``
+Calico's agent and Traefik, which the sandbox doesn't run and the tests do.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.toolchain import felix, go_build
+from sandbox.toolchain import felix, go_build, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
@@ -185,15 +186,18 @@ def _link(source: Path, target: Path) -> None:
 
 
 def main(wanted: Sequence[str] = ()) -> int:
-    """Make all programs, or of felix what `wanted` names; the exit code."""
+    """Make all programs, or those for tests that `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
+    for_tests = {"felix": felix.make, "traefik": traefik.make}
     try:
-        if wanted == ["felix"]:
-            _to_stderr(f"felix: {felix.make(default_cache(), _to_stderr)}")
-            return 0
-        if wanted:
-            _to_stderr(f"error: nothing is called {' '.join(wanted)}: say felix, or nothing")
+        if unknown := [name for name in wanted if name not in for_tests]:
+            known = " or ".join(for_tests)
+            _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {known}, or nothing")
             return 2
+        for name in wanted:
+            _to_stderr(f"{name}: {for_tests[name](default_cache(), _to_stderr)}")
+        if wanted:
+            return 0
         for tool in TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")
