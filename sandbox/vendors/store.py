@@ -35,7 +35,7 @@ class Store:
     def read(self) -> Document:
         """A deep copy of the document: changing it changes nothing here."""
         with self._lock:
-            return marshal.loads(_frozen(self._document) if self._open else self._kept)
+            return _thawed(_frozen(self._document) if self._open else self._kept)
 
     @contextmanager
     def transaction(self) -> Iterator[Document]:
@@ -55,7 +55,7 @@ class Store:
                     self._write()
                     self._kept = now
             except BaseException:
-                self._document = marshal.loads(self._kept)
+                self._document = _thawed(self._kept)
                 raise
             finally:
                 self._open = False
@@ -92,3 +92,7 @@ def _frozen(document: Document) -> bytes:
     # What is JSON is copied so in a tenth of `deepcopy`'s time, several times in each request.
     # Version 2 has no references, which would differ for what is equal.
     return marshal.dumps(document, 2)
+
+
+def _thawed(data: bytes) -> Document:
+    return marshal.loads(data)  # noqa: S302 (of this process)
