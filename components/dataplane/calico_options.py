@@ -60,6 +60,10 @@ class CalicoOptions(TypedDict):
 
     `ipv6` has felix police IPv6, whoever has set FELIX_IPV6SUPPORT to what: Calico's own manifest
     says false. It gives pods no IPv6.
+
+    `ask_host_firewall` has felix leave what pods send to their own node to the node's own firewall,
+    ufw, which is asked about all else that comes to it; Calico's own manifest has that accepted
+    ahead of it (FELIX_DEFAULTENDPOINTTOHOSTACTION). Where no firewall is active it changes nothing.
     """
 
     dataplane: NotRequired[Dataplane]
@@ -78,6 +82,7 @@ class CalicoOptions(TypedDict):
     mtu: NotRequired[int | None]
     autodetection: NotRequired[str | None]
     ipv6: NotRequired[bool]
+    ask_host_firewall: NotRequired[bool]
 
 
 class CalicoMistake(OptionsError):
@@ -103,6 +108,7 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     options = options or {}
     refuse(options)
     policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
+    policed |= host_firewall_environment(options)
     if options.get("dataplane", DATAPLANE) == "iptables":
         return {"FELIX_BPFENABLED": "false", **policed}
     cleanup = options.get("kube_proxy_cleanup")
@@ -226,6 +232,14 @@ def ipv6_environment(options: CalicoOptions) -> dict[str, str]:
     if not options.get("ipv6"):
         return {}
     return {"FELIX_IPV6SUPPORT": "true", "IP6": "autodetect"}
+
+
+def host_firewall_environment(options: CalicoOptions) -> dict[str, str]:
+    """calico-node's variable by which the node's own firewall is asked about its own pods: after
+    RETURN a packet goes on in INPUT (felix/rules/static.go; in eBPF int_dataplane.go)."""
+    if not options.get("ask_host_firewall"):
+        return {}
+    return {"FELIX_DEFAULTENDPOINTTOHOSTACTION": "RETURN"}
 
 
 def images(options: CalicoOptions) -> tuple[dict[str, str], dict[str, str]]:

@@ -42,8 +42,13 @@ class Region(Section):
     drain: Switch = False
 
     def calico_options(self) -> CalicoOptions:
-        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""
-        return {**self.calico.options(), "ipv6": self.firewall.by_calico}
+        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed, and
+        where ufw holds the table it holds it for the node's own pods, too."""
+        return {
+            **self.calico.options(),
+            "ipv6": self.firewall.by_calico,
+            "ask_host_firewall": self.firewall.ufw_mode == "enforce",
+        }
 
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":
