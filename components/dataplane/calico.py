@@ -15,20 +15,18 @@ import yaml
 
 from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
 from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
+from .calico_network import IP_POOL, detection_environment, felix_spec, pool_spec, veth_mtu
 from .calico_options import (
     DATAPLANE,
-    IP_POOL,
     KUBE_PROXY,
     NON_CALICO,
     CalicoMistake,
     CalicoOptions,
     expected,
     felix_environment,
-    felix_spec,
     host_firewall_environment,
     images,
     ipv6_environment,
-    pool_spec,
     services_endpoint,
 )
 from .kernels import KernelsFit, KernelsFitArgs, mended
@@ -153,7 +151,7 @@ def preparing_patches(
             "fields": {"data": endpoint.apply(services_endpoint)},
             "create_missing": True,
         }
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         patches["mtu"] = {
             "kind": "ConfigMap",
             "namespace": "kube-system",
@@ -191,8 +189,7 @@ def felix_patches(
     taken = {"ipv6": ipv6_environment(args), "host-firewall": host_firewall_environment(args)}
     apart = {name for variables in taken.values() for name in variables}
     env = {name: value for name, value in felix_environment(args).items() if name not in apart}
-    if method := args.get("autodetection"):
-        env["IP_AUTODETECTION_METHOD"] = method
+    env |= detection_environment(args)
     container: ContainerPatch = {"env": env}
     fields: Patch = {**_CALICO_NODE, "containers": {"calico-node": container}}
     image, inits = images(args)
@@ -202,7 +199,7 @@ def felix_patches(
     annotations: dict[str, pulumi.Input[str]] = {}
     if endpoint is not None:
         annotations[ENDPOINT_ANNOTATION] = endpoint
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         annotations[MTU_ANNOTATION] = str(mtu)
     if annotations:
         fields["template_annotations"] = annotations

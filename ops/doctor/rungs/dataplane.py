@@ -28,7 +28,9 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             "calico-missing",
             "there is no DaemonSet kube-system/calico-node",
             "No pod gets a network on new nodes, and nobody balances services.",
-            "Vultr's support: the cluster's own Calico is gone",
+            "apply Calico's manifest or operator anew, in the release that ran"
+            if seen.expected.given
+            else "Vultr's support: the cluster's own Calico is gone",
         )
         return
     yield from _felix(seen, cluster, cluster.calico)
@@ -63,7 +65,9 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
             f"felix gave eBPF up on {some(fell_back)}",
             "It carries on with iptables, says that it is ready, and what it should balance "
             "hangs: the kernel lacks something.",
-            "recycle these nodes in Vultr's console; if it stays so, another version: "
+            "a kernel of these nodes that has it (docs/dataplane.md), then restart them"
+            if seen.expected.given
+            else "recycle these nodes in Vultr's console; if it stays so, another version: "
             "docs/dataplane.md",
         )
     elif isinstance(cluster.fell_back, Unasked):
