@@ -153,6 +153,19 @@ felix = ServerSidePatch(
     },
     in_cluster,
 )
+host_firewall = ServerSidePatch(
+    "flat-calico-host-firewall",
+    {
+        "kubeconfig": kubeconfig,
+        "kind": "DaemonSet",
+        "namespace": "kube-system",
+        "object_name": "calico-node",
+        "containers": {"calico-node": {"env": {"FELIX_DEFAULTENDPOINTTOHOSTACTION": "RETURN"}}},
+        "field_manager": "edgefleet-host-firewall",
+        "force": True,
+    },
+    pulumi.ResourceOptions.merge(in_cluster, pulumi.ResourceOptions(depends_on=[felix])),
+)
 rollout = Rollout(
     "flat-calico-rollout",
     {
@@ -160,7 +173,7 @@ rollout = Rollout(
         "kind": "DaemonSet",
         "namespace": "kube-system",
         "object_name": "calico-node",
-        "generation": felix.generation,
+        "generation": host_firewall.generation,
     },
     in_cluster,
 )

@@ -24,6 +24,7 @@ from .calico_options import (
     CalicoOptions,
     expected,
     felix_environment,
+    host_firewall_environment,
     images,
     ipv6_environment,
     services_endpoint,
@@ -184,8 +185,10 @@ def felix_patches(
     args: CalicoDataplaneArgs, endpoint: pulumi.Output[str] | None
 ) -> dict[str, Patch]:
     """calico-node's own patches, by the part of their name; they roll it."""
-    ipv6 = ipv6_environment(args)
-    env = {name: value for name, value in felix_environment(args).items() if name not in ipv6}
+    # Calico's own manifest says otherwise: that it shall not is what these options ask for.
+    taken = {"ipv6": ipv6_environment(args), "host-firewall": host_firewall_environment(args)}
+    apart = {name for variables in taken.values() for name in variables}
+    env = {name: value for name, value in felix_environment(args).items() if name not in apart}
     env |= detection_environment(args)
     container: ContainerPatch = {"env": env}
     fields: Patch = {**_CALICO_NODE, "containers": {"calico-node": container}}
@@ -201,14 +204,14 @@ def felix_patches(
     if annotations:
         fields["template_annotations"] = annotations
     patches: dict[str, Patch] = {"felix": fields}
-    if ipv6:
-        patches["ipv6"] = {
-            **_CALICO_NODE,
-            "containers": {"calico-node": {"env": ipv6}},
-            "field_manager": "edgefleet-ipv6",
-            # Calico's own manifest says false: that it shall not is what the option asks for.
-            "force": True,
-        }
+    for part, variables in taken.items():
+        if variables:
+            patches[part] = {
+                **_CALICO_NODE,
+                "containers": {"calico-node": {"env": variables}},
+                "field_manager": f"edgefleet-{part}",
+                "force": True,
+            }
     return patches
 
 

@@ -59,6 +59,10 @@ class CalicoOptions(NetworkOptions):
     `version` pins every container of calico-node to one release of Calico ("v3.32.1") from
     `registry`; `init_containers` maps the names of init containers to "node" or "cni" where a
     cluster's differ from Calico's own manifest; `digests` maps image to "sha256:…".
+
+    `ask_host_firewall` has felix leave what pods send to their own node to the node's own firewall,
+    ufw, which is asked about all else that comes to it; Calico's own manifest has that accepted
+    ahead of it (FELIX_DEFAULTENDPOINTTOHOSTACTION). Where no firewall is active it changes nothing.
     """
 
     external_service_mode: NotRequired[ExternalServiceMode | None]
@@ -71,6 +75,7 @@ class CalicoOptions(NetworkOptions):
     registry: NotRequired[str | None]
     init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
     digests: NotRequired[Mapping[str, str]]
+    ask_host_firewall: NotRequired[bool]
 
 
 class CalicoMistake(OptionsError):
@@ -96,6 +101,7 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     options = options or {}
     refuse(options)
     policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
+    policed |= host_firewall_environment(options)
     if options.get("dataplane", DATAPLANE) == "iptables":
         tables = {"FELIX_NFTABLESMODE": "Enabled"} if options.get("nftables") else {}
         return {"FELIX_BPFENABLED": "false", **tables, **policed}
@@ -220,6 +226,14 @@ def ipv6_environment(options: CalicoOptions) -> dict[str, str]:
     if not options.get("ipv6"):
         return {}
     return {"FELIX_IPV6SUPPORT": "true", "IP6": "autodetect"}
+
+
+def host_firewall_environment(options: CalicoOptions) -> dict[str, str]:
+    """calico-node's variable by which the node's own firewall is asked about its own pods: after
+    RETURN a packet goes on in INPUT (felix/rules/static.go; in eBPF int_dataplane.go)."""
+    if not options.get("ask_host_firewall"):
+        return {}
+    return {"FELIX_DEFAULTENDPOINTTOHOSTACTION": "RETURN"}
 
 
 def images(options: CalicoOptions) -> tuple[dict[str, str], dict[str, str]]:

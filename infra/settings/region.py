@@ -47,9 +47,14 @@ class Region(Section):
 
     def calico_options(self) -> CalicoOptions:
         """The dataplane as the component takes it; Calico's host protection needs IPv6 policed, and
-        felix writes nftables where kube-proxy does."""
-        nftables = self.kube_proxy is not None and self.kube_proxy.mode == "nftables"
-        return {**self.calico.options(), "ipv6": self.firewall.by_calico, "nftables": nftables}
+        felix writes nftables where kube-proxy does. Where ufw holds the table it holds it for the
+        node's own pods, too."""
+        return {
+            **self.calico.options(),
+            "ipv6": self.firewall.by_calico,
+            "nftables": self.kube_proxy is not None and self.kube_proxy.mode == "nftables",
+            "ask_host_firewall": self.firewall.ufw_mode == "enforce",
+        }
 
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":

@@ -196,6 +196,12 @@ class World:
         for host in self.nodes:
             host.felix.wait()
 
+    def end(self) -> None:
+        """felix's end on every node, and that of what it left in the kernel."""
+        for host in self.nodes:
+            host.felix.stop()
+            host.inside.run("sh", "-c", "nft flush ruleset; ipset destroy || true")
+
     def heard(
         self, host: FelixHost, ears: Talker, packets: Sequence[Sent], last: Mapping[str, Sent]
     ) -> dict[Sent, bool]:

@@ -51,6 +51,7 @@ def test_the_baseline():
         ),
         ({"ipv6": True}, {"FELIX_IPV6SUPPORT": "true"}),
         ({"ipv6": False}, {}),
+        ({"ask_host_firewall": True}, {"FELIX_DEFAULTENDPOINTTOHOSTACTION": "RETURN"}),
         ({"external_service_mode": "DSR"}, {"FELIX_BPFEXTERNALSERVICEMODE": "DSR"}),
         (
             {"connect_time_load_balancing": "TCP", "host_networked_nat_without_ctlb": "Enabled"},
