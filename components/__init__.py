@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .ingress.nginx.keys import IngressMistake
     from .ingress.origin_tls import OriginTls
     from .ingress.trust import EdgeTrust
+    from .load_balancer.addresses import LoadBalancerMistake
+    from .load_balancer.metallb import MetalLb
     from .server_side.patch import ServerSidePatch
     from .server_side.rollout import Rollout
 
@@ -63,6 +65,8 @@ _HOMES = {
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
     "IngressMistake": "ingress.nginx.keys",
+    "LoadBalancerMistake": "load_balancer.addresses",
+    "MetalLb": "load_balancer.metallb",
     "NetworkBaseline": "dataplane.network_baseline",
     "NoCredential": "errors",
     "Node": "cluster.contract",
@@ -98,6 +102,8 @@ __all__ = [
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
+    "LoadBalancerMistake",
+    "MetalLb",
     "NetworkBaseline",
     "NoCredential",
     "Node",

@@ -9,6 +9,7 @@ EdgefleetError
     ├── CalicoMistake      dataplane/calico_options.py
     ├── PolicyMistake      dataplane/network_baseline.py
     ├── IngressMistake     ingress/nginx/keys.py
+    ├── LoadBalancerMistake load_balancer/addresses.py
     └── EdgeMistake        edge/table.py
 
 The programs and commands hang theirs below EdgefleetError: SettingsError and LockError (infra),

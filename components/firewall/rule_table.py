@@ -62,6 +62,7 @@ def node_rules(
     ssh_port: int = 22,
     api_port: int | None = None,
     web_ports: Sequence[int] = PORTS,
+    web_routed: bool = False,
     tunnels: Sequence[Tunnel] = ("vxlan",),
 ) -> list[Rule]:
     """The table for a cluster. Networks are CIDRs of either family.
@@ -96,7 +97,7 @@ def node_rules(
     inside = "kubelet, Typha and hostNetwork services of this cluster"
     rules = [
         Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
-        Rule("cloudflare", "tcp", web, "cloudflare", "Cloudflare to the ingress"),
+        _web(web, pods if web_routed else None),
         Rule("icmp", "icmp", (), EVERYBODY[:1], "path MTU, errors and ping"),
         Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
         Rule("bgp", "tcp", ((179, 179),), peers, "Calico routes between nodes"),
@@ -119,6 +120,20 @@ def node_rules(
     if "ipip" in tunnels:
         rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
     return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
+
+
+def bfd_rule(routers: Sequence[str]) -> Rule:
+    """For routers that watch whether nodes live, next to us or behind others (RFC 5881, 5883)."""
+    ports, sources = ((3784, 3784), (4784, 4784)), _networks("routers", routers)
+    return Rule("bfd", "udp", ports, sources, "BFD with routers", "node")
+
+
+def _web(ports: Ports, pods: tuple[str, ...] | None) -> Rule:
+    """Cloudflare's rule: to the node itself, or on to the `pods` behind a Service."""
+    if pods is None:
+        return Rule("cloudflare", "tcp", ports, "cloudflare", "Cloudflare to the ingress")
+    reason = "Cloudflare to the ingress pods"
+    return Rule("cloudflare", "tcp", ports, "cloudflare", reason, "node", pods)
 
 
 def amounts_to_everybody(cidrs: Iterable[str]) -> str | None:

@@ -1,6 +1,6 @@
 """The rule table of a region's nodes, from its settings: one for both firewalls."""
 
-from components.firewall.rule_table import Rule, node_rules
+from components.firewall.rule_table import Rule, bfd_rule, node_rules
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import ExistingCluster
@@ -14,6 +14,8 @@ def node_table(stack: RegionStack) -> list[Rule]:
     settings, cluster = stack.settings.firewall, stack.settings.cluster
     existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
     vpc = stack.vke.vpc if stack.vke else None
+    balancer = stack.settings.load_balancer
+    routers = [peer.address for peer in balancer.metallb.peers if peer.bfd] if balancer else []
     uses_ipip = stack.settings.calico.encapsulation == "ipip"
     try:
         table = node_rules(
@@ -22,10 +24,13 @@ def node_table(stack: RegionStack) -> list[Rule]:
             pod_networks=settings.pod_networks,
             ssh_port=settings.ssh_port,
             web_ports=settings.web_ports,
+            web_routed=bool(balancer and balancer.ingress),
             api_port=existing.api_port if existing else None,
             # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
             tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
         )
+        if routers:
+            table.append(bfd_rule(routers))
         return [*table, *(extra.rule for extra in settings.extra_rules)]
     except ValueError as error:
         raise SettingsError([f"{stack.file}: edgefleet:firewall: {error}"]) from None

@@ -6,9 +6,10 @@ from components.cluster.drained_pool import POOL_LABEL
 from components.dataplane.calico import CalicoDataplane
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
-from components.ingress.contract import Certificate
+from components.ingress.contract import Certificate, LoadBalancerService
 from components.ingress.nginx.daemon_set import Canary, IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
+from components.load_balancer.metallb_objects import annotations
 from infra.pins.images import pinned
 from infra.stacks.origin_trust import header_values, origin_trust
 from infra.stacks.region.site import Site
@@ -39,10 +40,24 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
             "namespace": ingress.namespace,
             "ingress_class": ingress.ingress_class,
             "status_address": site.stack.hostname,
+            "service": _service(site),
             "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
         },
         site.after(*closed),
     )
+
+
+def _service(site: Site) -> LoadBalancerService | None:
+    settings = site.stack.settings
+    if settings.load_balancer is None or settings.load_balancer.ingress is None:
+        return None
+    addresses = settings.load_balancer.ingress.said
+    return {
+        "addresses": addresses,
+        "annotations": annotations(addresses),
+        "sources": site.ranges.cidrs,
+        "ports": settings.firewall.web_ports,
+    }
 
 
 def isolate_namespaces(
