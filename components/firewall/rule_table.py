@@ -70,8 +70,9 @@ def node_rules(
     `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
     that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH. `api_port` is the API
-    server's, where nodes of this cluster run it: administrators reach it as they reach SSH.
+    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH; `api_port` is the API server's,
+    where nodes run it, for the same. With `web_routed` nodes pass Cloudflare's packets on to pods
+    behind a Service and take none in.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
