@@ -70,9 +70,8 @@ def node_rules(
     `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
     that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH; `api_port` is the API server's,
-    where nodes run it, for the same. With `web_routed` nodes pass Cloudflare's packets on to pods
-    behind a Service and take none in.
+    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH, and `api_port`, the API
+    server's. With `web_routed` nodes pass Cloudflare's packets on to pods, and take none in.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
@@ -80,11 +79,8 @@ def node_rules(
     pods = _networks("pod_networks", pod_networks)
     addresses = _networks("node_addresses", node_addresses)
     admins = _networks("ssh_sources", ssh_sources)
-    for argument, cidrs in (
-        ("node_networks", nodes),
-        ("pod_networks", pods),
-        ("node_addresses", addresses),
-    ):
+    ours = {"node_networks": nodes, "pod_networks": pods, "node_addresses": addresses}
+    for argument, cidrs in ours.items():
         if everybody := amounts_to_everybody(cidrs):
             raise ValueError(f"{argument}: {everybody} is everybody. Name the network itself.")
     peers = nodes + addresses
