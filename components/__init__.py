@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .ingress.origin_tls import OriginTls
     from .ingress.traefik.daemon_set import TraefikIngress
     from .ingress.trust import EdgeTrust
+    from .load_balancer.addresses import LoadBalancerMistake
+    from .load_balancer.metallb import MetalLb
     from .server_side.patch import ServerSidePatch
     from .server_side.rollout import Rollout
 
@@ -71,6 +73,8 @@ _HOMES = {
     "IngressMistake": "ingress.mistake",
     "KubeProxy": "dataplane.kube_proxy",
     "KubeProxyMistake": "dataplane.kube_proxy_options",
+    "LoadBalancerMistake": "load_balancer.addresses",
+    "MetalLb": "load_balancer.metallb",
     "NetworkBaseline": "dataplane.network_baseline",
     "NoCredential": "errors",
     "Node": "cluster.contract",
@@ -111,6 +115,8 @@ __all__ = [
     "IngressMistake",
     "KubeProxy",
     "KubeProxyMistake",
+    "LoadBalancerMistake",
+    "MetalLb",
     "NetworkBaseline",
     "NoCredential",
     "Node",

@@ -10,6 +10,7 @@ EdgefleetError
     ├── KubeProxyMistake   dataplane/kube_proxy_options.py
     ├── PolicyMistake      dataplane/network_baseline.py
     ├── IngressMistake     ingress/mistake.py
+    ├── LoadBalancerMistake load_balancer/addresses.py
     └── EdgeMistake        edge/table.py
 
 The programs and commands hang theirs below EdgefleetError: SettingsError and LockError (infra),

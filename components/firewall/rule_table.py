@@ -66,6 +66,7 @@ def node_rules(
     ssh_port: int = 22,
     api_port: int | None = None,
     web_ports: Sequence[int] = PORTS,
+    web_routed: bool = False,
     tunnels: Sequence[Tunnel] = ("vxlan",),
     bgp_between_nodes: bool = True,
     bgp_peers: Sequence[str] = (),
@@ -77,7 +78,8 @@ def node_rules(
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
     (docs/facts/calico-ingress.md §1). `bgp_peers` are routers that speak BGP with nodes; nodes do
     with each other where `bgp_between_nodes`. Empty `ssh_sources` close SSH. `api_port` is the API
-    server's, where nodes of this cluster run it: administrators reach it as they reach SSH.
+    server's, where nodes of this cluster run it: administrators reach it as they reach SSH. With
+    `web_routed` nodes pass Cloudflare's packets on to pods, and take none in.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
@@ -105,7 +107,7 @@ def node_rules(
     datagrams = without((1024, 65535), [*shut, *untunneled])
     rules = [
         Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
-        Rule("cloudflare", "tcp", web, "cloudflare", "Cloudflare to the ingress"),
+        _web(web, pods if web_routed else None),
         Rule("icmp", "icmp", (), EVERYBODY[:1], "path MTU, errors and ping"),
         Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
         Rule("bgp", "tcp", _BGP, peers if bgp_between_nodes else (), "Calico routes between nodes"),
@@ -141,6 +143,20 @@ def _of_pods(
         Rule("from-pods", "any", (), pods, "pods to anywhere", "node", EVERYBODY),
         Rule("to-pods", "any", (), (*nodes, *addresses), "nodes to pods", "node", pods),
     ]
+
+
+def bfd_rule(routers: Sequence[str]) -> Rule:
+    """For routers that watch whether nodes live, next to us or behind others (RFC 5881, 5883)."""
+    ports, sources = ((3784, 3784), (4784, 4784)), _networks("routers", routers)
+    return Rule("bfd", "udp", ports, sources, "BFD with routers", "node")
+
+
+def _web(ports: Ports, pods: tuple[str, ...] | None) -> Rule:
+    """Cloudflare's rule: to the node itself, or on to the `pods` behind a Service."""
+    if pods is None:
+        return Rule("cloudflare", "tcp", ports, "cloudflare", "Cloudflare to the ingress")
+    reason = "Cloudflare to the ingress pods"
+    return Rule("cloudflare", "tcp", ports, "cloudflare", reason, "node", pods)
 
 
 def amounts_to_everybody(cidrs: Iterable[str]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.load_balancer.addresses import LoadBalancerMistake, refuse_overlaps
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.settings.cluster import ExistingCluster
 
@@ -17,6 +18,7 @@ def collisions(inventory: Inventory) -> Iterator[str]:
         if "statusToken" in stack.secrets:
             yield f"{stack.file}: {inventory.project}:statusToken: only the edge stack reads it"
         yield from _kubeconfigs(inventory, stack)
+        yield from _announced(inventory, stack)
 
 
 def _labels(inventory: Inventory) -> Iterator[str]:
@@ -92,4 +94,28 @@ def _kubeconfigs(inventory: Inventory, stack: RegionStack) -> Iterator[str]:
         yield (
             f"{where}cluster.existing.kubeconfig: {path!r}: is inside of the project: put it "
             "elsewhere, or it would be committed one day"
+        )
+
+
+def _announced(inventory: Inventory, stack: RegionStack) -> Iterator[str]:
+    """Addresses that one cluster announces are no other's, and a session's password is there."""
+    balancer = stack.settings.load_balancer
+    where = f"{stack.file}: {inventory.project}:"
+    if balancer is None:
+        return
+    others = {
+        f"{other.file}, pool {name}": addresses
+        for other in inventory.region_stacks
+        if other is not stack and other.settings.load_balancer
+        for name, addresses in other.settings.load_balancer.pools().items()
+    }
+    try:
+        refuse_overlaps(balancer.pools(), others)
+    except LoadBalancerMistake as mistake:
+        yield f"{where}loadBalancer.metallb: {mistake}"
+    asking = [peer.name for peer in balancer.metallb.peers if peer.password]
+    if asking and "bgpPassword" not in stack.secrets:
+        yield (
+            f"{where}loadBalancer.metallb.peers: {asking[0]}: password: there is no secret "
+            f"bgpPassword: `pulumi config set --secret bgpPassword -s {stack.name}`"
         )

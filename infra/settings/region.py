@@ -4,6 +4,8 @@ The models are strict: a key that isn't known, a string where a number belongs o
 range is refused; `mistakes.py` says so in words.
 """
 
+from ipaddress import ip_network
+
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
@@ -15,6 +17,7 @@ from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
 from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
 from infra.settings.kube_proxy import KubeProxy
+from infra.settings.load_balancer import LoadBalancer
 from infra.settings.network_policy import NetworkPolicy
 from infra.settings.section import DnsLabel, Section, Switch
 
@@ -41,6 +44,7 @@ class Region(Section):
     ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
     tls: Tls = Tls()
+    load_balancer: LoadBalancer | None = None
     network_policy: NetworkPolicy = NetworkPolicy()
     routing: Routing | None = None
     drain: Switch = False
@@ -59,6 +63,12 @@ class Region(Section):
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":
         if not isinstance(self.cluster, ExistingCluster):
+            if self.load_balancer:
+                raise ValueError(
+                    "loadBalancer: goes with cluster.existing: Vultr's network sends a VKE node "
+                    "packets for its own addresses only, so nodes there can't announce others. The "
+                    "ingress has the nodes' ports"
+                )
             return self
         if "source" in self.firewall.model_fields_set:
             raise ValueError(
@@ -111,6 +121,19 @@ class Region(Section):
             beside(self.tls.secret, self.ingress.namespace)
         except IngressMistake as mistake:
             raise ValueError(str(mistake).replace("default_tls_secret", "tls.secret")) from None
+        return self
+
+    @model_validator(mode="after")
+    def _pods_have_the_families_announced(self) -> "Region":
+        addresses = self.load_balancer and self.load_balancer.ingress
+        families = {ip_network(network).version for network in self.firewall.pod_networks}
+        for family, said in ((4, addresses and addresses.ipv4), (6, addresses and addresses.ipv6)):
+            if said and family not in families:
+                raise ValueError(
+                    f"loadBalancer.ingress.ipv{family}: {said!r}: its packets are passed on to "
+                    f"pods, and firewall.podNetworks names no IPv{family} network: name the pods' "
+                    "own, where they have one, or take the address out"
+                )
         return self
 
     @model_validator(mode="after")

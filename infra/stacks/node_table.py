@@ -2,7 +2,7 @@
 
 from components.dataplane.bgp_options import speakers
 from components.dataplane.calico_network import tunnels
-from components.firewall.rule_table import Rule, node_rules
+from components.firewall.rule_table import Rule, bfd_rule, node_rules
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
 from infra.settings.cluster import ExistingCluster
@@ -18,6 +18,8 @@ def node_table(stack: RegionStack) -> list[Rule]:
     vpc = stack.vke.vpc if stack.vke else None
     bgp = stack.settings.calico.bgp
     between_nodes, peers = speakers(bgp.options() if bgp else None)
+    balancer = stack.settings.load_balancer
+    routers = [peer.address for peer in balancer.metallb.peers if peer.bfd] if balancer else []
     try:
         table = node_rules(
             ssh_sources=settings.admin_cidrs,
@@ -25,11 +27,14 @@ def node_table(stack: RegionStack) -> list[Rule]:
             pod_networks=settings.pod_networks,
             ssh_port=settings.ssh_port,
             web_ports=settings.web_ports,
+            web_routed=bool(balancer and balancer.ingress),
             api_port=existing.api_port if existing else None,
             tunnels=tunnels(stack.settings.calico.options()),
             bgp_between_nodes=between_nodes,
             bgp_peers=peers,
         )
+        if routers:
+            table.append(bfd_rule(routers))
         return [*table, *(extra.rule for extra in settings.extra_rules)]
     except ValueError as error:
         raise SettingsError([f"{stack.file}: edgefleet:firewall: {error}"]) from None

@@ -57,9 +57,15 @@ class Leaf:
         return self.field.alias or self.name
 
 
+# All clusters made up here are VKE's, which have none of these.
+_OF_EXISTING = frozenset(["load_balancer"])
+
+
 def leaves(model: type[BaseModel], above: tuple[Above, ...] = ()) -> Iterator[Leaf]:
     """All fields of a section, and those of the sections in it."""
     for name, field in model.model_fields.items():
+        if name in _OF_EXISTING:
+            continue
         yield Leaf(above, model, name)
         if found := section_in(field.annotation):
             yield from leaves(found[1], (*above, Above(field.alias or name, *found)))

@@ -58,7 +58,8 @@ def iptables_block(
         for ports in _multiport(tuple((port, port) for port in web))
     ]
     lines.append(_line(FORWARD, replies, "replies"))
-    lines += _routing([rule for rule in others if rule.routed_to is not None], family)
+    routed = [rule for rule in others if rule.routed_to is not None]
+    lines += _routing(routed, cloudflare, family)
     lines += _node_ports(others, cloudflare, family)
     return list(dict.fromkeys(lines))
 
@@ -70,9 +71,9 @@ def _admitting(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family)
                 yield _line(INPUT, f"{_from(source)}{what}", f"{rule.name}: {rule.reason}")
 
 
-def _routing(rules: Iterable[Rule], family: Family) -> Iterator[str]:
+def _routing(rules: Iterable[Rule], cloudflare: Sequence[str], family: Family) -> Iterator[str]:
     for rule in rules:
-        for source in _of(family, networks_of(rule, ())):
+        for source in _of(family, networks_of(rule, cloudflare)):
             for destination in _of(family, [ip_network(cidr) for cidr in rule.routed_to or ()]):
                 to = f"-d {destination} " if destination.prefixlen else ""
                 for what in _protocol(rule):

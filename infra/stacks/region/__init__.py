@@ -11,6 +11,7 @@ from infra.fleet.inventory import Inventory, RegionStack
 from infra.pins import images
 from infra.settings.cluster import ExistingCluster
 from infra.stacks.origin_trust import ReadSecret
+from infra.stacks.region.announce import announce
 from infra.stacks.region.cluster import Open, existing_cluster, kubernetes_provider, vke_cluster
 from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoints, lay_dataplane
 from infra.stacks.region.publish import publish
@@ -55,7 +56,7 @@ def deploy(
     calico = lay_dataplane(site)
     endpoints = host_endpoints(site, calico)
     closed = close_nodes(site, calico, endpoints)
-    ingress = serve(site, *closed)
+    ingress = serve(site, *closed, *announce(site, *closed))
     isolate_namespaces(site, calico, endpoints)
     publish(site, *closed_before, ingress)
 

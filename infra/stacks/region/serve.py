@@ -6,11 +6,12 @@ from components.cluster.drained_pool import POOL_LABEL
 from components.dataplane.calico import CalicoDataplane
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
-from components.ingress.contract import Certificate, IngressArgs
+from components.ingress.contract import Certificate, IngressArgs, LoadBalancerService
 from components.ingress.nginx.daemon_set import IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
 from components.ingress.placing import Canary
 from components.ingress.traefik.daemon_set import TraefikIngress
+from components.load_balancer.metallb_objects import annotations
 from infra.pins.images import pinned
 from infra.settings.ingress import TraefikIngress as TraefikSettings
 from infra.stacks.origin_trust import header_values, origin_trust
@@ -72,6 +73,20 @@ def _given(site: Site) -> IngressArgs:
         "origin_secrets": header_values(site.stack, site.secret),
         "status_address": site.stack.hostname,
         "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
+        "service": _service(site),
+    }
+
+
+def _service(site: Site) -> LoadBalancerService | None:
+    settings = site.stack.settings
+    if settings.load_balancer is None or settings.load_balancer.ingress is None:
+        return None
+    addresses = settings.load_balancer.ingress.said
+    return {
+        "addresses": addresses,
+        "annotations": annotations(addresses),
+        "sources": site.ranges.cidrs,
+        "ports": settings.firewall.web_ports,
     }
 
 
