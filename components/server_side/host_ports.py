@@ -28,7 +28,7 @@ def taken(
             "ingress's pods would wait for them. Where it served until now, drain the region "
             "(`edgefleet:drain: true`, `pulumi up`), then "
             f"`kubectl delete daemonset -n {namespace} {name}`, and `pulumi up` again "
-            '(docs/ingress.md, "From one to the other")'
+            '(docs/traefik.md, "From one to the other")'
         )
     return found
 
