@@ -12,6 +12,8 @@ import pytest
 from components.ingress.contract import HEALTH_PATH, REGION_HEADER
 from components.ingress.traefik.daemon_set import TraefikIngressArgs
 from components.ingress.trust import SECRET_HEADER, EdgeTrust
+from sandbox.providers.kubernetes.client import ApiError
+from tests.components.edge.worker.edge_rig import DENVER, HOST, US, Edge
 from tests.kubernetes_harness import named, until
 from tests.traefik.world import (
     CLOUDFLARE,
@@ -22,6 +24,7 @@ from tests.traefik.world import (
     Json,
     Node,
     Ports,
+    cloudflares_connections,
     objects,
     own_address,
 )
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.slow
 NEW, OLD, OTHER = "n" * 40, "o" * 40, "x" * 40
 VISITOR = "198.51.100.7"
 SUBJECT = "CN=edgefleet origin pulls,O=edgefleet"
-HOSTS = ("ingress.example.com", "crd.example.com", "route.example.com", "nginx.example.com")
+HOSTS = (HOST, "crd.example.com", "route.example.com", "nginx.example.com")
 Start = Callable[..., Node]
 
 
@@ -124,7 +127,7 @@ def served(ask: Callable[[], Answer]) -> Answer:
 
 
 def test_required_only_our_edge_gets_an_answer(
-    start: Start, api_server: ApiServer, certificates: dict[str, str]
+    start: Start, api_server: ApiServer, certificates: dict[str, str], stack: ExitStack
 ) -> None:
     trust = EdgeTrust("require", certificates["our-ca"], "require")
     node = start(given(certificates, trust=trust, origin_secrets=[NEW, OLD]))
@@ -153,6 +156,20 @@ def test_required_only_our_edge_gets_an_answer(
             with pytest.raises(OSError):  # noqa: PT011 (a TLS alert, or a connection's end)
                 ask(host, certificate=certificate)
     assert served(lambda: ask(HOSTS[3])).seen["path"] == "/cart"
+
+    # The edge's own Worker, on the real workerd.
+    with cloudflares_connections(node.ports.https, ours) as address:
+        edge = Edge(
+            {"regions": [US]},
+            {US["host"]: address},
+            ORIGIN_SECRET=NEW,
+            ORIGIN_SECRET_HEADER=SECRET_HEADER,
+        )
+        stack.callback(edge.close)
+        through = edge.request("/", DENVER, visitor="198.51.100.8")
+        assert (through.status_code, through.headers[REGION_HEADER]) == (200, "us")
+        assert through.json()["cf-connecting-ip"] == "198.51.100.8"
+        assert SECRET_HEADER.lower() not in through.json()
 
     # Who isn't Cloudflare says nothing of visitors: what Traefik knows is replaced, what it doesn't
     # know is refused.
@@ -197,6 +214,39 @@ def test_required_only_our_edge_gets_an_answer(
             f"the status of {name}",
         )
         assert live == [{"hostname": "us.example.com"}]
+
+
+def test_required_nobody_may_go_round_it(
+    api_server: ApiServer, certificates: dict[str, str], shop: int
+) -> None:
+    trust = EdgeTrust("require", certificates["our-ca"])
+    api_server.apply([*objects(given(certificates, trust=trust)), *site(shop)], Ports.free())
+
+    def refused(obj: Json) -> str:
+        try:
+            api_server.api.apply(obj, "somebody", dry_run=True)
+        except ApiError as error:
+            return str(error)
+        return ""
+
+    (ingress,) = (each for each in site(shop) if each["metadata"]["name"] == "rewritten")
+    assert not refused(ingress)
+    own = {"nginx.ingress.kubernetes.io/auth-tls-secret": "shop/ca"}
+    ingress["metadata"]["annotations"] |= own
+    said = until(lambda: refused(ingress), "the policy")
+    assert "TLS options of its own" in said
+    assert "edgefleet:originPulls is require" in said
+    kinds = ("traefik.io/v1alpha1", "shop")
+    route = named(kinds[0], "IngressRoute", "crd", kinds[1])
+    assert "tls.options" in refused(
+        {**route, "spec": {"routes": [], "tls": {"options": {"name": "x"}}}}
+    )
+    assert "no host is served over TLS" in refused(
+        {**named(kinds[0], "TLSOption", "default", kinds[1]), "spec": {}}
+    )
+    assert not refused({**named(kinds[0], "TLSOption", "mine", kinds[1]), "spec": {}})
+    tcp = named(kinds[0], "IngressRouteTCP", "raw", kinds[1])
+    assert "before anybody asks" in refused({**tcp, "spec": {"routes": []}})
 
 
 def test_observed_everybody_gets_an_answer_and_the_log_says_what_they_showed(

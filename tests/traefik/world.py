@@ -8,6 +8,7 @@ Cloudflare's networks, which the configuration names.
 import contextlib
 import json
 import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -238,6 +239,37 @@ def application() -> Iterator[int]:
     server.server_close()
 
 
+@contextlib.contextmanager
+def cloudflares_connections(to: int, certificate: str) -> Iterator[str]:
+    """The address of what stands between workerd, which speaks plain http in tests, and a node: a
+    TLS connection from `CLOUDFLARE` that shows a certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(certificate)
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            plain = socket.create_connection(("127.0.0.1", to), 20, (CLOUDFLARE, 0))
+            with context.wrap_socket(plain) as node:
+                back = threading.Thread(target=_carry, args=(node, self.request), daemon=True)
+                back.start()
+                _carry(self.request, node)
+                back.join(20)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
 class ApiServer:
     """An API server with what the component made in it."""
 
@@ -259,6 +291,8 @@ class ApiServer:
     def apply(self, manifests: list[Json], ports: Ports) -> None:
         for manifest in manifests:
             if manifest.get("kind") == "DaemonSet":
+                # Nobody would run it; its fields are looked at.
+                self.api.apply(manifest, "edgefleet", dry_run=True)
                 continue
             if manifest.get("kind") == "Gateway":
                 real = dict(zip(PORTS, (ports.http, ports.https), strict=True))
