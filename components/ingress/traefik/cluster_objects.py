@@ -8,6 +8,7 @@ import pulumi
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import NamedObject
 from ..contract import PORTS
+from .admission import NAME as ORIGIN_TRUST
 from .pod import APP, LABELS, cluster_rules
 
 Metadata = Mapping[str, Any]
@@ -18,7 +19,9 @@ NGINX_CONTROLLER = "k8s.io/ingress-nginx"
 GATEWAY_CONTROLLER = "traefik.io/gateway-controller"
 
 
-def own_names(namespace: str, classes: Sequence[str], gateway: bool) -> list[NamedObject]:
+def own_names(
+    namespace: str, classes: Sequence[str], gateway: bool, admission: bool = False
+) -> list[NamedObject]:
     """What it makes outside of a namespace of its own: names that somebody else may have."""
     option = "edgefleet:ingress"
     said_by = (f"{option}.class", f"{option}.nginxClass")
@@ -28,7 +31,10 @@ def own_names(namespace: str, classes: Sequence[str], gateway: bool) -> list[Nam
     for name, instead in zip(classes, said_by, strict=False):
         found.append({"kind": "IngressClass", "object_name": name, "instead": instead})
     kinds = ["ClusterRole", "ClusterRoleBinding", *(["GatewayClass"] if gateway else [])]
-    return [*found, *(NamedObject(kind=kind, object_name=APP) for kind in kinds)]
+    found += [NamedObject(kind=kind, object_name=APP) for kind in kinds]
+    policies = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+    named = policies if admission else []
+    return [*found, *(NamedObject(kind=kind, object_name=ORIGIN_TRUST) for kind in named)]
 
 
 def make_namespace(name: str, namespace: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
@@ -91,6 +97,18 @@ def listeners(certificate: pulumi.Input[str] | None) -> list[dict[str, Any]]:
         tls = {"mode": "Terminate", "certificateRefs": [{"kind": "Secret", "name": certificate}]}
         found.append({"name": "https", "port": https, "protocol": "HTTPS", "tls": tls, **anybody})
     return found
+
+
+def refuse_ways_round(
+    name: str, policies: Sequence[Metadata], opts: pulumi.ResourceOptions
+) -> list[pulumi.Resource]:
+    """The admission policy of `admission.py`."""
+    if not policies:
+        return []
+    policy, binding = policies
+    first = KubernetesObject(f"{name}-origin-trust", policy, opts)
+    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[first]))
+    return [first, KubernetesObject(f"{name}-origin-trust-binding", binding, after)]
 
 
 def bind_rights(

@@ -25,6 +25,7 @@ from ..placing import (
     daemon_set_spec,
 )
 from ..trust import EdgeTrust
+from .admission import origin_trust_policy
 from .cluster_objects import (
     CONTROLLER,
     NGINX_CONTROLLER,
@@ -34,6 +35,7 @@ from .cluster_objects import (
     make_gateway,
     make_namespace,
     own_names,
+    refuse_ways_round,
 )
 from .options import DYNAMIC_FOLDER, INGRESS_CLASS, Providers, Tuning, seconds, static_config
 from .pod import (
@@ -41,6 +43,7 @@ from .pod import (
     EDGE_FILE,
     LABELS,
     NAMESPACE,
+    SECRETS,
     SECRETS_FILE,
     STATIC_FILE,
     beside,
@@ -100,8 +103,10 @@ class TraefikIngress(pulumi.ComponentResource):
         own, nginx = args.get("ingress_class", INGRESS_CLASS), args.get("nginx_class")
         gateway = args.get("gateway", False)
         named = args.get("namespace", NAMESPACE)
+        policies = origin_trust_policy(trust, args.get("custom_resources", False))
         if kubeconfig := args.get("kubeconfig"):
-            objects = own_names(named, [own, nginx] if nginx else [own], gateway)
+            classes = [own, nginx] if nginx else [own]
+            objects = own_names(named, classes, gateway, bool(policies))
             ours = OwnNames(f"{name}-names", {"kubeconfig": kubeconfig, "objects": objects}, child)
             child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
         namespace = make_namespace(name, named, child)
@@ -122,6 +127,7 @@ class TraefikIngress(pulumi.ComponentResource):
         ]
         if nginx:
             before.append(make_class(f"{name}-nginx-class", nginx, NGINX_CONTROLLER, False, child))
+        before += refuse_ways_round(name, policies, child)
         certificate = _certificate(name, here, args, child)
         if gateway:
             before += make_gateway(name, here, certificate, child)
@@ -239,7 +245,7 @@ def _secrets(
     content = pulumi.Output.secret(args.get("origin_secrets") or []).apply(
         lambda taken: {SECRETS_FILE: _text(secret_config(taken))}
     )
-    name_of = pulumi.Output.unsecret(content.apply(lambda data: content_name(f"{APP}-files", data)))
+    name_of = pulumi.Output.unsecret(content.apply(lambda data: content_name(SECRETS, data)))
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {**here, "name": name_of}}
     return KubernetesObject(
         f"{name}-files", {**manifest, "stringData": content, "immutable": True}, opts
