@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
     from .firewall.rule_table import Rule, node_rules
+    from .ingress.mistake import IngressMistake
     from .ingress.nginx.daemon_set import IngressDaemonSet
-    from .ingress.nginx.keys import IngressMistake
     from .ingress.origin_tls import OriginTls
+    from .ingress.traefik.daemon_set import TraefikIngress
     from .ingress.trust import EdgeTrust
     from .server_side.patch import ServerSidePatch
     from .server_side.rollout import Rollout
@@ -67,7 +68,7 @@ _HOMES = {
     "EdgefleetError": "errors",
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
-    "IngressMistake": "ingress.nginx.keys",
+    "IngressMistake": "ingress.mistake",
     "KubeProxy": "dataplane.kube_proxy",
     "KubeProxyMistake": "dataplane.kube_proxy_options",
     "NetworkBaseline": "dataplane.network_baseline",
@@ -83,6 +84,7 @@ _HOMES = {
     "Rollout": "server_side.rollout",
     "Rule": "firewall.rule_table",
     "ServerSidePatch": "server_side.patch",
+    "TraefikIngress": "ingress.traefik.daemon_set",
     "VendorError": "errors",
     "VkeCluster": "cluster.vke",
     "VultrError": "errors",
@@ -122,6 +124,7 @@ __all__ = [
     "Rollout",
     "Rule",
     "ServerSidePatch",
+    "TraefikIngress",
     "VendorError",
     "VkeCluster",
     "VultrError",

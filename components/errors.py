@@ -9,7 +9,7 @@ EdgefleetError
     ├── CalicoMistake      dataplane/calico_options.py
     ├── KubeProxyMistake   dataplane/kube_proxy_options.py
     ├── PolicyMistake      dataplane/network_baseline.py
-    ├── IngressMistake     ingress/nginx/keys.py
+    ├── IngressMistake     ingress/mistake.py
     └── EdgeMistake        edge/table.py
 
 The programs and commands hang theirs below EdgefleetError: SettingsError and LockError (infra),

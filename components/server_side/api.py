@@ -29,6 +29,7 @@ _RESOURCES = {
     "DaemonSet": ("apps/v1", "daemonsets"),
     "Deployment": ("apps/v1", "deployments"),
     "FelixConfiguration": ("crd.projectcalico.org/v1", "felixconfigurations"),
+    "GatewayClass": ("gateway.networking.k8s.io/v1", "gatewayclasses"),
     "IngressClass": ("networking.k8s.io/v1", "ingressclasses"),
     "IPPool": ("crd.projectcalico.org/v1", "ippools"),
     "KubeControllersConfiguration": (

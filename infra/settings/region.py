@@ -7,11 +7,13 @@ range is refused; `mistakes.py` says so in words.
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
+from components.ingress.mistake import IngressMistake
+from components.ingress.traefik.pod import beside
 from infra.settings.calico import Calico
 from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
-from infra.settings.ingress import Ingress, Tls
+from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
 from infra.settings.kube_proxy import KubeProxy
 from infra.settings.network_policy import NetworkPolicy
 from infra.settings.section import DnsLabel, Section, Switch
@@ -36,7 +38,7 @@ class Region(Section):
     cluster: AnyCluster
     calico: Calico = Calico()
     kube_proxy: KubeProxy | None = None
-    ingress: Ingress = Ingress()
+    ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
     tls: Tls = Tls()
     network_policy: NetworkPolicy = NetworkPolicy()
@@ -94,6 +96,16 @@ class Region(Section):
                 f"kubeProxy.mode: {self.kube_proxy.mode!r} with calico.dataplane ebpf: there felix "
                 "serves services itself. Take kubeProxy out, or say calico.dataplane: iptables"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _the_ingress_reaches_its_certificate(self) -> "Region":
+        if not isinstance(self.ingress, TraefikIngress) or not self.tls.secret:
+            return self
+        try:
+            beside(self.tls.secret, self.ingress.namespace)
+        except IngressMistake as mistake:
+            raise ValueError(str(mistake).replace("default_tls_secret", "tls.secret")) from None
         return self
 
     @model_validator(mode="after")
