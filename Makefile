@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: help setup demo twin test check bench docs comments lock clean packages felix traefik policies
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
-DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
+DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
   clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev
 
 help: ## Show what there is

@@ -28,6 +28,7 @@ _COMMANDS = {
     "render": _Place("ops.render.cli", "command", "Every resource, or what a change changes."),
     "cost": _Place("ops.costs", "command", "What the nodes cost a month."),
     "doctor": _Place("ops.doctor.cli", "command", "What is wrong, from the top down."),
+    "node-health": _Place("ops.node_health.cli", "command", "The nodes' disks, CPUs, cards."),
     "expiries": _Place("ops.expiries.cli", "command", "What nears its end, before it ends."),
     "compare": _Place("ops.compare.cli", "command", "What differs between clusters, live."),
     "drift": _Place("ops.drift.cli", "command", "What the clouds hold against the code."),

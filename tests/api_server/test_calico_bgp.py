@@ -14,7 +14,7 @@ from sandbox.providers.base.server import Server
 from sandbox.providers.kubernetes.client import ApiError, Cluster
 from tests.component_project import ComponentProject
 from tests.data import manifest
-from tests.kubernetes_harness import client, named, until
+from tests.kubernetes_harness import Json, client, named, until
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
@@ -52,7 +52,7 @@ def calico(kubeconfig: str) -> Iterator[Cluster]:
     for obj in manifest("calico"):
         if obj["kind"] == "CustomResourceDefinition":
             cluster.apply(obj, "vke-addon-manager", force=True)
-    until(lambda: _served(cluster), "served BGPPeers")
+    until(lambda: _served(cluster), "served BGPPeers and BGPConfigurations")
     api: Any = kubernetes_client.CoreV1Api(new_client_from_config_dict(safe_load(kubeconfig)))
     for name, address in NODES.items():
         notes = {"projectcalico.org/IPv4Address": address}
@@ -66,7 +66,17 @@ def calico(kubeconfig: str) -> Iterator[Cluster]:
 
 def _served(cluster: Cluster) -> bool:
     cluster.forget_kinds()
-    return cluster.get(named(CRD, "BGPPeer", "none")) is None
+    return there(cluster, CONFIGURATION) is None and cluster.items(CRD, "BGPPeer") == []
+
+
+def there(cluster: Cluster, ref: Json) -> Json | None:
+    """An object, None where there is none."""
+    try:
+        return cluster.get(ref)
+    except ApiError as error:
+        if error.not_found:
+            return None
+        raise
 
 
 @pytest.fixture
@@ -80,7 +90,7 @@ def project(
 
 
 def test_peers_then_reflectors_and_back(calico: Cluster, project: ComponentProject):
-    assert calico.get(CONFIGURATION) is None
+    assert there(calico, CONFIGURATION) is None
     project.up(bgp={"peers": [TOR]})
     assert calico.get(CONFIGURATION)["spec"] == {"nodeToNodeMeshEnabled": True, "asNumber": 64512}
     tor = calico.get(named(CRD, "BGPPeer", "edgefleet-tor-1"))
@@ -94,11 +104,11 @@ def test_peers_then_reflectors_and_back(calico: Cluster, project: ComponentProje
     assert meta["labels"]["edgefleet.dev/route-reflector"] == "true"
     assert meta["annotations"]["projectcalico.org/RouteReflectorClusterID"] == "244.0.0.1"
     assert calico.get(CONFIGURATION)["spec"]["nodeToNodeMeshEnabled"] is False
-    assert calico.get(SECRET) is None
+    assert there(calico, SECRET) is None
     project.pulumi("preview", "--expect-no-changes", "--refresh", "-s", "dev")
 
     project.up()
-    assert calico.get(CONFIGURATION) is None
+    assert there(calico, CONFIGURATION) is None
     meta = calico.get(named("v1", "Node", "bgp-1"))["metadata"]
     assert "edgefleet.dev/route-reflector" not in meta.get("labels", {})
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from components.dataplane.kube_proxy import ANNOTATION
-from sandbox.providers.kubernetes.client import Cluster
+from sandbox.providers.kubernetes.client import ApiError, Cluster
 from tests.component_project import ComponentProject
 from tests.components.dataplane.test_kube_proxy import KUBEADM
 from tests.kubernetes_harness import Json, client, named
@@ -36,9 +37,7 @@ DAEMONS = named("apps/v1", "DaemonSet", "kube-proxy", "kube-system")
 @pytest.fixture
 def kubeadm(kubeconfig: str) -> Iterator[Cluster]:
     cluster = client(kubeconfig)
-    for ref in (CONFIG, DAEMONS):
-        # Other tests' of this API server.
-        cluster.delete(ref, "Background")
+    _gone(cluster)
     data = {"config.conf": KUBEADM, "kubeconfig.conf": "kind: Config"}
     cluster.apply({**CONFIG, "data": data}, "kubeadm")
     labels = {"k8s-app": "kube-proxy"}
@@ -47,8 +46,14 @@ def kubeadm(kubeconfig: str) -> Iterator[Cluster]:
     spec = {"selector": {"matchLabels": labels}, "template": template}
     cluster.apply({**DAEMONS, "spec": spec}, "kubeadm")
     yield cluster
+    _gone(cluster)
+
+
+def _gone(cluster: Cluster) -> None:
+    """Other tests of this API server have a kube-proxy, too."""
     for ref in (CONFIG, DAEMONS):
-        cluster.delete(ref, "Background")
+        with suppress(ApiError):
+            cluster.delete(ref, "Background")
 
 
 @pytest.fixture
