@@ -109,6 +109,12 @@ def calico_defaults(version: str) -> list[Object]:
         },
         {
             "apiVersion": "crd.projectcalico.org/v1",
+            "kind": "Tier",
+            "metadata": {"name": "default"},
+            "spec": {"order": 1000000, "defaultAction": "Deny"},
+        },
+        {
+            "apiVersion": "crd.projectcalico.org/v1",
             "kind": "ClusterInformation",
             "metadata": {"name": "default"},
             "spec": {"calicoVersion": "v3.32.0", "datastoreReady": True},

@@ -1,6 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
-``python -m sandbox.toolchain`` makes all of them, ``python -m sandbox.toolchain felix`` Calico's.
+``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
+felix helm traefik`` those of these names: tests run them, and who installs a chart.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -14,11 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.toolchain import felix, go_build
+from sandbox.toolchain import felix, go_build, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
-from sandbox.toolchain.tools import ARCH, OS, PULUMI, TOOLS, Tool
+from sandbox.toolchain.tools import ARCH, OS, PULUMI, SPECIAL, TOOLS, Tool
 
 
 def default_cache() -> Path:
@@ -44,7 +45,7 @@ class Toolchain:
         path: str | None = None,
         ignore: Sequence[Path] = (),
         say: Callable[[str], None] = _to_stderr,
-        tools: Sequence[Tool] = TOOLS,
+        tools: Sequence[Tool] = (*TOOLS, *SPECIAL),
     ) -> None:
         search = os.environ.get("PATH", "") if path is None else path
         if assets := os.environ.get("KUBEBUILDER_ASSETS"):
@@ -185,16 +186,20 @@ def _link(source: Path, target: Path) -> None:
 
 
 def main(wanted: Sequence[str] = ()) -> int:
-    """Make all programs, or of felix what `wanted` names; the exit code."""
+    """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
+    special = {tool.name: tool for tool in SPECIAL}
+    from_source = {"felix": felix.make, "traefik": traefik.make}
+    known = {*from_source, *special}
+    if unknown := sorted(set(wanted) - known):
+        names = ", ".join(sorted(known))
+        _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
+        return 2
     try:
-        if wanted == ["felix"]:
-            _to_stderr(f"felix: {felix.make(default_cache(), _to_stderr)}")
-            return 0
-        if wanted:
-            _to_stderr(f"error: nothing is called {' '.join(wanted)}: say felix, or nothing")
-            return 2
-        for tool in TOOLS:
+        for name in wanted:
+            if name in from_source:
+                _to_stderr(f"{name}: {from_source[name](default_cache(), _to_stderr)}")
+        for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")
     except ToolchainError as error:

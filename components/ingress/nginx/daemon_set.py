@@ -1,19 +1,30 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
-hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (docs/facts/calico-ingress.md §3). `options.py` tunes it, `pod.py` is its
-pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
+hostNetwork in place of a load balancer, or pods behind a Service. kubernetes/ingress-nginx is
+retired with open CVEs, so the controller is NGINX's own (docs/facts/calico-ingress.md §3).
+`options.py` tunes it, `pod.py` is its pod, `trust.py` knows our edge; docs/ingress.md says what
+each setting does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import OwnNames
-from ..contract import Certificate, IngressArgs
+from ..contract import Certificate, IngressArgs, LoadBalancerService
+from ..mistake import IngressMistake
+from ..placing import (
+    RESOURCES,
+    TOLERATIONS,
+    Canary,
+    Resources,
+    content_name,
+    daemon_set_spec,
+)
+from ..service import policy_spec, service_spec
 from ..trust import EdgeTrust
 from .cluster_objects import (
     Metadata,
@@ -23,9 +34,9 @@ from .cluster_objects import (
     own_names,
     refuse_health_path,
 )
-from .keys import IngressMistake
 from .options import (
     INGRESS_CLASS,
+    METRICS_PORT,
     Tuning,
     flags,
     full_secret_name,
@@ -37,21 +48,9 @@ from .pod import (
     CONFIG,
     LABELS,
     NAMESPACE,
-    RESOURCES,
-    TOLERATIONS,
-    Resources,
-    daemon_set_spec,
     pod_spec,
 )
-from .trust import FOLDER, content_name, files
-
-
-class Canary(TypedDict):
-    """Another image on the nodes that have all of these labels; the others stay as they are."""
-
-    image: str
-    node_selector: Mapping[str, str]
-
+from .trust import FOLDER, files
 
 CERTIFICATE = "origin-tls"
 """The secret with `default_certificate`."""
@@ -144,7 +143,10 @@ class IngressDaemonSet(pulumi.ComponentResource):
             metrics=args.get("metrics", True),
             files=(mounted, FOLDER) if mounted is not None else None,
             not_on=args.get("not_on"),
+            host_ports=not args.get("service"),
         )
+        if service := args.get("service"):
+            _expose(name, namespace, service, args.get("metrics", True), child)
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
@@ -178,6 +180,44 @@ class IngressDaemonSet(pulumi.ComponentResource):
         if canary:
             both = {**(selector or {}), **canary["node_selector"]}
             controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
+
+
+def _expose(
+    name: str,
+    namespace: pulumi.Input[str],
+    service: LoadBalancerService,
+    metrics: bool,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """The Service, after the policy that keeps all others from its pods. The provider waits until
+    it has its address, and says so."""
+    # Also a canary's pods, whose name is another; nothing else lives in the namespace.
+    selector = {"app.kubernetes.io/part-of": LABELS["app.kubernetes.io/part-of"]}
+    policy = KubernetesObject(
+        f"{name}-admitted",
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"namespace": namespace, "name": f"{APP}-admitted", "labels": LABELS},
+            "spec": policy_spec(service, selector, [METRICS_PORT] if metrics else []),
+        },
+        opts,
+    )
+    KubernetesObject(
+        f"{name}-service",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "namespace": namespace,
+                "name": APP,
+                "labels": LABELS,
+                "annotations": dict(service["annotations"]),
+            },
+            "spec": service_spec(service, selector),
+        },
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
+    )
 
 
 def _config(args: IngressDaemonSetArgs) -> dict[str, str]:

@@ -5,11 +5,12 @@ tests/components/ingress/test_nginx_objects.py, where each difference has its re
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import pulumi
 
 from ..contract import PORTS
+from ..placing import RESOURCES, TOLERATIONS, Resources, affinity
 from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
@@ -36,22 +37,6 @@ _WRITABLE = {
     "nginx-state": "/var/lib/nginx/state",
     "nginx-log": "/var/log/nginx",
 }
-
-
-class Resources(TypedDict):
-    """Kubernetes quantities by resource; what is left out isn't limited."""
-
-    requests: Mapping[str, str]
-    limits: Mapping[str, str]
-
-
-RESOURCES: Resources = {
-    "requests": {"cpu": "100m", "memory": "256Mi"},
-    # No limit on CPU: throttling an edge that has cores to spare only makes it slow.
-    "limits": {"memory": "1Gi"},
-}
-TOLERATIONS: Sequence[Mapping[str, str]] = ({"operator": "Exists"},)
-"""Every node: each one's address is in the region's DNS."""
 
 
 def cluster_rules(
@@ -103,8 +88,10 @@ def pod_spec(
     not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
     files: tuple[pulumi.Input[str], str] | None = None,
+    host_ports: bool = True,
 ) -> dict[str, Any]:
-    """The pod: host network, host ports, nothing it doesn't need.
+    """The pod: host network, host ports, nothing it doesn't need; without `host_ports` a network of
+    its own.
 
     The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
     into a volume. `avoided` are labels of nodes that another DaemonSet serves; a node serves nobody
@@ -113,9 +100,8 @@ def pod_spec(
     spec: dict[str, Any] = {
         "serviceAccountName": APP,
         "enableServiceLinks": False,
-        "hostNetwork": True,
         # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        "dnsPolicy": "ClusterFirstWithHostNet",
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
         "priorityClassName": "system-node-critical",
         "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
         "tolerations": [dict(toleration) for toleration in tolerations],
@@ -135,25 +121,9 @@ def pod_spec(
                 "volumeMounts": [{"name": "nginx-etc", "mountPath": "/mnt/etc"}],
             }
         ],
-        "containers": [_controller(image, flags, resources, metrics, files)],
+        "containers": [_controller(image, flags, resources, metrics, files, host_ports)],
     }
-    if terms := _terms(avoided or {}, not_on or {}):
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-        spec["affinity"] = {"nodeAffinity": required}
-    return spec
-
-
-def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Which nodes are ours: those that match one of these. A node that has all of the labels in
-    `avoided` is the other's; one that lacks any of them is ours."""
-
-    def without(key: str, values: Sequence[str]) -> dict[str, Any]:
-        return {"key": key, "operator": "NotIn", "values": list(values)}
-
-    always = [without(key, values) for key, values in sorted(not_on.items()) if values]
-    either = [[without(key, [value])] for key, value in sorted(avoided.items())]
-    expressions = [[*always, *one] for one in either or [[]]]
-    return [{"matchExpressions": each} for each in expressions if each]
+    return spec | affinity(avoided, not_on)
 
 
 def _controller(
@@ -162,6 +132,7 @@ def _controller(
     resources: Resources,
     metrics: bool,
     files: tuple[pulumi.Input[str], str] | None,
+    host_ports: bool,
 ) -> dict[str, Any]:
     ports = [*zip(("http", "https"), PORTS, strict=True), ("readiness-port", READINESS_PORT)]
     ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
@@ -175,7 +146,12 @@ def _controller(
         ],
         # Declared, so that the scheduler sees a conflict before a pod crashes on one.
         "ports": [
-            {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
+            {
+                "name": name,
+                "containerPort": port,
+                **({"hostPort": port} if host_ports else {}),
+                "protocol": "TCP",
+            }
             for name, port in [*ports, *([("metrics", METRICS_PORT)] if metrics else [])]
         ],
         # The first configuration of many Ingresses takes its time.
@@ -200,17 +176,4 @@ def _controller(
             *({"name": name, "mountPath": path} for name, path in _WRITABLE.items()),
             *([{"name": "files", "mountPath": files[1], "readOnly": True}] if files else []),
         ],
-    }
-
-
-def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:
-    """A DaemonSet of pods that are told apart by the label app.kubernetes.io/name."""
-    return {
-        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-        # Two pods can't share a host port, so one goes before its successor comes.
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-        "template": {
-            "metadata": {"labels": {**labels, "app.kubernetes.io/name": name}},
-            "spec": pod,
-        },
     }

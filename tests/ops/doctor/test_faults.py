@@ -107,6 +107,14 @@ def keeper(why: str) -> Us:
     return change
 
 
+def kernels(kernel: str) -> Us:
+    def change(seen: RegionSeen) -> RegionSeen:
+        nodes = tuple(replace(node, kernel=kernel) for node in facts(seen).nodes)
+        return changed(seen, "cluster", nodes=nodes)
+
+    return change
+
+
 def environment(**variables: str | None) -> Us:
     def change(seen: RegionSeen) -> RegionSeen:
         found = facts(seen).calico
@@ -441,6 +449,14 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         "dataplane",
         both(cluster(fell_back=Unasked("no log")), probed(fell_back=True)),
         "gave eBPF up on edge-1",
+    ),
+    "felix-kernel": (
+        "dataplane",
+        both(
+            workload("calico", images={"calico-node": "quay.io/calico/node:v3.31.2@sha256:0"}),
+            kernels("6.12.53-1-amd64"),
+        ),
+        "Calico v3.31.2 on ",
     ),
     "calico-image": (
         "dataplane",
