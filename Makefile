@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix policies
+.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix policies traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -33,7 +33,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix)) ## Run every test; with FAST=1 what takes a minute and a half
+test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix traefik)) ## Run every test; with FAST=1 what takes a minute and a half
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
@@ -79,6 +79,9 @@ policies: .venv/policies/installed ## Install what the policy pack runs with
 
 felix: setup ## Build Calico's felix from source, once: ten minutes
 	@$(BIN)/python -m sandbox.toolchain felix
+
+traefik: setup ## Build Traefik from source, once: five minutes
+	@$(BIN)/python -m sandbox.toolchain traefik
 
 packages:
 	@if [ "$(CI)" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \

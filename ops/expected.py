@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -76,6 +76,7 @@ class RegionExpected:
         canary: the image on the nodes with the canary's labels, "" where there is none.
         hosts: the site's, which come through the Worker.
         pulls: what its ingress does about Cloudflare's client certificate.
+        controller: which ingress it has.
         certificate_hosts: what the ingress's certificate is for; none where a secret of somebody
             else's is named.
     """
@@ -103,6 +104,7 @@ class RegionExpected:
     health_path: str = HEALTH_PATH
     hosts: tuple[str, ...] = ()
     pulls: Step = "off"
+    controller: Literal["nginx", "traefik"] = "nginx"
 
     @property
     def given(self) -> Given | None:
@@ -172,6 +174,7 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         node_firewall=node_firewall,
         hosts=tuple(stack.fleet.hosts),
         pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
+        controller=settings.ingress.controller,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from ..ingress.trust import LEAF_NAME, LEAF_ORGANIZATION
 from ..vendors import cloudflare_resources as cloudflare
 from .zone_memory import ORIGIN_PULLS, ZoneMemory
 
@@ -47,7 +48,7 @@ class OriginPulls(pulumi.ComponentResource):
         request = tls.CertRequest(
             f"{name}-request",
             private_key_pem=key.private_key_pem,
-            subject={"common_name": "edgefleet origin pulls", "organization": "edgefleet"},
+            subject={"common_name": LEAF_NAME, "organization": LEAF_ORGANIZATION},
             opts=child,
         )
         leaf = tls.LocallySignedCert(

@@ -13,6 +13,8 @@ from typing import Literal
 Step = Literal["off", "observe", "require"]
 
 SECRET_HEADER = "X-Edgefleet-Origin"  # noqa: S105 (its name)
+LEAF_NAME, LEAF_ORGANIZATION = "edgefleet origin pulls", "edgefleet"
+"""Subject of the client certificate that our edge shows; components/edge/origin_pulls.py."""
 # As long as nginx' map takes a key in its default bucket of 64 bytes.
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32,43}")
 

@@ -2,7 +2,8 @@
 
 The provider makes what isn't there and takes over what is (`upsertExistingObjects`, without which
 an interrupted update could not be finished), so an object of the same name that isn't ours would
-become ours, and go when ours go: a namespace with everything in it.
+become ours, and go when ours go: a namespace with everything in it. And whoever comes first finds
+the nodes' ports free (`host_ports.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +20,12 @@ from pulumi.dynamic import (
 )
 
 from ..json_object import Json, object_at
-from .api import Refused, ServerObject, Unreachable
+from .api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
+from .host_ports import taken
 from .plan import where
 from .resource import ClusterResource
 
+PORTS = (80, 443)
 LABEL = ("app.kubernetes.io/part-of", "edgefleet")
 """What everything that is ours carries."""
 
@@ -75,15 +78,25 @@ def _objections(kubeconfig: str, names: Iterable[Json], *, patient: bool) -> lis
     return found
 
 
+def _problems(olds: Mapping[str, Any], news: Mapping[str, Any], *, patient: bool) -> list[str]:
+    """Raises Refused and Unreachable."""
+    found = _objections(news["kubeconfig"], _new(olds, news), patient=patient)
+    if not olds.get("objects"):
+        own = [each["object_name"] for each in news["objects"] if each["kind"] == "Namespace"]
+        server = ServerObject({**CLUSTER_LEVEL, "kubeconfig": news["kubeconfig"]}, patient=patient)
+        found += taken(server.items("/apis/apps/v1/daemonsets"), PORTS, own)
+    return found
+
+
 class _Provider(ResourceProvider):
     """Pickled by reference to this module, so a state outlives changes of the code."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """In a preview too, of a cluster that is there."""
         problems: list[str] = []
-        if isinstance(kubeconfig := news.get("kubeconfig"), str):
+        if isinstance(news.get("kubeconfig"), str):
             try:
-                problems = _objections(kubeconfig, _new(olds, news), patient=False)
+                problems = _problems(olds, news, patient=False)
             except (Unreachable, Refused):
                 # Whoever makes something there will say more.
                 problems = []
@@ -103,7 +116,7 @@ class _Provider(ResourceProvider):
 
     def _require(self, olds: Mapping[str, Any], props: Mapping[str, Any]) -> None:
         try:
-            problems = _objections(props["kubeconfig"], _new(olds, props), patient=True)
+            problems = _problems(olds, props, patient=True)
         except (Unreachable, Refused) as error:
             raise RuntimeError(f"names of the ingress: {error}") from None
         if problems:

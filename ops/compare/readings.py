@@ -86,7 +86,8 @@ def ingress_config(seen: RegionSeen) -> str | None:
         return None
     if not cluster.config:
         return NONE
-    own = (seen.expected.hostname, f"x-edge-region {seen.expected.region} ")
+    region = seen.expected.region
+    own = (seen.expected.hostname, f"x-edge-region {region} ", f'"x-edge-region": "{region}"')
     parts: list[str] = []
     for key, value in sorted(cluster.config.items()):
         for name in own:

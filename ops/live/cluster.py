@@ -1,13 +1,15 @@
 """A cluster, asked by its kubeconfig. About a dozen requests, and one for each node's log."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from components.firewall.in_step import reason
 from components.firewall.node import NAME as NODE_FIREWALL
-from components.ingress.nginx.pod import APP
+from components.ingress.nginx.pod import APP as NGINX
+from components.ingress.traefik.pod import APP as TRAEFIK
+from components.ingress.traefik.pod import is_certificate
 from components.json_object import Json, object_at, objects_at
 from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject
 from components.server_side.rollout import unready
@@ -37,16 +39,15 @@ def read_cluster(
         found
         for item in workloads
         if item["metadata"]["namespace"] == namespace
-        and str(item["metadata"]["name"]).startswith(APP)
+        and str(item["metadata"]["name"]).startswith((NGINX, TRAEFIK))
         and (found := api.workload(item))
     )
-    flags = ingress[0].args if ingress else ()
+    paths = _config_paths(ingress[0], namespace) if ingress else ()
     proxy = api.object(f"/api/v1/namespaces/{SYSTEM}/configmaps/kube-proxy")
     dns = api.object(f"/api/v1/namespaces/{SYSTEM}/configmaps/coredns")
     mtu = object_at(api.object(f"/api/v1/namespaces/{SYSTEM}/configmaps/calico-config"), "data")
     pool = api.object(f"/apis/{_CALICO}/ippools/default-ipv4-ippool")
     options = api.object(f"/apis/{_CALICO}/felixconfigurations/default")
-    config = api.object(_config_path(flags, namespace))
     return ClusterFacts(
         version=str(api.get("/version").get("gitVersion", "")),
         nodes=nodes,
@@ -56,8 +57,12 @@ def read_cluster(
         corefile=object_at(dns, "data").get("Corefile") if dns else None,
         coredns=api.workload(api.object(f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/coredns")),
         ingress=ingress,
-        config={str(key): str(value) for key, value in object_at(config, "data").items()},
-        certificate=api.certificate(flags, namespace),
+        config={
+            str(key): str(value)
+            for path in paths
+            for key, value in object_at(api.object(path), "data").items()
+        },
+        certificate=api.certificate(ingress[0] if ingress else None, namespace),
         node_firewall=api.workload(_named(workloads, SYSTEM, NODE_FIREWALL)),
         networks=tuple(
             f"{item['metadata']['namespace']}/{item['metadata']['name']}"
@@ -120,9 +125,10 @@ class _Api:
         path = f"/api/v1/namespaces/{meta['namespace']}/events"
         return reason(pod, self.items(path, fieldSelector=f"involvedObject.name={meta['name']}"))
 
-    def certificate(self, flags: Iterable[str], namespace: str) -> Certificate | Unasked | None:
+    def certificate(self, ingress: Workload | None, namespace: str) -> Certificate | Unasked | None:
         """Of the ingress's default secret, whose key is not looked at."""
-        named = _flag(flags, "-default-server-tls-secret")
+        mounted = next(filter(is_certificate, ingress.secrets if ingress else ()), "")
+        named = _flag(ingress.args if ingress else (), "-default-server-tls-secret") or mounted
         if not named:
             return None
         where, _, name = named.rpartition("/")
@@ -159,6 +165,7 @@ def workload(
         env={str(e["name"]): str(e["value"]) for e in objects_at(main, "env") if "value" in e},
         args=tuple(map(str, main.get("args") or ())),
         files=_files(spec),
+        secrets=tuple(_named_in(spec, "secret", "secretName")),
         pods=tuple(_pod(pod, (told or {}).get(pod["metadata"]["name"], "")) for pod in pods),
     )
 
@@ -230,8 +237,18 @@ def _pod(item: Json, why: str) -> PodFacts:
 
 def _files(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Names of the ConfigMaps that a pod mounts."""
-    named = (object_at(v, "configMap").get("name") for v in objects_at(spec, "volumes"))
-    return tuple(str(name) for name in named if name)
+    return tuple(_named_in(spec, "configMap", "name"))
+
+
+def _named_in(spec: Mapping[str, Any], kind: str, key: str) -> Iterator[str]:
+    """Names of what a pod mounts, by itself (where `key` names it) or projected with others."""
+    for volume in objects_at(spec, "volumes"):
+        projected = objects_at(volume, "projected", "sources")
+        named = [
+            object_at(volume, kind).get(key),
+            *(object_at(source, kind).get("name") for source in projected),
+        ]
+        yield from (str(name) for name in named if name)
 
 
 def _is_ready(pod: Json) -> bool:
@@ -257,6 +274,8 @@ def _flag(flags: Iterable[str], name: str) -> str:
     return next(found, "")
 
 
-def _config_path(flags: Iterable[str], namespace: str) -> str | None:
-    named = _flag(flags, "-nginx-configmaps").rpartition("/")[2]
-    return f"/api/v1/namespaces/{namespace}/configmaps/{named}" if named else None
+def _config_paths(ingress: Workload, namespace: str) -> Iterable[str]:
+    """Of its ConfigMaps: nginx names one by a flag, Traefik's pods mount theirs."""
+    named = _flag(ingress.args, "-nginx-configmaps").rpartition("/")[2]
+    for name in [named] if named else ingress.files:
+        yield f"/api/v1/namespaces/{namespace}/configmaps/{name}"

@@ -44,7 +44,8 @@ class PodFacts:
 
 @dataclass(frozen=True)
 class Workload:
-    """A DaemonSet or a Deployment. `images` and `env` are by container; `env` of plain values."""
+    """A DaemonSet or a Deployment. `images` and `env` are by container; `env` of plain values.
+    `files` and `secrets` are names of the ConfigMaps and Secrets that its pods mount."""
 
     namespace: str
     name: str
@@ -54,6 +55,7 @@ class Workload:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     args: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     pods: tuple[PodFacts, ...] = ()
 
     @property
@@ -81,7 +83,7 @@ class ClusterFacts:
         kube_proxy_mode: as its ConfigMap says, "" where there is none.
         corefile: CoreDNS's configuration, None where it is missing.
         ingress: the DaemonSets of the ingress, its canary's too.
-        config: the ingress's ConfigMap.
+        config: the ingress's ConfigMaps.
         certificate: of the ingress, for hosts that bring none; `Unasked` where it can't be read.
         node_firewall: the keeper of the nodes' ufw.
         networks: DaemonSets of other CNIs that run pods, as `namespace/name`.

@@ -22,6 +22,8 @@ from sandbox.toolchain.tools import ARCH, OS
 
 VERSION = "3.7.13"
 _MODULE = "github.com/traefik/traefik/v3"
+_GATEWAY_API = ("sigs.k8s.io/gateway-api", "v1.6.1")
+"""As Traefik's go.mod requires it."""
 _EXT = "pkg/config/dynamic/ext"
 
 
@@ -71,6 +73,12 @@ RECIPE = _Recipe(
             "dns.NewDNSChallengeProviderByName(p.DNSChallenge.Provider)",
             'nil, errors.New("built without the DNS providers of ACME")',
         ),
+        # Newer than the library that is taken.
+        _Patch(
+            "pkg/provider/acme/provider.go",
+            "EnableCommonName: !p.DisableCommonName,\n\t\t}\n\n\t\trenewedCert",
+            "}\n\n\t\trenewedCert",
+        ),
     ),
     go=(
         "-mod=mod",
@@ -90,7 +98,7 @@ def folder() -> str:
 
 def built(cache: Path) -> Path | None:
     """Where this recipe's Traefik lies, if it was made: the program ``traefik``, and its
-    definitions for an API server (``crds``)."""
+    definitions and the Gateway API's for an API server (``crds``)."""
     found = cache / folder()
     return found if found.is_dir() else None
 
@@ -138,3 +146,6 @@ def _build(go: Path, work: Path, result: Path, log: Path, say: Callable[[str], N
     definitions = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
     (result / "crds").mkdir()
     (result / "crds" / "traefik.yaml").write_bytes((tree / definitions).read_bytes())
+    gateway_api = Path(go_build.download(*_GATEWAY_API, go, work, env)["Dir"])
+    for file in (gateway_api / "config/crd/standard").glob("gateway.networking.k8s.io_*.yaml"):
+        (result / "crds" / file.name).write_bytes(file.read_bytes())

@@ -10,7 +10,7 @@ import pytest
 from components.ingress.nginx.cluster_objects import own_names
 from components.server_side.ownership import _Provider
 from sandbox.providers.kubernetes.client import ApiError, Cluster
-from tests.kubernetes_harness import Json, client, kubeconfig_text, named
+from tests.kubernetes_harness import Json, client, daemon_set, kubeconfig_text, named
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
@@ -84,6 +84,36 @@ def test_what_is_ours_already_is_not_asked_for(cluster: Cluster, kubeconfig: str
     assert _Provider().diff("own-names", olds, asked("rotated", space)).changes
     (other,) = refusals(olds, asked(kubeconfig, named("v1", "Namespace", "default")))
     assert other.startswith("Namespace default: ")
+
+
+def test_the_ports_of_every_node_are_one_daemon_sets(
+    cluster: Cluster, kubeconfig: str, space: Json
+):
+    """Another controller's, until it goes: what comes second would wait for them."""
+    cluster.apply(other := named("v1", "Namespace", f"{space['metadata']['name']}-other"), "test")
+    listening = daemon_set(other["metadata"]["name"], "ingress")
+    pod = listening["spec"]["template"]["spec"]
+    pod["hostNetwork"] = True
+    pod["containers"][0]["ports"] = [{"containerPort": port} for port in (443, 9100)]
+    cluster.apply(listening, "test")
+    (problem,) = refusals({}, asked(kubeconfig, space))
+    name = other["metadata"]["name"]
+    assert problem.startswith(f"DaemonSet {name}/ingress: has :443 of every node, and two can't")
+    assert f"`kubectl delete daemonset -n {name} ingress`" in problem
+    with pytest.raises(RuntimeError, match="has :443 of every node"):
+        _Provider().create(asked(kubeconfig, space))
+    # It is ours by now, or lies where ours will, or on other nodes.
+    olds = asked(kubeconfig, space)
+    assert refusals(olds, olds) == []
+    (of_space,) = refusals({}, asked(kubeconfig, other))
+    assert of_space.startswith(f"Namespace {name}: ")
+    pod["nodeSelector"] = {"kubernetes.io/os": "linux"}
+    cluster.apply(listening, "test")
+    assert refusals({}, asked(kubeconfig, space)) == [problem]
+    pod["nodeSelector"] = {"web": "yes"}
+    cluster.apply(listening, "test")
+    assert refusals({}, asked(kubeconfig, space)) == []
+    cluster.delete(listening, "Background")
 
 
 @pytest.mark.parametrize("kubeconfig", [kubeconfig_text("http://127.0.0.1:9"), None])

@@ -41,6 +41,7 @@ from .pod import (
     EDGE_FILE,
     LABELS,
     NAMESPACE,
+    SECRETS,
     SECRETS_FILE,
     STATIC_FILE,
     beside,
@@ -239,7 +240,7 @@ def _secrets(
     content = pulumi.Output.secret(args.get("origin_secrets") or []).apply(
         lambda taken: {SECRETS_FILE: _text(secret_config(taken))}
     )
-    name_of = pulumi.Output.unsecret(content.apply(lambda data: content_name(f"{APP}-files", data)))
+    name_of = pulumi.Output.unsecret(content.apply(lambda data: content_name(SECRETS, data)))
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {**here, "name": name_of}}
     return KubernetesObject(
         f"{name}-files", {**manifest, "stringData": content, "immutable": True}, opts

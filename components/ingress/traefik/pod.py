@@ -17,6 +17,8 @@ NAMESPACE = "traefik"
 LABELS = {"app.kubernetes.io/name": APP, "app.kubernetes.io/part-of": "edgefleet"}
 STATIC_FOLDER = "/etc/traefik/static"
 STATIC_FILE, EDGE_FILE, SECRETS_FILE = "traefik.yaml", "edge.yaml", "origin-secrets.yaml"
+SECRETS = f"{APP}-files"
+"""How the secret with the edge's header's values begins."""
 _MARGIN_SECONDS = 10
 _READ = ["get", "list", "watch"]
 _GATEWAY_KINDS = (
@@ -157,6 +159,11 @@ def _controller(image: str, resources: Resources, metrics: bool) -> dict[str, An
             {"name": "dynamic", "mountPath": DYNAMIC_FOLDER, "readOnly": True},
         ],
     }
+
+
+def is_certificate(secret: str) -> bool:
+    """Whether a secret that the pod mounts is the default certificate, by its name."""
+    return not secret.startswith(f"{SECRETS}-")
 
 
 def beside(secret: str, namespace: str) -> str:

@@ -10,7 +10,7 @@ from ops.live.seen import EdgeSeen, RegionSeen
 
 _WAY = "docs/security.md, Authenticated Origin Pulls"
 SUCCESS = "SUCCESS"
-"""What nginx logs of a certificate that our CA signed."""
+"""What nginx logs of a certificate that our CA signed; of Traefik's log, see `ops/live/logs.py`."""
 
 
 def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
@@ -65,6 +65,8 @@ def _shown(seen: RegionSeen) -> Iterator[Told]:
     told = f"Cloudflare's client certificate came with {well} of the last {total} requests logged"
     if others:
         told += f" ({some(others)})"
+    if expected.controller == "traefik" and expected.pulls == "observe":
+        told += ", by its subject: who signed it Traefik looks at under `require` alone"
     if expected.pulls == "require":
         # Somebody else's zone at Cloudflare may try at any time: that is what is to be refused.
         if total and not well:

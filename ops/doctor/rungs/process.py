@@ -67,7 +67,7 @@ def _pods(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
                 "ingress-pod-not-ready",
                 node.name,
                 pod.why or "not ready",
-                "Its address is in DNS, and nginx there doesn't serve.",
+                "Its address is in DNS, and the ingress there doesn't serve.",
                 f"kubectl -n {namespace} describe pod {pod.name}; "
                 f"kubectl -n {namespace} logs {pod.name} --previous",
             )

@@ -134,6 +134,44 @@ def test_a_mistake_names_key_value_and_what_is_allowed(
     assert mistakes(Region, changed(path, value)) == [sentence]
 
 
+@pytest.mark.parametrize(
+    ("ingress", "sentence"),
+    [
+        ({"controller": "haproxy"}, "ingress.controller: 'haproxy': must be nginx or traefik"),
+        (
+            {"controller": "traefik", "config": {}},
+            "ingress.config: is not a known key; known here: canary, class, controller, "
+            "customResources, defaultClass, gateway, image, metrics, namespace, nginxClass, "
+            "resources, responseHeaders, tuning",
+        ),
+        ({"gateway": True}, "ingress.gateway: is not a known key; known here: canary, class, "
+         "config, controller, customResources, defaultClass, image, metrics, namespace, "
+         "resources, tuning"),
+        (
+            {"controller": "traefik", "tuning": {"idleTimeout": -1}},
+            "ingress: tuning.idleTimeout: -1: must be a whole number from 0 to 86400",
+        ),
+        (
+            {"controller": "traefik", "nginxClass": "traefik"},
+            "ingress: nginxClass: 'traefik': is class, too: an Ingress means one or the other",
+        ),
+        (
+            {"controller": "traefik", "responseHeaders": {"X Y": "1"}},
+            "ingress.responseHeaders.X Y.[key]: 'X Y': must be a header's name",
+        ),
+    ],
+)  # fmt: skip
+def test_each_controller_has_keys_of_its_own(ingress: dict[str, Any], sentence: str):
+    assert mistakes(Region, {**region(), "ingress": ingress}) == [sentence]
+
+
+def test_traefik_has_its_certificate_beside_it():
+    said = {**region(), "ingress": {"controller": "traefik"}}
+    assert Region.model_validate({**said, "tls": {"secret": "traefik/site"}}).tls.secret
+    (sentence,) = mistakes(Region, {**said, "tls": {"secret": "shop/site"}})
+    assert sentence.startswith("tls.secret: 'shop/site': Traefik mounts it, so that it has to be")
+
+
 def test_pool_labels_differ():
     pool = region()["cluster"]["pools"][0]
     assert mistakes(Region, region(pools=[pool, pool])) == [

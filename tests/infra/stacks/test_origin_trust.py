@@ -198,6 +198,25 @@ def test_the_header_needs_its_secret_on_both_sides(project: Path):
     assert {"ORIGIN_SECRET", "ORIGIN_SECRET_HEADER"} <= names
 
 
+def test_what_traefik_can_not_log_is_refused_before_anything_is_made(project: Path):
+    traefik = {"ingress": {"controller": "traefik"}}
+    us(project, originHeader="observe", originSecret=SECURE, **traefik)
+    (mistake,) = refused(project, "us")
+    assert mistake.startswith(
+        "Pulumi.us.yaml: edgefleet:originHeader: 'observe': Traefik can't log whether the header"
+    )
+    us(with_ca(project), originHeader="require", originPulls="observe", originSecret=SECURE,
+       **traefik)  # fmt: skip
+    edge(project, originHeader="observe", originPulls="observe", originSecret=SECURE,
+         originPullsKey=SECURE)  # fmt: skip
+    found = render(project, "us")
+    maps = of_type(found, "kubernetes:core/v1:ConfigMap")
+    assert "RequestClientCert" in maps["us-ingress-edge"].inputs["data"]["edge.yaml"]
+    daemons = of_type(found, "kubernetes:apps/v1:DaemonSet")
+    pod = daemons["us-ingress-controller"].inputs["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"].startswith("traefik:v3.7.13")
+
+
 def test_what_ran_in_the_process_before_changes_no_rendering(project: Path):
     us(project, originHeader="observe", originSecret=SECURE)
 

@@ -55,6 +55,26 @@ def test_what_requests_for_the_sites_hosts_showed():
     )
 
 
+def test_traefik_tells_the_subject_alone():
+    def told(host: str, **more: str) -> str:
+        return json.dumps({"RequestHost": host, "RequestScheme": "https", **more})
+
+    log = "\n".join(
+        [
+            told("example.com", TLSClientSubject="CN=edgefleet origin pulls,O=edgefleet"),
+            told("example.com", TLSClientSubject="CN=origin-pull.cloudflare.net,O=Cloudflare"),
+            told("example.com"),
+            told("us.example.com"),
+            told("example.com", RequestScheme="http"),
+        ]
+    )
+    assert logs.verdicts(log, frozenset(HOSTS)) == {
+        "SUCCESS": 1,
+        "FAILED:another subject": 1,
+        "NONE": 1,
+    }
+
+
 def test_who_gives_no_log_is_named_and_nobody_is_blamed():
     def ask(_: str) -> str:
         raise Refused(503, {"message": "no preferred addresses found"})
