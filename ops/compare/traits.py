@@ -52,8 +52,8 @@ def _nobody(_: RegionSeen) -> str | None:
 @dataclass(frozen=True)
 class Trait:
     """`value` is None where it wasn't seen; `wanted` where no file says it. `explain` gets the
-    cluster, its value and the right one, and gives why that may be and what settles it. Clusters for
-    which `among` gives the same are held against each other."""
+    cluster, its value and the right one, and gives why that may be and what settles it. Clusters
+    for which `among` gives the same are held against each other."""
 
     name: str
     value: Callable[[RegionSeen], str | None]
