@@ -71,7 +71,7 @@ def metal(fleet: Fleet, tmp_path: Path) -> Iterator[Metal]:
     config = {
         "region": "us",
         "cluster": {"existing": {"kubeconfig": str(kubeconfig), "addresses": NODES}},
-        "calico": {"encapsulation": "vxlan", "kubeProxy": "stopped"},
+        "calico": {"encapsulation": "vxlan", "kubeProxy": "stopped", "force": True},
         "firewall": {"adminCidrs": ["198.51.100.0/24"], "nodeNetworks": ["10.9.0.0/24"]},
     }
     file = fleet.project / f"Pulumi.{STACK}.yaml"
@@ -133,8 +133,8 @@ def test_it_comes_up_and_the_commands_know_it(fleet: Fleet, metal: Metal, run: R
     assert run("reconcile", STACK).output == f"{STACK}: nothing to do\n"
     assert "us-metal  us      (existing)" in run("list").output
     told = run("expiries", STACK).output
-    assert "Kubernetes v1.35.4" in told
-    assert "us-metal  the kubeconfig's client certificate" in told
+    assert "us-metal  Kubernetes v1.3" in told
+    assert "us-metal  the kubeconfig's CA" in told
     assert "for VKE clusters" in run("upgrade", STACK, "--to", "v1.36.2+1", code=2).output
 
     hurt_and_mended(fleet, metal, run)
