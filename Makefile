@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo twin test check bench docs comments lock clean packages felix traefik policies
+.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix policies traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -14,6 +14,15 @@ help: ## Show what there is
 
 demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came up
 	$(BIN)/fleet demo
+
+# A sandbox of its own, so that the two demos don't take each other's stacks.
+METAL := examples/bare-metal
+demo-metal: export EDGEFLEET_SANDBOX_DIR = $(CURDIR)/$(METAL)/.sandbox
+demo-metal: setup ## The same on servers of one's own: two clusters without VKE, fra and ber
+	$(BIN)/fleet sandbox start
+	$(BIN)/fleet sandbox kubeadm fra --kubeconfig ~/.kube/edgefleet/fra
+	$(BIN)/fleet sandbox kubeadm ber --kubeconfig ~/.kube/edgefleet/ber
+	$(BIN)/fleet demo --dir $(METAL)
 
 twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it: Linux, root
 	$(BIN)/fleet twin --svg docs/twin.svg

@@ -17,7 +17,7 @@ from rich.console import Console
 from infra.errors import SettingsError
 from infra.fleet.inventory import Inventory, RegionStack
 from infra.fleet.reading import load
-from ops.command import CommandError, failed
+from ops.command import CommandError, Folder, failed
 from ops.progress import Stack, watching
 from ops.tables import table, terminal_width
 from sandbox import lifecycle
@@ -30,11 +30,12 @@ _INTERRUPTED = 130
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
-def command() -> None:
+def command(folder: Folder = None) -> None:
     """Bring the whole fleet up on the sandbox, and show what came up."""
     try:
         console = Console(stderr=True, highlight=False)
-        typer.echo(run(_PROJECT, lambda line: typer.echo(line, err=True), console))
+        project = folder.resolve() if folder else _PROJECT
+        typer.echo(run(project, lambda line: typer.echo(line, err=True), console))
     except (DemoError, lifecycle.SandboxError, SettingsError) as error:
         raise failed(error) from None
     except KeyboardInterrupt:
@@ -148,11 +149,15 @@ def next_steps(inventory: Inventory, terminal: int | None = None) -> str:
     """What to try on the fleet that is up: commands for the terminal that it was started from."""
     fleet = "fleet" if shutil.which("fleet") else ".venv/bin/fleet"
     first = inventory.region_stacks[-1].name if inventory.region_stacks else "edge"
+    more = {
+        f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file, drained",
+        f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "one more cluster",
+    }
+    vultrs = any(stack.vke for stack in inventory.region_stacks)
     commands = {
         f'eval "$({fleet} sandbox env)"': "pulumi works on the sandbox now, in this terminal",
         f"pulumi preview -s {first} --diff": "no changes: it is as the files say",
-        f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file, drained",
-        f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "one more cluster",
+        **(more if vultrs else {}),
         f"{fleet} list": "the clusters, and what they run",
         f"{fleet} sandbox status": "what runs here, what is real and what is emulated",
         f"{fleet} sandbox stop": "all stays for the next start; `reset` deletes it",

@@ -87,7 +87,7 @@ def _row(trait: Trait, seen: Sequence[RegionSeen]) -> tuple[Row, list[Difference
     values = [trait.value(each) for each in seen]
     wanted = [trait.wanted(each) for each in seen]
     several = len({value for value in values if value}) > 1
-    alike = [maker(each) if trait.makers else "" for each in seen]
+    alike = [trait.among(each) for each in seen]
     cells: list[Cell] = []
     found: list[Difference] = []
     for each, value, right, mine in zip(seen, values, wanted, alike, strict=True):

@@ -17,6 +17,7 @@ from ops.compare.readings import (
     ingress_config,
     ingress_images,
     joined,
+    maker,
     node_firewall,
     of_cluster,
     proxy,
@@ -40,6 +41,10 @@ EBPF_SINCE = "2024-11-13"
 Explained = tuple[str, str]
 
 
+def _all(_: RegionSeen) -> str:
+    return ""
+
+
 def _nobody(_: RegionSeen) -> str | None:
     return None
 
@@ -47,14 +52,14 @@ def _nobody(_: RegionSeen) -> str | None:
 @dataclass(frozen=True)
 class Trait:
     """`value` is None where it wasn't seen; `wanted` where no file says it. `explain` gets the
-    cluster, its value and the right one, and gives why that may be and what settles it. What is
-    `makers` comes from what made a cluster: it is held against clusters of the same maker alone."""
+    cluster, its value and the right one, and gives why that may be and what settles it. Clusters
+    for which `among` gives the same are held against each other."""
 
     name: str
     value: Callable[[RegionSeen], str | None]
     explain: Callable[[RegionSeen, str, str], Explained]
     wanted: Callable[[RegionSeen], str | None] = _nobody
-    makers: bool = False
+    among: Callable[[RegionSeen], str] = _all
 
 
 def of(seen: Sequence[RegionSeen]) -> list[Trait]:
@@ -120,7 +125,7 @@ _HEAD = [
             )
         ),
         lambda seen: seen.expected.version or None,
-        makers=True,
+        among=maker,
     ),
     Trait(
         "its end",
@@ -151,13 +156,13 @@ _HEAD = [
         "kernel",
         of_cluster(lambda cluster: joined(n.kernel for n in cluster.nodes)),
         _why_nodes,
-        makers=True,
+        among=maker,
     ),
     Trait(
         "node's OS",
         of_cluster(lambda cluster: joined(n.os for n in cluster.nodes)),
         _why_nodes,
-        makers=True,
+        among=maker,
     ),
     Trait(
         "calico-node",
@@ -169,7 +174,7 @@ _HEAD = [
             f"say calico.version in {seen.expected.file}, then pulumi up -s {seen.expected.stack}",
         ),
         lambda seen: seen.expected.calico["images"].get("calico-node"),
-        makers=True,
+        among=maker,
     ),
 ]
 _TAIL = [
@@ -190,7 +195,7 @@ _TAIL = [
             f"say calico.kubeProxy: stopped in {seen.expected.file}, then "
             f"pulumi up -s {seen.expected.stack}",
         ),
-        makers=True,
+        among=maker,
     ),
     Trait(
         "address pool",
@@ -200,7 +205,7 @@ _TAIL = [
             f"say calico.encapsulation in {seen.expected.file}, then "
             f"pulumi up -s {seen.expected.stack}",
         ),
-        makers=True,
+        among=maker,
     ),
     Trait(
         "pods' MTU",
@@ -208,7 +213,7 @@ _TAIL = [
             lambda cluster: str(cluster.veth_mtu) if cluster.veth_mtu else "found by Calico"
         ),
         _by_hand("somebody changed calico-config", "set calico.mtu alike in all stack files"),
-        makers=True,
+        among=maker,
     ),
     Trait(
         "CoreDNS",
@@ -217,13 +222,13 @@ _TAIL = [
             "somebody changed its Corefile, or VKE's is another since this cluster was made",
             "kubectl -n kube-system get configmap coredns -o yaml, in both; then edit one",
         ),
-        makers=True,
+        among=maker,
     ),
     Trait(
         "CoreDNS image",
         of_cluster(lambda cluster: image(cluster.coredns, "coredns")),
         _by_hand("it comes with a version of Kubernetes", "upgrade: docs/operations.md"),
-        makers=True,
+        among=maker,
     ),
     Trait("ingress", of_cluster(ingress_images), _up("an `up` is still due"), wants_ingress),
     Trait(
@@ -242,6 +247,8 @@ _TAIL = [
             "its ConfigMap was changed by hand, or the stack files say different things",
             f"fleet drift {seen.expected.stack}; fleet render --json",
         ),
+        # One's configuration says nothing of another's.
+        among=lambda seen: seen.expected.controller,
     ),
     Trait(
         "cloud firewall",

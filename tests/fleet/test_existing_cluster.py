@@ -1,63 +1,201 @@
-"""A cluster that somebody else made, beside Vultr's: up, a node set apart, and away again."""
+"""A cluster that Vultr didn't make, beside one of Vultr's in the same region: up, looked at by the
+commands of `fleet`, hurt, mended, and left to whoever made it."""
 
+import json
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import new_client_from_config_dict
+from typer.testing import CliRunner
 
-from tests.fleet import by_hand
-from tests.fleet.fleet import Fleet
+from ops.cli import application
+from ops.live import looking, outputs
+from sandbox import servers
+from tests.fleet.by_hand import until
+from tests.fleet.fleet import ZONE, Fleet, Ran
+from tests.fleet.wrong import KEEPER, KUBELET, MERGE, STRATEGIC
+from tests.projects import git
 
-STACK, HOST = "fra", "fra.example.com"
-CLUSTERS = "/v2/kubernetes/clusters"
-APART = "node.kubernetes.io/exclude-from-external-load-balancers"
+STACK, HOST = "us-metal", "us.example.com"
+NODES = {f"us-metal-{n}": {"ipv4": f"45.76.200.{n}", "ipv6": f"2001:19f0:ff::{n}"} for n in (1, 2)}
+ADDRESSES = sorted(address for node in NODES.values() for address in node.values())
+Run = Callable[..., Ran]
+
+
+class Metal:
+    """Its API server, as kubectl would ask it, and the file that the stack file names."""
+
+    def __init__(self, fleet: Fleet, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
+        settings = Configuration()
+        settings.proxy = fleet.environment["HTTPS_PROXY"]
+        config = yaml.safe_load(kubeconfig.read_text())
+        self._client: ApiClient = new_client_from_config_dict(config, client_configuration=settings)
+
+    def call(self, method: str, path: str, body: object = None, kind: str = MERGE) -> Any:
+        request = self._client.param_serialize(
+            method, path, header_params={"Content-Type": kind}, body=body,
+            auth_settings=["BearerToken"],
+        )  # fmt: skip
+        return json.loads(self._client.call_api(*request).read())
+
+    def node(self, name: str, status: Mapping[str, Any] | None, **annotations: str | None) -> None:
+        """Annotate a node, and patch its status."""
+        path = f"/api/v1/nodes/{name}"
+        self.call("PATCH", path, {"metadata": {"annotations": annotations}})
+        if status:
+            self.call("PATCH", f"{path}/status", {"status": status}, STRATEGIC)
+
+    def rid_of_pods(self, node: str) -> None:
+        """What was called not ready with its node is made anew: no kubelet says otherwise here."""
+        for pod in self.call("GET", "/api/v1/pods")["items"]:
+            meta = pod["metadata"]
+            if pod["spec"].get("nodeName") == node:
+                self.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
+
+    def ready(self, name: str) -> bool:
+        conditions = self.call("GET", f"/api/v1/nodes/{name}")["status"]["conditions"]
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 @pytest.fixture
-def existing(fleet: Fleet, tmp_path: Path) -> Iterator[Fleet]:
-    """The emulated Vultr made it; the stack has its kubeconfig and knows nothing of Vultr."""
-    label = f"edgefleet-{STACK}"
-    pool = {"label": "n", "plan": "vc2-2c-4gb", "node_quantity": 2}
-    wanted = {"label": label, "region": "fra", "version": "v1.35.5+1", "node_pools": [pool]}
-    fleet.vultr("POST", CLUSTERS, wanted)
-    by_hand.until(lambda: by_hand.cluster(fleet, label)["status"] == "active")
-    by_hand.until(lambda: "" not in fleet.addresses(STACK))
-    path = f"{CLUSTERS}/{fleet.cluster(STACK)['id']}"
+def metal(fleet: Fleet, tmp_path: Path) -> Iterator[Metal]:
+    """Two workers and a control plane, whose objects know no public address."""
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_bytes(b64decode(fleet.vultr("GET", f"{path}/config")["kube_config"]))
+    servers.write_kubeconfig(kubeconfig, servers.make(fleet.directory, STACK, len(NODES), print))
     config = {
-        "region": STACK,
-        "coordinates": {"latitude": 50.11, "longitude": 8.68},
-        "cluster": {"existing": {"kubeconfig": str(kubeconfig)}},
-        "firewall": {"adminCidrs": ["198.51.100.0/24"], "nodeNetworks": ["10.0.0.0/8"]},
+        "region": "us",
+        "cluster": {"existing": {"kubeconfig": str(kubeconfig), "addresses": NODES}},
+        "calico": {"encapsulation": "vxlan", "kubeProxy": "stopped", "force": True},
+        "firewall": {"adminCidrs": ["198.51.100.0/24"], "nodeNetworks": ["10.9.0.0/24"]},
     }
     file = fleet.project / f"Pulumi.{STACK}.yaml"
     file.write_text(yaml.safe_dump({"config": {f"edgefleet:{k}": v for k, v in config.items()}}))
+    # `fleet` knows the stacks that git does.
+    git(fleet.project, "add", file.name)
+    git(fleet.project, "commit", "-qm", "a cluster on servers")
     fleet.reload()
-    yield fleet
+    found = Metal(fleet, kubeconfig)
+    until(lambda: all(map(found.ready, NODES)))
+    yield found
+    fleet.restore()
     fleet.pulumi(STACK, "destroy", "--yes", "--skip-preview").require()
-    assert fleet.records(HOST) == {}
+    assert not {*fleet.records(HOST).values()} & {*ADDRESSES}
     # Whoever made it still has it.
-    fleet.vultr("DELETE", path)
-    file.unlink()
+    assert found.ready("us-metal-cp")
+    servers.remove(fleet.directory, STACK)
+    git(fleet.project, "reset", "-q", "--hard", "HEAD~1")
 
 
-def test_it_comes_up_and_settles_and_follows_its_nodes(existing: Fleet):
-    ran = existing.up(STACK)[0].require()
+@pytest.fixture
+def run(fleet: Fleet, metal: Metal, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A command of `fleet`, in the project and with its environment."""
+    assert metal
+    monkeypatch.chdir(fleet.project)
+    monkeypatch.setattr(looking, "SECONDS", 120)
+    monkeypatch.setattr(outputs, "_SECONDS", 120)
+    for name, value in fleet.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def ran(*command: str, code: int = 0) -> Ran:
+        done = CliRunner().invoke(application(command[0]), command)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        assert done.exit_code == code, done.output
+        return Ran(done.exit_code, done.output)
+
+    return ran
+
+
+def faults(run: Run, code: int) -> list[tuple[str, str]]:
+    report = json.loads(run("doctor", STACK, "--all", "--json", code=code).output)
+    assert report["blind"] == []
+    return sorted((finding["rung"], finding["fault"]) for finding in report["findings"])
+
+
+def test_it_comes_up_and_the_commands_know_it(fleet: Fleet, metal: Metal, run: Run):
+    ran = fleet.up(STACK)[0].require()
     assert "vultr:" not in ran.output
-    assert len(existing.addresses(STACK)) == 4
-    assert sorted(existing.records(HOST).values()) == existing.addresses(STACK)
-    existing.preview(STACK, "--expect-no-changes", "--refresh").require()
+    # The control plane's label takes it out of DNS.
+    assert sorted(fleet.records(HOST).values()) == sorted([*ADDRESSES, *fleet.addresses("us")])
+    fleet.preview(STACK, "--expect-no-changes", "--refresh").require()
 
-    name = min(existing.outputs(STACK)["nodes"])
-    existing.kubernetes(
-        STACK,
-        f"/api/v1/nodes/{name}",
-        {"metadata": {"labels": {APART: ""}}},
-        "PATCH",
-        "application/merge-patch+json",
-    )
-    steps = existing.steps(STACK)
-    assert steps == {"delete": [f"{STACK}-dns-{name}-a", f"{STACK}-dns-{name}-aaaa"]}
+    assert faults(run, 0) == []
+    told = " ".join(run("doctor", STACK).output.split())
+    assert "us-metal: no firewall of Vultr's stands before a cluster that it didn't make" in told
+    told = run("compare", "us", STACK).output
+    assert "No difference but those that the files or the clusters' makers mean (~)." in told
+    assert run("drift", STACK).output == f"**{STACK}**: as the code says\n"
+    assert run("reconcile", STACK).output == f"{STACK}: nothing to do\n"
+    assert "us-metal  us      (existing)" in run("list").output
+    told = run("expiries", STACK).output
+    assert "us-metal  Kubernetes v1.3" in told
+    assert "us-metal  the kubeconfig's CA" in told
+    assert "for VKE clusters" in run("upgrade", STACK, "--to", "v1.36.2+1", code=2).output
+
+    hurt_and_mended(fleet, metal, run)
+    rolled(fleet, run)
+    another_cluster(fleet, metal, run)
+
+
+def hurt_and_mended(fleet: Fleet, metal: Metal, run: Run) -> None:
+    lost = next(i for i, content in fleet.records(HOST).items() if content == "45.76.200.2")
+    fleet.cloudflare("DELETE", f"/zones/{ZONE}/dns_records/{lost}")
+    metal.call("DELETE", KEEPER)
+    dead = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "PLEG"}
+    metal.node("us-metal-1", {"conditions": [dead]}, **{KUBELET: "none"})
+    assert faults(run, 1) == [
+        ("dns", "record-missing"),
+        ("node", "node-not-ready"),
+        ("node-firewall", "keeper-missing"),
+    ]
+    told = " ".join(run("doctor", STACK, "--all", code=1).output.split())
+    assert "no record for us-metal-2 (45.76.200.2)" in told
+    assert "restart the machine, then pulumi up -s us-metal" in told
+    assert "isn't there" in run("drift", STACK, code=1).output
+    # Nodes come and go by others' hands, and their records follow.
+    went = f"{STACK}: 1 node went (45.76.200.1): 2 records deleted\n"
+    assert run("reconcile", STACK).output == went
+    metal.node("us-metal-1", None, **{KUBELET: None})
+    metal.rid_of_pods("us-metal-1")
+    until(lambda: metal.ready("us-metal-1"))
+    came = f"{STACK}: 1 node came (45.76.200.1): 2 records made\n"
+    assert run("reconcile", STACK).output == came
+    fleet.pulumi(STACK, "up", "--refresh", "--yes", "--skip-preview").require()
+    assert faults(run, 0) == []
+
+
+def rolled(fleet: Fleet, run: Run) -> None:
+    """A change goes out there as anywhere, with the doctor's word."""
+    file = fleet.project / f"Pulumi.{STACK}.yaml"
+    before = file.read_text()
+    file.write_text(before.replace("- 198.51.100.0/24", "- 198.51.100.0/24\n    - 203.0.113.0/24"))
+    assert file.read_text() != before
+    git(fleet.project, "commit", "-qam", "another office")
+    told = run("roll", STACK, "--yes").output
+    assert "nothing found" in told
+    assert f"{STACK}: as the files say." in told
+    git(fleet.project, "reset", "-q", "--soft", "HEAD~1")
+    git(fleet.project, "commit", "-q", "--amend", "--no-edit")
+
+
+def another_cluster(fleet: Fleet, metal: Metal, run: Run) -> None:
+    """The kubeconfig of `us` in the place of its own: nobody changes or blames what is there."""
+    kept = metal.kubeconfig.read_text()
+    path = f"/v2/kubernetes/clusters/{fleet.cluster('us')['id']}/config"
+    metal.kubeconfig.write_bytes(b64decode(fleet.vultr("GET", path)["kube_config"]))
+    assert faults(run, 1) == [("node", "cluster-other")]
+    said = "opens another cluster"
+    assert said in run("compare", "us", STACK, code=2).output
+    assert said in run("reconcile", STACK, code=2).output
+    assert said in run("drift", STACK, code=2).output
+    # The one beside it can't tell whose records these are, and says so.
+    assert said in " ".join(run("doctor", "us", "--only", "dns").output.split())
+    metal.kubeconfig.unlink()
+    told = " ".join(run("doctor", STACK, "--only", "dns", code=2).output.split())
+    assert "No such file or directory. Put the cluster's kubeconfig there" in told
+    metal.kubeconfig.write_text(kept)

@@ -181,6 +181,12 @@ def test_what_comes_from_a_clusters_maker_is_no_finding_beside_another_makers():
     ]
 
 
+def test_one_ingress_configuration_says_nothing_of_another_controllers():
+    traefik = changed(metal(), "cluster", config={"traefik.yaml": "log: {}"})
+    traefik = replace(traefik, expected=replace(traefik.expected, controller="traefik"))
+    assert odd(matrix([region("us"), traefik])) == []
+
+
 def old() -> RegionSeen:
     found = known(metal().cluster)
     assert found
