@@ -1,7 +1,8 @@
 """Who may reach which port of a node, and why: one table, four renderings.
 
 `node_rules()` makes the table. `renderings/` says it as rules of a Vultr firewall group, of the
-node's own ufw, and as policies of Calico's and Cilium's. What the table doesn't name is dropped by all of them.
+node's own ufw, and as policies of Calico's and Cilium's. What the table doesn't name is dropped by
+all of them.
 """
 
 import re
@@ -84,15 +85,10 @@ def node_rules(
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
     admins = _networks("ssh_sources", ssh_sources)
-    nodes, pods, addresses, routers = (
-        _of_somebody(*named)
-        for named in (
-            ("node_networks", node_networks),
-            ("pod_networks", pod_networks),
-            ("node_addresses", node_addresses),
-            ("bgp_peers", bgp_peers),
-        )
-    )
+    nodes = _of_somebody("node_networks", node_networks)
+    pods = _of_somebody("pod_networks", pod_networks)
+    addresses = _of_somebody("node_addresses", node_addresses)
+    routers = _of_somebody("bgp_peers", bgp_peers)
     peers = nodes + addresses
     if not peers:
         raise ValueError(
