@@ -47,6 +47,11 @@ _NOTES = """\
 - *wide*: a stack of 100 live nodes has 200 records. The Worker takes 20 regions, which any number
   of stacks may share, as its table is one variable and a request may ask each region twice; its
   script is the same whatever the table holds. What 100 regions would cost is measured in Node.
+- *twin*: real packets between namespaces, without distances. The whole path (TLS, the Worker,
+  Cloudflare's network as emulated, the node's firewalls with felix, nginx, an application) stands
+  beside its nginx asked directly, one connection each in turns. Then requests while nodes and
+  regions fail: what shows of a fault counts up to the last request that took a second or more, a
+  second region, or failed; the hedge is what the Worker waits before it asks another region.
 
 ## Mutations
 

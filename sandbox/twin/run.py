@@ -19,8 +19,8 @@ from sandbox.twin.site import OUTSIDERS, PLACES, Site
 _HERE = Path(__file__).parent
 _VISITORS_A_NETWORK = 6
 # Visitors who are under way: where the machine can't do the rate these limit it. Enough that those
-# whom a dead node keeps waiting don't keep the others away; and no more, or all wait for a CPU
-# until the Worker takes every region for slow and asks two.
+# whom a dead node keeps waiting don't keep the others away; no more, or all wait for a CPU until
+# the Worker takes every region for slow and asks two.
 _AT_ONCE = 200
 _POSTS = 0.12
 _CRON_SECONDS = 60

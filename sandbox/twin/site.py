@@ -185,9 +185,10 @@ class Site:
         command = ["curl", "-sS", "--max-time", "60", "--interface", source, *trusted, *names]
         return self.visitors.command(*command, files=False)
 
-    def sweep(self, here: Namespace, source: str, target: str) -> dict[int, str]:
-        """Every TCP port of a node asked from `source`, who is `here`: which answered, and how."""
+    def sweep(self, here: Namespace, source: str, target: str, last: int = 65535) -> dict[int, str]:
+        """TCP ports of a node up to `last` asked from `source`, who is `here`: which answered, and
+        how."""
         program = [sys.executable, "-I", "-S", str(_HERE / "outsiders.py"), "sweep"]
-        command = here.command(*program, source, target, "1", "65535", files=False)
+        command = here.command(*program, source, target, "1", str(last), files=False)
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return {int(port): what for port, what in json.loads(done.stdout).items()}

@@ -8,6 +8,8 @@ import { Agent, request as ask } from 'node:https';
 const plan = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const ca = readFileSync(plan.ca, 'utf8');
 const PATIENCE_MS = 60_000;
+// They come little by little: connections have yet to be made, and programs to warm up.
+const ALL_MS = 20_000;
 
 // mulberry32: small, and the same everywhere.
 let state = plan.seed >>> 0;
@@ -84,7 +86,8 @@ const timer = setInterval(() => {
   while (!stopping && sent < plan.requests && due <= now) {
     // No more than these at once: a visitor who waits doesn't ask again.
     if (open < plan.atOnce) visit();
-    due += (-Math.log(1 - random()) * 1000) / plan.rate;
+    const share = Math.min(1, 0.1 + now / ALL_MS);
+    due += (-Math.log(1 - random()) * 1000) / (plan.rate * share);
   }
   flush();
   if ((stopping || sent >= plan.requests) && open === 0) {

@@ -124,8 +124,8 @@ def test_where_calico_protects_too_a_node_without_ufw_is_still_shut(world: World
             node.machine.addresses,
             strict=True,
         ):
-            assert site.sweep(site.outsiders, whence, address) == {}
-            edge = site.sweep(site.cloudflare.here, own, address)
+            assert site.sweep(site.outsiders, whence, address, 1024) == {}
+            edge = site.sweep(site.cloudflare.here, own, address, 1024)
             assert edge == {80: "open", 443: "open"}
     finally:
         node.here.run("rm", hold)
