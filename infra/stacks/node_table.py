@@ -15,7 +15,8 @@ def node_table(stack: RegionStack) -> list[Rule]:
     existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
     vpc = stack.vke.vpc if stack.vke else None
     balancer = stack.settings.load_balancer
-    routers = [peer.address for peer in balancer.metallb.peers if peer.bfd] if balancer else []
+    peers = balancer.metallb.peers if balancer and balancer.metallb else []
+    routers = [peer.address for peer in peers if peer.bfd]
     uses_ipip = stack.settings.calico.encapsulation == "ipip"
     try:
         table = node_rules(
