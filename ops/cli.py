@@ -38,6 +38,7 @@ _COMMANDS = {
     "replace-pool": _Place("ops.replace_pool.cli", "command", "Another plan for a node pool."),
     "add": _Place("ops.add", "command", "Write a new cluster's stack file."),
     "import": _Place("ops.importing.cli", "command", "Take over what was made by hand."),
+    "kube-vip": _Place("ops.kube_vip", "command", "kube-vip's static pod, for kubeadm init."),
     "approved": _Place("ops.approval.cli", "command", "Whether up would do what was approved."),
     "health": _Place("ops.health", "command", "Whether a stack answers, asked through the edge."),
     "demo": _Place("ops.demo", "command", "Bring the whole fleet up on the sandbox."),

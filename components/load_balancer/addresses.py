@@ -66,13 +66,13 @@ def ranges(pools: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, AddressRan
             try:
                 yield name, address_range(text)
             except LoadBalancerMistake as mistake:
-                raise LoadBalancerMistake(f"pool {name}: {mistake}") from None
+                raise LoadBalancerMistake(f"{name}: {mistake}") from None
 
 
 def refuse_overlaps(
     pools: Mapping[str, Sequence[str]], others: Mapping[str, Sequence[str]] | None = None
 ) -> None:
-    """No address is in two pools, nor in one of `others` (by whose they are).
+    """No address is said twice, nor in one of `others` (both by whose they are).
 
     Raises LoadBalancerMistake.
     """
@@ -81,15 +81,15 @@ def refuse_overlaps(
     for name, mine in ranges(pools):
         for other, taken in seen:
             if mine.overlaps(taken):
-                where = "itself" if other == name else f"pool {other}"
+                where = "itself" if other == name else other
                 raise LoadBalancerMistake(
-                    f"pool {name}: {mine.text} overlaps {taken.text} of {where}: an address would "
+                    f"{name}: {mine.text} overlaps {taken.text} of {where}: an address would "
                     "be given twice"
                 )
         for whose, taken in theirs:
             if mine.overlaps(taken):
                 raise LoadBalancerMistake(
-                    f"pool {name}: {mine.text} overlaps {taken.text} of {whose}: two clusters "
+                    f"{name}: {mine.text} overlaps {taken.text} of {whose}: two clusters "
                     "would announce the same address"
                 )
         seen.append((name, mine))
@@ -104,7 +104,7 @@ def refuse_taken(pools: Mapping[str, Sequence[str]], taken: Mapping[str, str]) -
         for address, whose in taken.items():
             if mine.holds(ip_address(address)):
                 raise LoadBalancerMistake(
-                    f"pool {name}: {mine.text} holds {address}, which is {whose}'s own: its "
+                    f"{name}: {mine.text} holds {address}, which is {whose}'s own: its "
                     "neighbours would send other traffic there"
                 )
 

@@ -78,12 +78,12 @@ _BFD = {"transmit": (10, 60000), "receive": (10, 60000), "multiplier": (2, 255)}
 
 
 def by_name(pools: Iterable[Pool]) -> dict[str, Sequence[str]]:
-    """Their addresses. Raises LoadBalancerMistake where two have one name."""
+    """Their addresses (`pool NAME`). Raises LoadBalancerMistake where two have one name."""
     found: dict[str, Sequence[str]] = {}
     for pool in pools:
-        if pool["name"] in found:
-            raise LoadBalancerMistake(f"pool {pool['name']}: stands there twice")
-        found[pool["name"]] = pool["addresses"]
+        if (name := f"pool {pool['name']}") in found:
+            raise LoadBalancerMistake(f"{name}: stands there twice")
+        found[name] = pool["addresses"]
     return found
 
 
@@ -129,7 +129,7 @@ def refuse(
 
 
 def _refuse_native(where: str, pool: Pool, bgp: Bgp) -> None:
-    six = [r.text for _, r in ranges({pool["name"]: pool["addresses"]}) if r.family == 6]
+    six = [r.text for _, r in ranges({where: pool["addresses"]}) if r.family == 6]
     if six:
         raise LoadBalancerMistake(
             f"{where}: {six[0]}: mode native announces no IPv6 by BGP. Say mode: frr-k8s"

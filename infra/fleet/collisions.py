@@ -104,16 +104,17 @@ def _announced(inventory: Inventory, stack: RegionStack) -> Iterator[str]:
     if balancer is None:
         return
     others = {
-        f"{other.file}, pool {name}": addresses
+        f"{other.file}, {name}": addresses
         for other in inventory.region_stacks
         if other is not stack and other.settings.load_balancer
-        for name, addresses in other.settings.load_balancer.pools().items()
+        for name, addresses in other.settings.load_balancer.announced().items()
     }
     try:
-        refuse_overlaps(balancer.pools(), others)
+        refuse_overlaps(balancer.announced(), others)
     except LoadBalancerMistake as mistake:
-        yield f"{where}loadBalancer.metallb: {mistake}"
-    asking = [peer.name for peer in balancer.metallb.peers if peer.password]
+        yield f"{where}loadBalancer: {mistake}"
+    peers = balancer.metallb.peers if balancer.metallb else []
+    asking = [peer.name for peer in peers if peer.password]
     if asking and "bgpPassword" not in stack.secrets:
         yield (
             f"{where}loadBalancer.metallb.peers: {asking[0]}: password: there is no secret "

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from components.cluster.node_objects import public_address
-from components.load_balancer.addresses import LoadBalancerMistake, refuse_outside
+from components.load_balancer import kube_vip
+from components.load_balancer.addresses import LoadBalancerMistake, refuse_outside, refuse_overlaps
+from components.load_balancer.kube_vip import BgpPeer, KubeVipOptions
 from components.load_balancer.metallb_options import (
     L2,
     Bfd,
@@ -16,7 +18,7 @@ from components.load_balancer.metallb_options import (
     by_name,
     refuse,
 )
-from infra.settings.section import DnsLabel, Section, in_camel_case
+from infra.settings.section import DnsLabel, Image, Section, in_camel_case
 
 _Labels = dict[str, str]
 
@@ -128,6 +130,48 @@ class MetalLbSettings(Section):
         return [pool.options() for pool in self.pools]
 
 
+class KubeVipPeer(Section):
+    """A router that kube-vip tells."""
+
+    address: _Address
+    asn: _Asn
+    multi_hop: bool = False
+
+
+class KubeVipSettings(Section):
+    """kube-vip: the control plane's address, for a static pod that `fleet kube-vip` prints, and
+    whether it announces those of Services. By BGP with `peers`."""
+
+    interface: str = Field(min_length=1, max_length=15)
+    control_plane: _Address | None = None
+    services: bool = False
+    my_asn: _Asn | None = None
+    peers: list[KubeVipPeer] = Field(default=[])
+    image: Image = kube_vip.IMAGE
+
+    def options(self, api_port: int) -> KubeVipOptions:
+        """As the component takes them."""
+        return {
+            "interface": self.interface,
+            "control_plane": self.control_plane,
+            "api_port": api_port,
+            "services": self.services,
+            "my_asn": self.my_asn,
+            "peers": [
+                BgpPeer(address=one.address, asn=one.asn, multi_hop=one.multi_hop)
+                for one in self.peers
+            ],
+        }
+
+    @model_validator(mode="after")
+    def _possible(self) -> "KubeVipSettings":
+        try:
+            kube_vip.refuse(self.options(1))
+        except LoadBalancerMistake as mistake:
+            raise ValueError(in_camel_case(str(mistake))) from None
+        return self
+
+
 class IngressAddresses(Section):
     """The addresses of the ingress's Service, which the region's host name gets in place of the
     nodes': public ones."""
@@ -157,21 +201,43 @@ class IngressAddresses(Section):
 
 class LoadBalancer(Section):
     """Who announces addresses of Services, and those of the ingress; without `ingress` that one
-    stays on the nodes' own ports."""
+    stays on the nodes' own ports. kube-vip may keep the control plane's beside MetalLB."""
 
-    metallb: MetalLbSettings
+    metallb: MetalLbSettings | None = None
+    kube_vip: KubeVipSettings | None = None
     ingress: IngressAddresses | None = None
 
-    def pools(self) -> dict[str, list[str]]:
-        """Addresses that this cluster announces, by their pool."""
-        return {pool.name: pool.addresses for pool in self.metallb.pools}
+    def announced(self) -> dict[str, list[str]]:
+        """Addresses that this cluster announces, by whose they are here."""
+        found = {
+            f"pool {p.name}": p.addresses for p in (self.metallb.pools if self.metallb else [])
+        }
+        if self.kube_vip and self.kube_vip.control_plane:
+            found["controlPlane"] = [_alone(self.kube_vip.control_plane)]
+        if self.kube_vip and self.kube_vip.services and self.ingress:
+            found["ingress"] = [_alone(address) for address in self.ingress.said]
+        return found
 
     @model_validator(mode="after")
-    def _announced(self) -> "LoadBalancer":
-        try:
-            refuse_outside(
-                by_name(self.metallb.pool_options()), self.ingress.said if self.ingress else ()
+    def _one_for_each_address(self) -> "LoadBalancer":
+        metallb, other = self.metallb, self.kube_vip
+        if metallb is None and other is None:
+            raise ValueError("names nobody who announces: say metallb or kubeVip")
+        if metallb and other and other.services:
+            raise ValueError(
+                "kubeVip.services beside metallb: both would announce the same Services' "
+                "addresses. Leave Services to one of them; kubeVip.controlPlane may stay"
             )
+        if self.ingress and not metallb and not (other and other.services):
+            raise ValueError("ingress: nobody announces addresses of Services: kubeVip.services")
+        try:
+            refuse_overlaps(self.announced())
+            if metallb and self.ingress:
+                refuse_outside(by_name(metallb.pool_options()), self.ingress.said)
         except LoadBalancerMistake as mistake:
-            raise ValueError(f"ingress: {mistake}") from None
+            raise ValueError(str(mistake)) from None
         return self
+
+
+def _alone(address: str) -> str:
+    return f"{address}-{address}"

@@ -19,7 +19,8 @@ def node_table(stack: RegionStack) -> list[Rule]:
     bgp = stack.settings.calico.bgp
     between_nodes, peers = speakers(bgp.options() if bgp else None)
     balancer = stack.settings.load_balancer
-    routers = [peer.address for peer in balancer.metallb.peers if peer.bfd] if balancer else []
+    announced_to = balancer.metallb.peers if balancer and balancer.metallb else []
+    routers = [peer.address for peer in announced_to if peer.bfd]
     try:
         table = node_rules(
             ssh_sources=settings.admin_cidrs,

@@ -11,7 +11,7 @@ from components.ingress.nginx.daemon_set import IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
 from components.ingress.placing import Canary
 from components.ingress.traefik.daemon_set import TraefikIngress
-from components.load_balancer.metallb_objects import annotations
+from components.load_balancer import kube_vip, metallb_objects
 from infra.pins.images import pinned
 from infra.settings.ingress import TraefikIngress as TraefikSettings
 from infra.stacks.origin_trust import header_values, origin_trust
@@ -81,10 +81,10 @@ def _service(site: Site) -> LoadBalancerService | None:
     settings = site.stack.settings
     if settings.load_balancer is None or settings.load_balancer.ingress is None:
         return None
-    addresses = settings.load_balancer.ingress.said
+    addresses, by = settings.load_balancer.ingress.said, settings.load_balancer
     return {
         "addresses": addresses,
-        "annotations": annotations(addresses),
+        "annotations": (metallb_objects if by.metallb else kube_vip).annotations(addresses),
         "sources": site.ranges.cidrs,
         "ports": settings.firewall.web_ports,
     }

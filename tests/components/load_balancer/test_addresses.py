@@ -57,7 +57,7 @@ def test_two_pools_overlap_exactly_when_an_address_is_in_both(
     one, two = sorted((a, b)), sorted((c, d))
     pools = {
         name: [f"{ip_address(prefix + '0') + low}-{ip_address(prefix + '0') + high}"]
-        for name, (low, high) in (("one", one), ("two", two))
+        for name, (low, high) in (("pool one", one), ("pool two", two))
     }
     both = set(range(one[0], one[1] + 1)) & set(range(two[0], two[1] + 1))
     if not both:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 from components.firewall.cloudflare_ranges import load as load_ranges
 from components.firewall.renderings.calico import forward_policy, node_policy
@@ -12,6 +14,7 @@ from components.firewall.rule_table import check_web_ports
 from infra.errors import SettingsError
 from infra.fleet.reading import load
 from infra.stacks.node_table import node_table
+from ops.cli import application
 from tests.infra.stacks.test_existing_cluster import metal
 from tests.projects import copy_project, region, region_stack, write_stack
 from tests.rendered import of_type, rendered
@@ -111,9 +114,22 @@ def test_the_sessions_password_stays_secret(project: Path):
         ),
         (
             balanced(ingress={"ipv4": "45.76.2.16"}),
-            "45.76.2.16 is in none of the pools (web): nobody would announce it",
+            "45.76.2.16 is in none of the pools (pool web): nobody would announce it",
         ),
         (balanced(ingress={"ipv4": "10.0.0.1"}), "must be a public IPv4 address"),
+        (
+            balanced(kubeVip={"interface": "eth0", "services": True}),
+            "kubeVip.services beside metallb: both would announce the same Services'",
+        ),
+        (
+            balanced(kubeVip={"interface": "eth0", "controlPlane": "45.76.2.9"}),
+            "controlPlane: 45.76.2.9-45.76.2.9 overlaps 45.76.2.8/29 of pool web",
+        ),
+        (
+            balanced(metallb=None, kubeVip={"interface": "eth0", "controlPlane": "10.9.0.9"}),
+            "ingress: nobody announces addresses of Services: kubeVip.services",
+        ),
+        (balanced(metallb=None), "names nobody who announces: say metallb or kubeVip"),
         (balanced(ingress={}), "names no address: say ipv4, ipv6 or both"),
         (balanced(metallb={"pools": [POOL]}), "pool web: bgp without a peer"),
         (
@@ -151,3 +167,30 @@ def test_a_pool_that_holds_a_nodes_own_address_is_refused_in_the_preview(project
     write_stack(project, "metal", balanced(metallb={"pools": [pool], "peers": [PEER]}))
     with pytest.raises(Exception, match=r"holds 45\.76\.1\.10, which is node n1's own"):
         rendered(project, "metal")
+
+
+def test_kube_vip_announces_the_same_service(project: Path):
+    vip = {"interface": "eth0", "services": True}
+    write_stack(project, "metal", balanced(metallb=None, kubeVip=vip))
+    rendering = rendered(project, "metal")
+    service = of_type(rendering, "kubernetes:core/v1:Service")["metal-ingress-service"].inputs
+    asked = service["metadata"]["annotations"]["kube-vip.io/loadbalancerIPs"]
+    assert asked == "45.76.2.8,2001:19f0:1:b::8"
+    assert "metal-kube-vip-daemon-set" in of_type(rendering, "kubernetes:apps/v1:DaemonSet")
+    assert of_type(rendering, "kubernetes:helm.sh/v4:Chart") == {}
+
+
+def test_the_static_pod_is_printed_for_kubeadm(project: Path):
+    vip = {"interface": "eth0", "controlPlane": "10.9.0.9"}
+    write_stack(project, "metal", balanced(kubeVip=vip))
+    done = CliRunner().invoke(application("kube-vip"), ["kube-vip", "metal", "--dir", str(project)])
+    assert done.exit_code == 0, done.output
+    pod = yaml.safe_load(done.output)
+    variables = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+    assert (variables["address"], variables["cp_enable"]) == ("10.9.0.9", "true")
+    assert pod["spec"]["volumes"][0]["hostPath"]["path"] == "/etc/kubernetes/admin.conf"
+    args = ["kube-vip", "metal", "--first", "--dir", str(project)]
+    assert "super-admin.conf" in CliRunner().invoke(application("kube-vip"), args).output
+    refused = CliRunner().invoke(application("kube-vip"), ["kube-vip", "us", "--dir", str(project)])
+    assert refused.exit_code == 2
+    assert "Pulumi.us.yaml: edgefleet:loadBalancer.kubeVip.controlPlane" in refused.output
