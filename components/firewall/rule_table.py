@@ -1,7 +1,8 @@
 """Who may reach which port of a node, and why: one table, four renderings.
 
 `node_rules()` makes the table. `renderings/` says it as rules of a Vultr firewall group, of the
-node's own ufw, and as policies of Calico's and Cilium's. What the table doesn't name is dropped by all of them.
+node's own ufw, and as policies of Calico's and Cilium's. What the table doesn't name is dropped by
+all of them.
 """
 
 import re
