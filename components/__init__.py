@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .dataplane.calico import CalicoDataplane
     from .dataplane.calico_bgp import CalicoBgp
     from .dataplane.calico_options import CalicoMistake
+    from .dataplane.cilium import CiliumDataplane
+    from .dataplane.cilium_options import CiliumMistake
     from .dataplane.host_endpoints import HostEndpoints
     from .dataplane.kube_proxy import KubeProxy
     from .dataplane.kube_proxy_options import KubeProxyMistake
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         VendorError,
         VultrError,
     )
+    from .firewall.cilium_host_protection import CiliumHostProtection
     from .firewall.cloud import CloudFirewall
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
@@ -61,6 +64,9 @@ _HOMES = {
     "CalicoDataplane": "dataplane.calico",
     "CalicoHostProtection": "firewall.host_protection",
     "CalicoMistake": "dataplane.calico_options",
+    "CiliumDataplane": "dataplane.cilium",
+    "CiliumHostProtection": "firewall.cilium_host_protection",
+    "CiliumMistake": "dataplane.cilium_options",
     "CloudFirewall": "firewall.cloud",
     "CloudflareError": "errors",
     "Cluster": "cluster.contract",
@@ -103,6 +109,9 @@ __all__ = [
     "CalicoDataplane",
     "CalicoHostProtection",
     "CalicoMistake",
+    "CiliumDataplane",
+    "CiliumHostProtection",
+    "CiliumMistake",
     "CloudFirewall",
     "CloudflareError",
     "Cluster",

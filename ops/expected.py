@@ -165,7 +165,10 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         apart=_apart(stack),
         rules=vultr_rules(table, explicit) if cluster else {},
         web_ports=tuple(settings.firewall.web_ports),
-        calico=calico_expected({**settings.calico_options(), "digests": digests}),
+        # Nothing is looked at where it is Cilium.
+        calico={}
+        if settings.cilium
+        else calico_expected({**settings.calico_options(), "digests": digests}),
         ingress_image=images.pinned(settings.ingress.image, digests),
         canary=images.pinned(canary.image, digests) if canary else "",
         namespace=settings.ingress.namespace,

@@ -9,9 +9,11 @@ from ipaddress import ip_network
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
+from components.dataplane.cilium_options import CiliumMistake, CiliumOptions, refuse_cilium
 from components.ingress.mistake import IngressMistake
 from components.ingress.traefik.pod import beside
 from infra.settings.calico import Calico
+from infra.settings.cilium import Cilium
 from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
@@ -19,7 +21,7 @@ from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
 from infra.settings.kube_proxy import KubeProxy
 from infra.settings.load_balancer import LoadBalancer
 from infra.settings.network_policy import NetworkPolicy
-from infra.settings.section import DnsLabel, Section, Switch
+from infra.settings.section import DnsLabel, Section, Switch, in_camel_case
 
 
 class Coordinates(Section):
@@ -40,6 +42,7 @@ class Region(Section):
     coordinates: Coordinates | None = None
     cluster: AnyCluster
     calico: Calico = Calico()
+    cilium: Cilium | None = None
     kube_proxy: KubeProxy | None = None
     ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
@@ -59,6 +62,15 @@ class Region(Section):
             "nftables": self.kube_proxy is not None and self.kube_proxy.mode == "nftables",
             "ask_host_firewall": self.firewall.ufw_mode == "enforce",
         }
+
+    def cilium_options(self) -> CiliumOptions:
+        """Cilium as the component takes it: its networks are the firewall's."""
+        said = self.cilium.said() if self.cilium else {}
+        return CiliumOptions(
+            **said,
+            pod_networks=self.firewall.pod_networks,
+            node_networks=self.firewall.node_networks or [],
+        )
 
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":
@@ -98,6 +110,34 @@ class Region(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_dataplane(self) -> "Region":
+        if self.cilium is None:
+            return self
+        if not isinstance(self.cluster, ExistingCluster):
+            raise ValueError("cilium: goes with cluster.existing: VKE brings Calico. Take it out")
+        if "calico" in self.model_fields_set:
+            raise ValueError("cilium beside calico: a cluster has one dataplane. Take one out")
+        if self.kube_proxy is not None and self.cilium.kube_proxy_replacement:
+            raise ValueError(
+                "kubeProxy beside cilium, which serves services in its place: take kubeProxy out, "
+                "or say cilium.kubeProxyReplacement: false"
+            )
+        if self.firewall.by_calico:
+            raise ValueError(
+                f"firewall.hostProtection: {self.firewall.host_protection!r} without Calico: say "
+                "cilium.hostFirewall: true, and leave hostProtection out"
+            )
+        if self.network_policy.by_host_endpoints:
+            raise ValueError(
+                "networkPolicy.variant: 'calico' with cilium: say variant: kubernetes, and sources"
+            )
+        try:
+            refuse_cilium(self.cilium_options())
+        except CiliumMistake as mistake:
+            raise ValueError(f"cilium: {in_camel_case(str(mistake))}") from None
+        return self
+
+    @model_validator(mode="after")
     def _kube_proxy_serves(self) -> "Region":
         if self.kube_proxy is None:
             return self
@@ -106,7 +146,7 @@ class Region(Section):
                 "kubeProxy: goes with cluster.existing: VKE's kube-proxy is Vultr's, and how it "
                 "is configured isn't known. calico.kubeProxy says whether it runs"
             )
-        if self.calico.dataplane != "iptables":
+        if self.cilium is None and self.calico.dataplane != "iptables":
             raise ValueError(
                 f"kubeProxy.mode: {self.kube_proxy.mode!r} with calico.dataplane ebpf: there felix "
                 "serves services itself. Take kubeProxy out, or say calico.dataplane: iptables"

@@ -16,11 +16,14 @@ def node_table(stack: RegionStack) -> list[Rule]:
     settings, cluster = stack.settings.firewall, stack.settings.cluster
     existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
     vpc = stack.vke.vpc if stack.vke else None
-    bgp = stack.settings.calico.bgp
+    cilium, bgp = stack.settings.cilium, stack.settings.calico.bgp
     between_nodes, peers = speakers(bgp.options() if bgp else None)
     balancer = stack.settings.load_balancer
     announced_to = balancer.metallb.peers if balancer and balancer.metallb else []
     routers = [peer.address for peer in announced_to if peer.bfd]
+    if cilium:
+        # Its nodes open the sessions, and its tunnels have other ports than Calico's.
+        between_nodes, peers = False, [p.address for p in cilium.bgp.peers] if cilium.bgp else []
     try:
         table = node_rules(
             ssh_sources=settings.admin_cidrs,
@@ -30,7 +33,7 @@ def node_table(stack: RegionStack) -> list[Rule]:
             web_ports=settings.web_ports,
             web_routed=bool(balancer and balancer.ingress),
             api_port=existing.api_port if existing else None,
-            tunnels=tunnels(stack.settings.calico.options()),
+            tunnels=() if cilium else tunnels(stack.settings.calico.options()),
             bgp_between_nodes=between_nodes,
             bgp_peers=peers,
         )

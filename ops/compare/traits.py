@@ -64,7 +64,7 @@ class Trait:
 
 def of(seen: Sequence[RegionSeen]) -> list[Trait]:
     """The traits of these clusters: a row for each of felix's variables that one has or wants."""
-    names = {n for each in seen for n in each.expected.calico["environment"]}
+    names = {n for each in seen for n in each.expected.calico.get("environment", {})}
     for each in seen:
         if cluster := known(each.cluster):
             names |= {n for n in felix_env(cluster) if n.startswith("FELIX_BPF")}
@@ -77,7 +77,7 @@ def _felix(name: str) -> Trait:
         return felix_env(cluster).get(name, NONE) if cluster and cluster.calico else None
 
     def wanted(seen: RegionSeen) -> str:
-        return str(seen.expected.calico["environment"].get(name, NONE))
+        return str(seen.expected.calico.get("environment", {}).get(name, NONE))
 
     return Trait(name, value, _why_felix, wanted)
 
@@ -169,11 +169,11 @@ _HEAD = [
         of_cluster(lambda cluster: image(cluster.calico, "calico-node")),
         lambda seen, _v, right: (
             "who makes a cluster brings the release of that day, VKE with an upgrade, too"
-            if not seen.expected.calico["images"]
+            if not seen.expected.calico.get("images")
             else "VKE or somebody else set another image",
             f"say calico.version in {seen.expected.file}, then pulumi up -s {seen.expected.stack}",
         ),
-        lambda seen: seen.expected.calico["images"].get("calico-node"),
+        lambda seen: seen.expected.calico.get("images", {}).get("calico-node"),
         among=maker,
     ),
 ]

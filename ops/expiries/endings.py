@@ -151,7 +151,11 @@ def _by_tag(regions: Collection[RegionExpected]) -> set[str]:
     """Images that are pinned by no digest."""
     used: set[str] = set()
     for region in regions:
-        used |= {region.ingress_image, region.canary, *map(str, region.calico["images"].values())}
+        used |= {
+            region.ingress_image,
+            region.canary,
+            *map(str, region.calico.get("images", {}).values()),
+        }
         used |= {region.node_firewall.image} if region.node_firewall else set()
     return {image for image in used if image and "@" not in image}
 

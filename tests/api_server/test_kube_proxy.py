@@ -31,6 +31,7 @@ if args:
     KubeProxy("p", {"kubeconfig": kubeconfig, **args})
 """
 CONFIG = named("v1", "ConfigMap", "kube-proxy", "kube-system")
+DATA = {"config.conf": KUBEADM, "kubeconfig.conf": "kind: Config"}
 DAEMONS = named("apps/v1", "DaemonSet", "kube-proxy", "kube-system")
 
 
@@ -38,8 +39,7 @@ DAEMONS = named("apps/v1", "DaemonSet", "kube-proxy", "kube-system")
 def kubeadm(kubeconfig: str) -> Iterator[Cluster]:
     cluster = client(kubeconfig)
     _gone(cluster)
-    data = {"config.conf": KUBEADM, "kubeconfig.conf": "kind: Config"}
-    cluster.apply({**CONFIG, "data": data}, "kubeadm")
+    cluster.apply({**CONFIG, "data": DATA}, "kubeadm")
     labels = {"k8s-app": "kube-proxy"}
     container = {"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.35.4"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
@@ -87,7 +87,7 @@ def test_our_fields_there_and_back(kubeadm: Cluster, project: ComponentProject):
     project.pulumi("preview", "--expect-no-changes", "-s", "dev")
 
     # `kubeadm upgrade` writes the whole anew: ours come back, and kube-proxy starts again.
-    kubeadm.apply({**CONFIG, "data": {"config.conf": KUBEADM}}, "kubeadm", force=True)
+    kubeadm.apply({**CONFIG, "data": DATA}, "kubeadm", force=True)
     assert "mode is '', not 'ipvs'" in project.pulumi("preview", "-s", "dev")
     project.up(mode="ipvs", scheduler="lc")
     assert config(kubeadm)["mode"] == "ipvs"

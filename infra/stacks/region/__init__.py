@@ -12,6 +12,7 @@ from infra.pins import images
 from infra.settings.cluster import ExistingCluster
 from infra.stacks.origin_trust import ReadSecret
 from infra.stacks.region.announce import announce
+from infra.stacks.region.cilium import lay_cilium
 from infra.stacks.region.cluster import Open, existing_cluster, kubernetes_provider, vke_cluster
 from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoints, lay_dataplane
 from infra.stacks.region.publish import publish
@@ -53,11 +54,16 @@ def deploy(
     provider = kubernetes_provider(stack, cluster)
     site = Site(stack, inventory, ranges, images.load(), secret, cluster, provider)
 
-    calico = lay_dataplane(site)
-    endpoints = host_endpoints(site, calico)
-    closed = close_nodes(site, calico, endpoints)
+    if stack.settings.cilium:
+        dataplane: pulumi.Resource = lay_cilium(site)
+    else:
+        dataplane = calico = lay_dataplane(site)
+        pulumi.export("dataplane", calico.environment)
+        pulumi.export("calico", calico.expected)
+    endpoints = host_endpoints(site, dataplane)
+    closed = close_nodes(site, dataplane, endpoints)
     ingress = serve(site, *closed, *announce(site, *closed))
-    isolate_namespaces(site, calico, endpoints)
+    isolate_namespaces(site, dataplane, endpoints)
     publish(site, *closed_before, ingress)
 
     pulumi.export("clusterId", cluster.identity)
@@ -68,7 +74,5 @@ def deploy(
             lambda nodes: {node.name: {"ipv4": node.ipv4, "ipv6": node.ipv6} for node in nodes}
         ),
     )
-    pulumi.export("dataplane", calico.environment)
-    pulumi.export("calico", calico.expected)
     pulumi.export("ingressImage", ingress.image)
     pulumi.export("kubeconfig", cluster.kubeconfig)

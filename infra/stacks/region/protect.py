@@ -19,6 +19,7 @@ from infra.fleet.inventory import RegionStack
 from infra.pins.images import pinned
 from infra.settings.bgp import Bgp
 from infra.stacks.node_table import node_table
+from infra.stacks.region.cilium import protect_by_cilium
 from infra.stacks.region.site import Site
 
 
@@ -109,7 +110,7 @@ def lay_dataplane(site: Site) -> CalicoDataplane:
     )
 
 
-def host_endpoints(site: Site, calico: CalicoDataplane) -> HostEndpoints | None:
+def host_endpoints(site: Site, calico: pulumi.Resource) -> HostEndpoints | None:
     settings = site.stack.settings
     if not (settings.firewall.by_calico or settings.network_policy.by_host_endpoints):
         return None
@@ -121,11 +122,13 @@ def host_endpoints(site: Site, calico: CalicoDataplane) -> HostEndpoints | None:
 
 
 def close_nodes(
-    site: Site, calico: CalicoDataplane, endpoints: HostEndpoints | None
+    site: Site, dataplane: pulumi.Resource, endpoints: HostEndpoints | None
 ) -> list[pulumi.Resource]:
     """What has to be there before anything listens on a host port."""
     settings, table = site.stack.settings, node_table(site.stack)
-    closed: list[pulumi.Resource] = [calico]
+    closed: list[pulumi.Resource] = [dataplane]
+    if settings.cilium and settings.cilium.host_firewall:
+        closed.append(protect_by_cilium(site, dataplane, table))
     if endpoints and settings.firewall.by_calico:
         closed.append(
             CalicoHostProtection(
@@ -136,7 +139,7 @@ def close_nodes(
                     "host_endpoints": endpoints,
                     "force": settings.calico.force,
                 },
-                site.after(calico),
+                site.after(dataplane),
             )
         )
     if mode := settings.firewall.ufw_mode:

@@ -3,7 +3,6 @@
 import pulumi
 
 from components.cluster.drained_pool import POOL_LABEL
-from components.dataplane.calico import CalicoDataplane
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
 from components.ingress.contract import Certificate, IngressArgs, LoadBalancerService
@@ -91,7 +90,7 @@ def _service(site: Site) -> LoadBalancerService | None:
 
 
 def isolate_namespaces(
-    site: Site, calico: CalicoDataplane, endpoints: HostEndpoints | None
+    site: Site, dataplane: pulumi.Resource, endpoints: HostEndpoints | None
 ) -> None:
     policy = site.stack.settings.network_policy
     if not policy.namespaces:
@@ -107,7 +106,7 @@ def isolate_namespaces(
             "tier": policy.tier,
             "host_endpoints": endpoints if policy.by_host_endpoints else None,
         },
-        site.after(calico),
+        site.after(dataplane),
     )
 
 

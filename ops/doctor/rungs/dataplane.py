@@ -22,6 +22,10 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
     if isinstance(cluster, Unasked):
         yield Blind("its API server", stack, cluster.cause)
         return
+    if not seen.expected.calico:
+        yield Note("dataplane", stack, "Cilium's own health: cilium status")
+        yield from _names(seen, cluster)
+        return
     if cluster.calico is None:
         yield _finding(
             seen,

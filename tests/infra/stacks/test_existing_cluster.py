@@ -271,3 +271,40 @@ def test_vultr_is_not_asked_about_it(project: Path):
     write_stack(project, "metal", metal())
     found = survey(region_stack(project, "metal"), state(existing={"identity": "u1"}), vultr)
     assert (found.identity, found.cluster) == ("u1", None)
+
+
+CILIUM = {"apiEndpoint": "10.9.0.10:6443", "hostFirewall": True}
+
+
+def test_cilium_instead_of_calico(project: Path):
+    write_stack(project, "metal", {**metal(), "cilium": CILIUM})
+    rendering = rendered(project, "metal")
+    found = {r.name: r for r in rendering.resources}
+    assert not [name for name in found if name.startswith("metal-calico")]
+    assert found["metal-cilium-chart"].inputs["values"]["k8sServiceHost"] == "10.9.0.10"
+    protection = found["metal-cilium-nodes"]
+    assert "metal-cilium-kinds" in " ".join(protection.options["dependsOn"])
+    assert "metal-cilium-nodes-policy" in " ".join(found["metal-ingress"].options["dependsOn"])
+    # Nobody speaks BGP there, nor Calico's VXLAN.
+    names = {rule.name for rule in node_table(region_stack(project, "metal"))}
+    assert not names & {"bgp", "bgp-peers", "vxlan"}
+    assert "calico" not in rendering.outputs
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({**region("metal"), "cilium": CILIUM}, "cilium: goes with cluster.existing: VKE brings"),
+        ({**metal(), "cilium": CILIUM, "calico": {"mtu": 1450}}, "cilium beside calico: a cluster"),
+        ({**metal(), "cilium": CILIUM, "kubeProxy": {"mode": "ipvs"}}, "kubeProxy beside cilium"),
+        (
+            {**metal(), "cilium": CILIUM, "firewall": {**FIREWALL, "hostProtection": "both"}},
+            "firewall.hostProtection: 'both' without Calico: say cilium.hostFirewall",
+        ),
+        ({**metal(), "cilium": {}}, "cilium: kubeProxyReplacement without apiEndpoint"),
+        ({**metal(), "cilium": {**CILIUM, "l2": {}}}, "cilium: l2 without pools"),
+    ],
+)
+def test_one_dataplane_that_can_be(project: Path, config: dict[str, Any], sentence: str):
+    (told,) = refused(project, config)
+    assert sentence in told
