@@ -38,13 +38,14 @@ _OF_EDGE: Mapping[Rung, OfEdge] = {
 @dataclass(frozen=True)
 class Report:
     """What the ladder found. `well` are the rungs that nothing was found on, `left` those that
-    nobody looked at, as one above them failed."""
+    nobody looked at, as one above them failed; `off` are those that none of these stacks has."""
 
     findings: tuple[Finding, ...]
     blind: tuple[Blind, ...]
     notes: tuple[Note, ...]
     well: tuple[Rung, ...]
     left: tuple[Rung, ...]
+    off: tuple[Rung, ...] = ()
 
 
 def climb_down(
@@ -65,7 +66,7 @@ def climb_down(
     causes = {t.stack for each in told.values() for t in each if _is_cause(t)}
     regions = {each.expected.stack for each in seen.regions}
     vultrs = any(each.expected.given is None for each in seen.regions)
-    empty: tuple[Rung, ...] = () if vultrs else ("cloud-firewall",)
+    off: tuple[Rung, ...] = () if vultrs else ("cloud-firewall",)
     findings: list[Finding] = []
     blind: dict[tuple[str, str], Blind] = {}
     notes: dict[Note, None] = {}
@@ -85,10 +86,10 @@ def climb_down(
         for each in missing:
             blind.setdefault((each.system, each.stack), each)
         notes |= dict.fromkeys(t for t in told[rung] if isinstance(t, Note))
-        if not here and not missing and rung not in empty:
+        if not here and not missing and rung not in off:
             well.append(rung)
     unknown = _unmade(findings, blind)
-    return Report(tuple(findings), tuple(unknown), tuple(notes), tuple(well), tuple(left))
+    return Report(tuple(findings), tuple(unknown), tuple(notes), tuple(well), tuple(left), off)
 
 
 def of_stacks(regions: bool, edges: bool) -> tuple[Rung, ...]:

@@ -77,4 +77,4 @@ def _notes(notes: Iterable[Note]) -> Iterable[str]:
 
 
 def _blinds(rung: str, report: Report) -> bool:
-    return rung not in report.well and rung not in report.left
+    return rung not in (*report.well, *report.left, *report.off)

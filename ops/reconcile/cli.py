@@ -37,8 +37,8 @@ def command(
 
     Each stack is previewed; where nothing but records of its nodes differs, just these are brought
     up. Where anything else would change, nothing is done: somebody has to look. What stops
-    `pulumi up` stops this, too: where Vultr's answer lacks most of the nodes though their machines
-    are there, no record goes.
+    `pulumi up` stops this, too: where an answer lacks most of the nodes though nobody took them
+    away, no record goes.
 
     Exit code: 0 the records are right, or were; 1 something else would change, so that nothing was
     done; 2 it couldn't look or do it, or the files are wrong.

@@ -696,6 +696,9 @@ def test_what_is_vultrs_alone_is_off_and_said_once():
     report = look(Seen((metal(), metal("ber"))))
     assert (report.findings, report.blind, report.left) == ((), (), ())
     assert "cloud-firewall" not in report.well
+    assert report.off == ("cloud-firewall",)
+    nobody = replace(metal(), records=Unasked("no token"))
+    assert "? cloud-firewall" not in text(look(Seen((nobody,))))
     assert {note.rung for note in report.notes} == {"cloud-firewall"}
     shown = " ".join(text(report).split())
     assert shown.count("stands before a cluster that it didn't make") == 1
