@@ -24,12 +24,15 @@ from sandbox.engine.environment import inside
 from tests.faults import unmet
 from tests.projects import ROOT, copy_project, git
 from tests.warm import starts
+from tests.warm.client import SWITCH
 
 ZONE = "809846d39026662b50a8a0b0dd159151"
 COMMAND_SECONDS = 300
 HTTP = requests.Session()
 """For what is on this machine; a session for each request costs as much as the request."""
 HTTP.trust_env = False
+COLD = {SWITCH: "0"}
+"""For a command that is killed: its Pythons are its children then, and end with it at once."""
 REAL = plugins.parse(os.environ.get("REAL", ""))
 """Providers to take from installed plugins."""
 
