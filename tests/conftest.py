@@ -16,6 +16,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from sandbox.engine import plugins
+from tests.warm.client import SWITCH
 
 HERE = Path(__file__).parent
 
@@ -84,6 +85,7 @@ SLOW = (
     "sandbox/test_daemon.py",
     "sandbox/test_lifecycle.py",
     "twin/test_namespaces.py",
+    "warm/",
     "workflows/",
 )
 """What starts an engine, an API server, a Worker or a network: `make test FAST=1` leaves it out."""
@@ -101,6 +103,9 @@ _ENDINGS = pytest.StashKey[ExitStack]()
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
     config.stash[_ENDINGS] = ExitStack()
+    os.environ.setdefault(SWITCH, "1")
+    # Engines and clusters live for minutes: a bigger heap costs less than collecting it.
+    os.environ.setdefault("GOGC", "200")
     # Before there are workers, which all take it. Another each day, so that what fails fails again
     # for who runs it to see why.
     today = f"{datetime.now(UTC):%Y-%m-%d}"

@@ -23,9 +23,16 @@ from sandbox.engine import plugins
 from sandbox.engine.environment import inside
 from tests.faults import unmet
 from tests.projects import ROOT, copy_project, git
+from tests.warm import starts
+from tests.warm.client import SWITCH
 
 ZONE = "809846d39026662b50a8a0b0dd159151"
 COMMAND_SECONDS = 300
+HTTP = requests.Session()
+"""For what is on this machine; a session for each request costs as much as the request."""
+HTTP.trust_env = False
+COLD = {SWITCH: "0"}
+"""For a command that is killed: its Pythons are its children then, and end with it at once."""
 REAL = plugins.parse(os.environ.get("REAL", ""))
 """Providers to take from installed plugins."""
 
@@ -58,9 +65,9 @@ class Fleet:
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pyc*"))
         shutil.copy(ROOT / "__main__.py", project)
         shutil.copy(ROOT / ".gitignore", project)
-        (project / ".venv").symlink_to(ROOT / ".venv")
+        starts.environment(project / ".venv", ROOT / ".venv")
         git(project, "init", "-q")
-        # `.venv/` ignores a folder, and here it is a link.
+        # `.venv/` ignores a folder, and here it may be a link.
         (project / ".git" / "info" / "exclude").write_text(".venv\n")
         git(project, "add", ".")
         git(project, "commit", "-q", "-m", "the fleet")
@@ -70,6 +77,7 @@ class Fleet:
 
     def start(self) -> None:
         lifecycle.start(self.directory, self.project, REAL, print)
+        starts.host(self.directory / "bin", self.project / ".venv" / "bin" / "python")
         self.reload()
 
     def reload(self) -> None:
@@ -141,7 +149,7 @@ class Fleet:
     def vultr(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         url = f"http://127.0.0.1:{self._port('vultr')}{path}"
         key = self.environment["VULTR_API_KEY"]
-        answer = requests.request(
+        answer = HTTP.request(
             method, url, json=body, headers={"Authorization": f"Bearer {key}"}, timeout=30
         )
         answer.raise_for_status()
@@ -151,7 +159,7 @@ class Fleet:
         token = self.environment["CLOUDFLARE_API_TOKEN"]
         base = f"http://127.0.0.1:{self._port('cloudflare')}"
         prefix = "" if path.startswith("/_sandbox") else "/client/v4"
-        answer = requests.request(
+        answer = HTTP.request(
             method,
             base + prefix + path,
             json=body,

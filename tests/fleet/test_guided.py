@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.fleet.by_hand import ACCOUNT
-from tests.fleet.fleet import Fleet, Ran, kill_when, lines
+from tests.fleet.fleet import COLD, Fleet, Ran, kill_when, lines
 from tests.projects import ROOT, git
 
 HOST = "us.example.com"
@@ -42,12 +42,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         made.stop()
 
 
-def begin(fleet: Fleet, *command: str) -> "subprocess.Popen[str]":
+def begin(fleet: Fleet, *command: str, **variables: str) -> "subprocess.Popen[str]":
     """The command, as somebody types it in the project."""
     return subprocess.Popen(
         [sys.executable, "-P", "-c", "from ops.cli import main; main()", *command],
         cwd=fleet.project,
-        env={**fleet.environment, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
+        env={**fleet.environment, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -120,7 +120,7 @@ def test_an_upgrade_that_is_killed_goes_on_and_no_visitor_meets_it(fleet: Fleet)
     file = fleet.project / "Pulumi.us.yaml"
     before, old = file.read_text(), {node["id"] for node in fleet.nodes("us")}
     with asked(fleet, "us"):
-        told = kill_when(begin(fleet, *UPGRADE, "--yes"), ["us-dns-", "-a created"])
+        told = kill_when(begin(fleet, *UPGRADE, "--yes", **COLD), ["us-dns-", "-a created"])
         assert spared(fleet)
         assert "edgefleet:drain: true  # fleet upgrade\n" in file.read_text()
         again = run(fleet, *UPGRADE, "--yes").require().output
@@ -147,9 +147,9 @@ def test_a_pool_is_replaced_and_then_the_one_that_took_its_place(fleet: Fleet):
     file = fleet.project / "Pulumi.us.yaml"
     first = ("replace-pool", "us", "edge", "--plan", "vc2-4c-8gb", "--yes")
     with asked(fleet, "us") as seen:
-        kill_when(begin(fleet, *first), ["us-dns-", "-a created"])
+        kill_when(begin(fleet, *first, **COLD), ["us-dns-", "-a created"])
         assert "# fleet replace-pool: edge by edge-2\n" in file.read_text()
-        told = kill_when(begin(fleet, *first), ["us-pool-edge-settings updating"])
+        told = kill_when(begin(fleet, *first, **COLD), ["us-pool-edge-settings updating"])
         assert "  1. add pool edge-2" in told
         again = run(fleet, *first).require().output
     assert "✓ 3. drain pool edge" in again
@@ -166,7 +166,7 @@ def test_a_pool_is_replaced_and_then_the_one_that_took_its_place(fleet: Fleet):
     ]
     second = ("replace-pool", "us", "edge-2", "--plan", "vc2-2c-4gb", "--nodes", "1", "--yes")
     with asked(fleet, "us") as seen:
-        told = kill_when(begin(fleet, *second), ["us-pool-edge-2-drain deleting"])
+        told = kill_when(begin(fleet, *second, **COLD), ["us-pool-edge-2-drain deleting"])
         assert "✓" not in told
         again = run(fleet, *second).require().output
     assert seen.dead == 0
@@ -193,7 +193,7 @@ def test_a_twin_carries_the_region_while_it_is_upgraded(fleet: Fleet):
     assert published(fleet, "us", "us-2")
     command = ("upgrade", "us-2", "--to", TO, "--yes")
     with asked(fleet, "us", "us-2"):
-        told = kill_when(begin(fleet, *command), ["us-2-version updating"])
+        told = kill_when(begin(fleet, *command, **COLD), ["us-2-version updating"])
         assert "us carry us.example.com" in told
         assert published(fleet, "us")
         again = run(fleet, *command).require().output
@@ -216,7 +216,7 @@ def test_a_change_is_rolled_and_returned(fleet: Fleet):
     assert " 1. eu    the canary: 1 change: eu-ingress-controller" in dry
     assert " ✓  us-2  nothing to do\n" in dry
 
-    process, output, rule = begin(fleet, "roll", "--yes"), "", ""
+    process, output, rule = begin(fleet, "roll", "--yes", **COLD), "", ""
     group = f"/v2/firewalls/{fleet.cluster('eu')['firewall_group_id']}/rules"
     for line in lines(process):
         output += line

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fleet.fleet import ZONE, Fleet, answering, kill_when, lost
+from tests.fleet.fleet import COLD, ZONE, Fleet, answering, kill_when, lost
 
 STACK = "apac"
 HOST = "apac.example.com"
@@ -42,7 +42,7 @@ def test_the_engine_is_killed_at_one_step_after_another(nothing_up: Fleet):
         ("apac-ingress-controller", "creating"),
         ("apac-dns-", "-a creating"),
     ):
-        process = fleet.command(STACK, "up", "--yes", "--skip-preview")
+        process = fleet.command(STACK, "up", "--yes", "--skip-preview", **COLD)
         kill_when(process, step)
         fleet.pulumi(STACK, "cancel", "--yes").require()
     fleet.up(STACK)[0].require()

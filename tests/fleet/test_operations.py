@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fleet.fleet import Fleet, kill_when
+from tests.fleet.fleet import COLD, Fleet, kill_when
 from tests.fleet.walking import blocks, walk
 from tests.projects import ROOT
 
@@ -174,7 +174,7 @@ def test_vultr_upgrades_by_itself_and_then_shows_no_version(rotated: Fleet):
 
 
 def test_a_killed_engine_leaves_a_lock_that_goes(rotated: Fleet):
-    kill_when(rotated.command("us", "up", "--yes", "--skip-preview"), ("Updating (us)",))
+    kill_when(rotated.command("us", "up", "--yes", "--skip-preview", **COLD), ("Updating (us)",))
     refused = rotated.pulumi("us", "up", "--yes", "--skip-preview")
     assert refused.code != 0
     (told,) = re.findall(r"^error: the stack is.*", section("A stack that is locked"), re.M)

@@ -41,7 +41,18 @@ def up(fleet: Fleet, *options: str) -> str:
 
 @pytest.fixture
 def eu(fleet: Fleet) -> Iterator[Fleet]:
-    """Three nodes of its own size, before and after."""
+    """Three nodes of its own size, before and after: by itself."""
+    yield fleet
+    fleet.restore()
+    fleet.healthy()
+    fleet.preview("eu", "--expect-no-changes").require()
+    assert len(fleet.nodes("eu")) == 3
+    assert published(fleet)
+
+
+@pytest.fixture
+def mended(fleet: Fleet) -> Iterator[Fleet]:
+    """Three nodes of its own size, before; and after, whatever a test leaves of it."""
     yield fleet
     fleet.restore()
     fleet.healthy()
@@ -54,15 +65,15 @@ def eu(fleet: Fleet) -> Iterator[Fleet]:
     assert published(fleet)
 
 
-def test_a_pool_that_somebody_resized_holds_nobody_up(eu: Fleet):
-    eu.vultr("PATCH", pool(eu), {"node_quantity": 4})
-    until_active(eu, 4)
-    assert eu.steps("eu").keys() == {"create"}
-    told = up(eu)
+def test_a_pool_that_somebody_resized_holds_nobody_up(mended: Fleet):
+    mended.vultr("PATCH", pool(mended), {"node_quantity": 4})
+    until_active(mended, 4)
+    assert mended.steps("eu").keys() == {"create"}
+    told = up(mended)
     assert "waiting" not in told
-    assert published(eu)
+    assert published(mended)
     # A refresh sees what was done, and `up` would undo it.
-    shown = eu.preview("eu", "--refresh").require().output
+    shown = mended.preview("eu", "--refresh").require().output
     assert "~ nodes     : 4 => 3" in shown
 
 
@@ -74,18 +85,18 @@ def test_a_size_that_is_not_applied_is_not_waited_for(eu: Fleet):
     assert len(eu.nodes("eu")) == 3
 
 
-def test_a_broken_node_loses_its_records_and_holds_nobody_up(eu: Fleet):
-    broken = eu.nodes("eu")[0]
-    control(eu, "break", node=broken["id"])
-    shown = eu.preview("eu").require().output
+def test_a_broken_node_loses_its_records_and_holds_nobody_up(mended: Fleet):
+    broken = mended.nodes("eu")[0]
+    control(mended, "break", node=broken["id"])
+    shown = mended.preview("eu").require().output
     sentence = f"without records, as they can't serve: {broken['label']} (pending)"
     assert sentence in shown
     assert "records follow" not in shown
-    told = up(eu)
+    told = up(mended)
     assert sentence in told
     assert "waiting" not in told
-    assert len(eu.records(HOST)) == 4
-    eu.vultr("POST", f"{pool(eu)}/nodes/{broken['id']}/recycle")
+    assert len(mended.records(HOST)) == 4
+    mended.vultr("POST", f"{pool(mended)}/nodes/{broken['id']}/recycle")
 
 
 def test_an_answer_without_addresses_takes_no_records(eu: Fleet):
@@ -109,27 +120,29 @@ def test_an_answer_without_addresses_takes_no_records(eu: Fleet):
     assert len(eu.steps("eu")["delete"]) == 6
 
 
-def test_the_autoscalers_nodes_stay(eu: Fleet):
+def test_the_autoscalers_nodes_stay(mended: Fleet):
     scaled = {**EDGE, "nodes": 3}
-    eu.change("eu", pools=[{**scaled, "autoscale": {"min": 2, "max": 5}}])
-    up(eu)
-    control(eu, "autoscale", pool="edge", nodes=5)
-    until_active(eu, 5)
-    up(eu)
-    assert published(eu)
+    mended.change("eu", pools=[{**scaled, "autoscale": {"min": 2, "max": 5}}])
+    up(mended)
+    control(mended, "autoscale", pool="edge", nodes=5)
+    until_active(mended, 5)
+    up(mended)
+    assert published(mended)
     # Other bounds, and a refresh before: nobody goes.
-    eu.change("eu", pools=[{**scaled, "autoscale": {"min": 2, "max": 6}}])
-    up(eu, "--refresh")
-    assert len(eu.nodes("eu")) == 5
-    (found,) = eu.cluster("eu")["node_pools"]
+    mended.change("eu", pools=[{**scaled, "autoscale": {"min": 2, "max": 6}}])
+    up(mended, "--refresh")
+    assert len(mended.nodes("eu")) == 5
+    (found,) = mended.cluster("eu")["node_pools"]
     assert (found["auto_scaler"], found["min_nodes"], found["max_nodes"]) == (True, 2, 6)
-    eu.preview("eu", "--expect-no-changes", "--refresh").require()
+    mended.preview("eu", "--expect-no-changes", "--refresh").require()
     # Switched off, it stays as it is; only a size that is said makes it smaller.
-    eu.restore()
-    assert "would delete 2 of the 5 nodes that the autoscaler has made" in eu.preview("eu").output
-    eu.change("eu", pools=[{**EDGE, "nodes": 5}])
-    up(eu)
-    assert len(eu.nodes("eu")) == 5
+    mended.restore()
+    assert (
+        "would delete 2 of the 5 nodes that the autoscaler has made" in mended.preview("eu").output
+    )
+    mended.change("eu", pools=[{**EDGE, "nodes": 5}])
+    up(mended)
+    assert len(mended.nodes("eu")) == 5
 
 
 def test_a_plain_up_puts_back_what_somebody_wrote_over(eu: Fleet):
@@ -166,6 +179,4 @@ def test_an_upgrade_that_vultr_refuses_ends_with_the_cause(eu: Fleet, status: in
     assert ran.code != 0
     assert "cluster edgefleet-eu isn't upgraded to v1.36.2+1: Vultr answered POST" in ran.output
     assert "Cluster upgrade failed:" in ran.output
-    # The line is taken back, and nothing is left to do.
-    eu.restore()
-    eu.preview("eu", "--expect-no-changes").require()
+    # The line is taken back, and nothing is left to do: see the fixture.
