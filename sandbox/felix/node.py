@@ -14,7 +14,7 @@ from sandbox.processes import Child, Processes, ProcessFailed
 
 _HERE = Path(__file__).parent
 _ROOM = _HERE / "room.sh"
-_RELAY = _HERE / "relay.py"
+RELAY = _HERE / "relay.py"
 _PREFIX = "edgefleet-felix"
 _HEALTH_PORT, _METRICS_PORT = 9099, 9091
 _READY_SECONDS = 300
@@ -135,7 +135,7 @@ class FelixNode:
         """Let this port of the node's 127.0.0.1 lead to the same port of ours, where an API server
         listens: whatever the node's firewalls say, felix hears from it."""
         name = f"{self.name}-relay"
-        relay = [sys.executable, "-I", str(_RELAY), str(self._network), str(port)]
+        relay = [sys.executable, "-I", str(RELAY), str(self._network), str(port)]
         child = self._processes.start(name, relay)
         self._children.append(child)
         child.wait_until(lambda: "listening" in child.log.read_text(), 20, what="a relay")
