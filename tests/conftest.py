@@ -76,6 +76,7 @@ SLOW = (
     "components/edge/worker/",
     "felix/",
     "fleet/",
+    "metallb/",
     "ops/importing/",
     "ops/render/test_revisions.py",
     "packets/",

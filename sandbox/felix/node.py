@@ -17,7 +17,7 @@ from sandbox.toolchain import felix as build
 
 _HERE = Path(__file__).parent
 _ROOM = _HERE / "room.sh"
-_RELAY = _HERE / "relay.py"
+RELAY = _HERE / "relay.py"
 _PREFIX = "edgefleet-felix"
 _PROGRAM = "calico-felix"
 _HEALTH_PORT, _METRICS_PORT = 9099, 9091
@@ -150,7 +150,7 @@ class FelixNode:
         name = f"{self.name}-relay"
         # The log may have an earlier relay's word.
         word = f"listening for {self.cgroup.name}"
-        relay = [sys.executable, "-I", str(_RELAY), str(self._network), str(port), word]
+        relay = [sys.executable, "-I", str(RELAY), str(self._network), str(port), word]
         child = self._processes.start(name, relay)
         self._children.append(child)
         child.wait_until(lambda: word in child.log.read_text(), 20, what="a relay")

@@ -129,7 +129,6 @@ def pulumi(tmp_path: Path, server: Server, kubeconfig: str, namespace: str) -> P
     return run
 
 
-@pytest.mark.slow
 def test_a_chart_comes_up_settles_changes_and_goes(
     pulumi: Pulumi, cluster: Cluster, namespace: str
 ):
