@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from .cluster.contract import Cluster, Node, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
+    from .dataplane.calico_bgp import CalicoBgp
     from .dataplane.calico_options import CalicoMistake
     from .dataplane.host_endpoints import HostEndpoints
+    from .dataplane.kube_proxy import KubeProxy
+    from .dataplane.kube_proxy_options import KubeProxyMistake
     from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
+    from .dataplane.pod_routes import PodRoutes
     from .dns.regional import RegionalDns
     from .edge.origin_pulls import OriginPulls
     from .edge.router import EdgeRouter
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from .server_side.rollout import Rollout
 
 _HOMES = {
+    "CalicoBgp": "dataplane.calico_bgp",
     "CalicoDataplane": "dataplane.calico",
     "CalicoHostProtection": "firewall.host_protection",
     "CalicoMistake": "dataplane.calico_options",
@@ -64,6 +69,8 @@ _HOMES = {
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
     "IngressMistake": "ingress.mistake",
+    "KubeProxy": "dataplane.kube_proxy",
+    "KubeProxyMistake": "dataplane.kube_proxy_options",
     "NetworkBaseline": "dataplane.network_baseline",
     "NoCredential": "errors",
     "Node": "cluster.contract",
@@ -71,6 +78,7 @@ _HOMES = {
     "OptionsError": "errors",
     "OriginPulls": "edge.origin_pulls",
     "OriginTls": "ingress.origin_tls",
+    "PodRoutes": "dataplane.pod_routes",
     "PolicyMistake": "dataplane.network_baseline",
     "RegionalDns": "dns.regional",
     "Rollout": "server_side.rollout",
@@ -87,6 +95,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CalicoBgp",
     "CalicoDataplane",
     "CalicoHostProtection",
     "CalicoMistake",
@@ -100,6 +109,8 @@ __all__ = [
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
+    "KubeProxy",
+    "KubeProxyMistake",
     "NetworkBaseline",
     "NoCredential",
     "Node",
@@ -107,6 +118,7 @@ __all__ = [
     "OptionsError",
     "OriginPulls",
     "OriginTls",
+    "PodRoutes",
     "PolicyMistake",
     "RegionalDns",
     "Rollout",

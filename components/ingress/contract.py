@@ -1,6 +1,7 @@
 """What the edge, its WAF rule, the firewalls and the records need of any ingress, and what it gets.
 
-An ingress listens on `PORTS` of every node in the region's DNS. For any host name it answers
+An ingress listens on `PORTS`: of every node in the region's DNS, or, with `service`, of its pods
+behind a Service, whose addresses the DNS has then (service.py). For any host name it answers
 `HEALTH_PATH` with 200 while it works, and names its region in `REGION_HEADER`. A visitor's address
 is what `VISITOR_HEADER` says where the connection comes from `trusted_proxies`, else the
 connection's own. Whether a request came through our own edge it decides by `trust`.
@@ -30,6 +31,21 @@ class Certificate(TypedDict):
     key: pulumi.Input[str]
 
 
+class LoadBalancerService(TypedDict):
+    """A Service of type LoadBalancer in front of the ingress, in place of the nodes' own ports.
+
+    It asks for `addresses`, one of each family at most; `annotations` tell whoever announces them.
+    `sources` are the networks that are let in, CIDRs of either family. It opens `ports` of
+    `PORTS`. `load_balancer_class` names the one of several that shall announce it.
+    """
+
+    addresses: Sequence[str]
+    annotations: Mapping[str, str]
+    sources: Sequence[str]
+    ports: NotRequired[Sequence[int]]
+    load_balancer_class: NotRequired[str | None]
+
+
 class IngressArgs(TypedDict):
     """What every ingress is given.
 
@@ -42,6 +58,8 @@ class IngressArgs(TypedDict):
     `status_address` is what objects that ask for the ingress are told to be reached by: a host name
     or an address. Nodes whose label has one of the values in `not_on` serve nobody.
 
+    With `service` the pods have a network of their own, and neither host network nor host ports.
+
     `trust` says how our own edge is known; `origin_secrets` are the values of its header that are
     taken, required where it asks for the header.
     """
@@ -53,5 +71,6 @@ class IngressArgs(TypedDict):
     default_tls_secret: NotRequired[pulumi.Input[str] | None]
     status_address: NotRequired[str | None]
     not_on: NotRequired[Mapping[str, Sequence[str]]]
+    service: NotRequired[LoadBalancerService | None]
     trust: NotRequired[EdgeTrust]
     origin_secrets: NotRequired[pulumi.Input[Sequence[str]] | None]

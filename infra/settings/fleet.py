@@ -7,10 +7,11 @@ from pydantic import Field, model_validator
 from components.ingress.trust import Step
 from infra.settings.section import Hostname, Section, matching
 
-SECRETS = ("kubeconfig", "originPullsKey", "originSecret", "statusToken")
-"""Keys that hold secrets: `kubeconfig` opens a cluster that is there already, `originPullsKey` is
-the key of the CA whose certificate `fleet ca init` writes, `originSecret` the value of the Worker's
-header, `statusToken` opens the Worker's status page. Read with Pulumi's decryption only."""
+SECRETS = ("bgpPassword", "kubeconfig", "originPullsKey", "originSecret", "statusToken")
+"""Keys that hold secrets: `bgpPassword` is that of nodes' sessions with routers, `kubeconfig` opens
+a cluster that is there already, `originPullsKey` is the key of the CA whose certificate `fleet ca
+init` writes, `originSecret` the value of the Worker's header, `statusToken` opens the Worker's
+status page. Read with Pulumi's decryption only."""
 
 CloudflareId = Annotated[
     str, matching(r"[0-9a-f]{32}", "must be Cloudflare's id: 32 hexadecimal digits")

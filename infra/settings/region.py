@@ -14,6 +14,7 @@ from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
 from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
+from infra.settings.kube_proxy import KubeProxy
 from infra.settings.network_policy import NetworkPolicy
 from infra.settings.section import DnsLabel, Section, Switch
 
@@ -36,6 +37,7 @@ class Region(Section):
     coordinates: Coordinates | None = None
     cluster: AnyCluster
     calico: Calico = Calico()
+    kube_proxy: KubeProxy | None = None
     ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
     tls: Tls = Tls()
@@ -44,8 +46,10 @@ class Region(Section):
     drain: Switch = False
 
     def calico_options(self) -> CalicoOptions:
-        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""
-        return {**self.calico.options(), "ipv6": self.firewall.by_calico}
+        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed, and
+        felix writes nftables where kube-proxy does."""
+        nftables = self.kube_proxy is not None and self.kube_proxy.mode == "nftables"
+        return {**self.calico.options(), "ipv6": self.firewall.by_calico, "nftables": nftables}
 
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":
@@ -66,6 +70,31 @@ class Region(Section):
                 "firewall.adminCidrs: is required with cluster.existing: the nodes' firewall "
                 f"closes SSH and the API server (:{self.cluster.existing.api_port}) to all others, "
                 "and whoever runs `pulumi up` would be locked out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _routes_are_known(self) -> "Region":
+        if self.calico.bgp and not isinstance(self.cluster, ExistingCluster):
+            raise ValueError(
+                "calico.bgp: goes with cluster.existing: on VKE nobody knows of a router that "
+                "takes routes, nor whether Vultr forwards pods' addresses. Take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kube_proxy_serves(self) -> "Region":
+        if self.kube_proxy is None:
+            return self
+        if not isinstance(self.cluster, ExistingCluster):
+            raise ValueError(
+                "kubeProxy: goes with cluster.existing: VKE's kube-proxy is Vultr's, and how it "
+                "is configured isn't known. calico.kubeProxy says whether it runs"
+            )
+        if self.calico.dataplane != "iptables":
+            raise ValueError(
+                f"kubeProxy.mode: {self.kube_proxy.mode!r} with calico.dataplane ebpf: there felix "
+                "serves services itself. Take kubeProxy out, or say calico.dataplane: iptables"
             )
         return self
 

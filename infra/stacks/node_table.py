@@ -1,5 +1,7 @@
 """The rule table of a region's nodes, from its settings: one for both firewalls."""
 
+from components.dataplane.bgp_options import speakers
+from components.dataplane.calico_network import tunnels
 from components.firewall.rule_table import Rule, node_rules
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
@@ -14,7 +16,8 @@ def node_table(stack: RegionStack) -> list[Rule]:
     settings, cluster = stack.settings.firewall, stack.settings.cluster
     existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
     vpc = stack.vke.vpc if stack.vke else None
-    uses_ipip = stack.settings.calico.encapsulation == "ipip"
+    bgp = stack.settings.calico.bgp
+    between_nodes, peers = speakers(bgp.options() if bgp else None)
     try:
         table = node_rules(
             ssh_sources=settings.admin_cidrs,
@@ -23,8 +26,9 @@ def node_table(stack: RegionStack) -> list[Rule]:
             ssh_port=settings.ssh_port,
             web_ports=settings.web_ports,
             api_port=existing.api_port if existing else None,
-            # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
-            tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
+            tunnels=tunnels(stack.settings.calico.options()),
+            bgp_between_nodes=between_nodes,
+            bgp_peers=peers,
         )
         return [*table, *(extra.rule for extra in settings.extra_rules)]
     except ValueError as error:

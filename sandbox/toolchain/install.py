@@ -1,7 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
-``python -m sandbox.toolchain`` makes all of them; ``python -m sandbox.toolchain felix traefik``
-Calico's agent and Traefik, which the sandbox doesn't run and the tests do.
+``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
+felix helm traefik`` those of these names: tests run them, and who installs a chart.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -19,7 +19,7 @@ from sandbox.toolchain import felix, go_build, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
-from sandbox.toolchain.tools import ARCH, OS, PULUMI, TOOLS, Tool
+from sandbox.toolchain.tools import ARCH, OS, PULUMI, SPECIAL, TOOLS, Tool
 
 
 def default_cache() -> Path:
@@ -45,7 +45,7 @@ class Toolchain:
         path: str | None = None,
         ignore: Sequence[Path] = (),
         say: Callable[[str], None] = _to_stderr,
-        tools: Sequence[Tool] = TOOLS,
+        tools: Sequence[Tool] = (*TOOLS, *SPECIAL),
     ) -> None:
         search = os.environ.get("PATH", "") if path is None else path
         if assets := os.environ.get("KUBEBUILDER_ASSETS"):
@@ -186,19 +186,20 @@ def _link(source: Path, target: Path) -> None:
 
 
 def main(wanted: Sequence[str] = ()) -> int:
-    """Make all programs, or those for tests that `wanted` names; the exit code."""
+    """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
-    for_tests = {"felix": felix.make, "traefik": traefik.make}
+    special = {tool.name: tool for tool in SPECIAL}
+    from_source = {"felix": felix.make, "traefik": traefik.make}
+    known = {*from_source, *special}
+    if unknown := sorted(set(wanted) - known):
+        names = ", ".join(sorted(known))
+        _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
+        return 2
     try:
-        if unknown := [name for name in wanted if name not in for_tests]:
-            known = " or ".join(for_tests)
-            _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {known}, or nothing")
-            return 2
         for name in wanted:
-            _to_stderr(f"{name}: {for_tests[name](default_cache(), _to_stderr)}")
-        if wanted:
-            return 0
-        for tool in TOOLS:
+            if name in from_source:
+                _to_stderr(f"{name}: {from_source[name](default_cache(), _to_stderr)}")
+        for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")
     except ToolchainError as error:

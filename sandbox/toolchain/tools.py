@@ -10,6 +10,7 @@ PULUMI = "3.246.0"
 KUBERNETES = "1.35.4"
 ETCD = "3.6.16"
 KWOK = "0.8.0"
+HELM = "3.22.0"
 
 OS = platform.system().lower()
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -138,3 +139,29 @@ TOOLS = (
         minutes=1.5,
     ),
 )
+"""Without which there is no sandbox."""
+
+SPECIAL = (
+    Tool(
+        name="helm",
+        version=HELM,
+        files=("helm",),
+        version_args=("version", "--template={{.Version}}"),
+        accepts=r"^v3\.(19|2\d)\.\d+",
+        releases=(
+            Release(
+                url=f"https://get.helm.sh/helm-v{HELM}-{OS}-{ARCH}.tar.gz",
+                checksums=f"https://get.helm.sh/helm-v{HELM}-{OS}-{ARCH}.tar.gz.sha256sum",
+                members=((f"{OS}-{ARCH}/helm", "helm"),),
+            ),
+        ),
+        program=GoProgram(
+            module="helm.sh/helm/v3",
+            version=f"v{HELM}",
+            packages=("helm.sh/helm/v3/cmd/helm",),
+            ldflags=f"-s -w -X helm.sh/helm/v3/internal/version.version=v{HELM}",
+        ),
+        minutes=3.5,
+    ),
+)
+"""Made when they are first needed, or by `python -m sandbox.toolchain NAME`."""

@@ -1,8 +1,9 @@
 """`IngressDaemonSet`: F5 NGINX Ingress Controller on :80 and :443 of every node.
 
-hostNetwork in place of a load balancer. kubernetes/ingress-nginx is retired with open CVEs, so the
-controller is NGINX's own (docs/facts/calico-ingress.md §3). `options.py` tunes it, `pod.py` is its
-pod, `trust.py` knows our edge; docs/ingress.md says what each setting does.
+hostNetwork in place of a load balancer, or pods behind a Service. kubernetes/ingress-nginx is
+retired with open CVEs, so the controller is NGINX's own (docs/facts/calico-ingress.md §3).
+`options.py` tunes it, `pod.py` is its pod, `trust.py` knows our edge; docs/ingress.md says what
+each setting does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from ..placing import (
     content_name,
     daemon_set_spec,
 )
+from ..service import expose
 from ..trust import EdgeTrust
 from .cluster_objects import (
     Metadata,
@@ -34,6 +36,7 @@ from .cluster_objects import (
 )
 from .options import (
     INGRESS_CLASS,
+    METRICS_PORT,
     Tuning,
     flags,
     full_secret_name,
@@ -140,7 +143,11 @@ class IngressDaemonSet(pulumi.ComponentResource):
             metrics=args.get("metrics", True),
             files=(mounted, FOLDER) if mounted is not None else None,
             not_on=args.get("not_on"),
+            host_ports=not args.get("service"),
         )
+        if service := args.get("service"):
+            metrics = [METRICS_PORT] if args.get("metrics", True) else []
+            expose(name, here, service, metrics, child)
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})

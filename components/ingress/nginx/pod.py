@@ -88,8 +88,10 @@ def pod_spec(
     not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
     files: tuple[pulumi.Input[str], str] | None = None,
+    host_ports: bool = True,
 ) -> dict[str, Any]:
-    """The pod: host network, host ports, nothing it doesn't need.
+    """The pod: host network, host ports, nothing it doesn't need; without `host_ports` a network of
+    its own.
 
     The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
     into a volume. `avoided` are labels of nodes that another DaemonSet serves; a node serves nobody
@@ -98,9 +100,8 @@ def pod_spec(
     spec: dict[str, Any] = {
         "serviceAccountName": APP,
         "enableServiceLinks": False,
-        "hostNetwork": True,
         # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        "dnsPolicy": "ClusterFirstWithHostNet",
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
         "priorityClassName": "system-node-critical",
         "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
         "tolerations": [dict(toleration) for toleration in tolerations],
@@ -120,7 +121,7 @@ def pod_spec(
                 "volumeMounts": [{"name": "nginx-etc", "mountPath": "/mnt/etc"}],
             }
         ],
-        "containers": [_controller(image, flags, resources, metrics, files)],
+        "containers": [_controller(image, flags, resources, metrics, files, host_ports)],
     }
     return spec | affinity(avoided, not_on)
 
@@ -131,6 +132,7 @@ def _controller(
     resources: Resources,
     metrics: bool,
     files: tuple[pulumi.Input[str], str] | None,
+    host_ports: bool,
 ) -> dict[str, Any]:
     ports = [*zip(("http", "https"), PORTS, strict=True), ("readiness-port", READINESS_PORT)]
     ready = {"httpGet": {"path": "/nginx-ready", "port": "readiness-port"}}
@@ -144,7 +146,12 @@ def _controller(
         ],
         # Declared, so that the scheduler sees a conflict before a pod crashes on one.
         "ports": [
-            {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
+            {
+                "name": name,
+                "containerPort": port,
+                **({"hostPort": port} if host_ports else {}),
+                "protocol": "TCP",
+            }
             for name, port in [*ports, *([("metrics", METRICS_PORT)] if metrics else [])]
         ],
         # The first configuration of many Ingresses takes its time.

@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 from sandbox.providers.base.diff import Diff, compare
 from sandbox.providers.base.values import Properties
+
+if TYPE_CHECKING:
+    from sandbox.providers.base.components import Component
 
 _POLL_SECONDS = 0.2
 _INFO, _WARNING = engine_pb2.INFO, engine_pb2.WARNING
@@ -192,3 +195,7 @@ class Plugin(Generic[S]):
     def invoke(self, session: S, call: Call, token: str, args: Properties) -> Properties:
         """Answer a function of the package, e.g. ``vultr:index/getInstance:getInstance``."""
         raise NotImplementedError
+
+    def construct(self, session: S, call: Call, component: "Component") -> Properties:
+        """Make a component resource's children and return its outputs."""
+        raise PluginError(f"the sandbox's {self.package} plugin has no component {component.type}")

@@ -24,6 +24,7 @@ from pulumi.runtime.proto import engine_pb2_grpc, plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc as rpc
 
+from sandbox.providers.base.components import Component
 from sandbox.providers.base.errors import reported
 from sandbox.providers.base.operations import (
     Call,
@@ -211,6 +212,16 @@ class _Servicer(rpc.ResourceProviderServicer, Generic[S]):
                 reveal(unmarshal(request.properties)),
             )
         return empty_pb2.Empty()
+
+    def Construct(self, request: Any, context: Any) -> Any:
+        plugin, call = self._plugin, self._call(request, context)
+        inputs = reveal(unmarshal(request.inputs))
+        with (
+            reported(context),
+            Component.asked(request, inputs, plugin.package, plugin.version) as component,
+        ):
+            call.urn, call.preview = component.urn, component.preview
+            return component.response(plugin.construct(self._session(context), call, component))
 
     def Invoke(self, request: Any, context: Any) -> Any:
         with reported(context):

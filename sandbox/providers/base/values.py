@@ -105,6 +105,19 @@ def marshal(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     )
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A reference to a resource."""
+
+    urn: str
+    id: Any
+
+
+def reference(urn: str, id: str) -> Reference:
+    """A reference to the resource of that URN; "" is an id that a preview doesn't know."""
+    return Reference(urn, id if id and id not in _UNKNOWNS else UNKNOWN)
+
+
 def _marshal_value(value: Any, path: str) -> struct_pb2.Value:
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
@@ -116,6 +129,9 @@ def _marshal_value(value: Any, path: str) -> struct_pb2.Value:
             "value": _marshal_value(value.value, path),
         }
         return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=marked))
+    if isinstance(value, Reference):
+        parts = {_SIGNATURE: _RESOURCE, "urn": value.urn, "id": value.id}
+        return _marshal_value(parts, path)
     if isinstance(value, bool):
         return struct_pb2.Value(bool_value=value)
     if isinstance(value, int | float):

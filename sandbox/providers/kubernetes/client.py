@@ -155,6 +155,13 @@ class Cluster:
     def namespaced(self, api_version: str, kind: str) -> bool:
         return self._resource(api_version, kind).namespaced
 
+    def kinds(self, api_version: str) -> list[str]:
+        """The kinds of a group's version."""
+        with self._lock:
+            if api_version not in self._resources:
+                self._resources[api_version] = self._discover(api_version)
+            return list(self._resources[api_version])
+
     def get(self, obj: Properties) -> Properties:
         """The live object that `obj` names by apiVersion, kind, namespace and name."""
         return self.request("GET", self._path(obj))

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import yaml
 
 from sandbox.providers.base.diff import ADD, DELETE, UPDATE, Diff
 from sandbox.providers.base.operations import Call, PluginError, ReadResult
@@ -30,6 +32,8 @@ class Session:
     cluster: Cluster | None
     unreachable: str = ""
     """Why `cluster` is None."""
+    kubeconfig: str = field(default="", repr=False)
+    """Its contents, of which helm gets a copy."""
     namespace: str = "default"
     upsert: bool = False
     patch_force: bool = False
@@ -90,6 +94,7 @@ def configure(config: Properties) -> Session:
     return Session(
         cluster=cluster,
         unreachable=reason,
+        kubeconfig=yaml.safe_dump(load_kubeconfig(config["kubeconfig"])) if cluster else "",
         namespace=cluster.namespace if cluster else str(config.get("namespace") or "default"),
         upsert=_flag(config, "upsertExistingObjects"),
         patch_force=_flag(config, "enablePatchForce"),

@@ -2,10 +2,12 @@
 
 It stands in for pulumi-kubernetes 4.34 in its default mode, server-side apply, with what that
 showed when it was run (docs/facts/real-providers.md, Kubernetes): patches compared by list
-position, field conflicts as errors, creates that fail where the object exists. Not emulated, and
-refused: Helm, YAML and Kustomize resources, functions, client-side apply mode, YAML rendering.
+position, field conflicts as errors, creates that fail where the object exists. Helm's v4 charts are
+rendered by the real helm (charts.py). Not emulated, and refused: Helm releases, YAML and Kustomize
+resources, functions, client-side apply mode, YAML rendering.
 """
 
+from sandbox.providers.base.components import Component
 from sandbox.providers.base.diff import Diff
 from sandbox.providers.base.operations import (
     Call,
@@ -19,6 +21,7 @@ from sandbox.providers.base.server import Server
 from sandbox.providers.base.server import serve as serve_plugin
 from sandbox.providers.base.values import Properties, has_unknown
 from sandbox.providers.kubernetes import apply as writing
+from sandbox.providers.kubernetes import charts
 from sandbox.providers.kubernetes.apply import FieldConflict
 from sandbox.providers.kubernetes.awaiting import (
     NotReady,
@@ -281,8 +284,11 @@ class KubernetesPlugin(Plugin[Session]):
     def invoke(self, session: Session, call: Call, token: str, args: Properties) -> Properties:
         raise PluginError(
             f"{token}: the sandbox's kubernetes provider has no functions; "
-            "Helm charts, YAML files and kustomizations need the real plugin"
+            "YAML files and kustomizations need the real plugin"
         )
+
+    def construct(self, session: Session, call: Call, component: Component) -> Properties:
+        return charts.construct(session, call, component)
 
     def _awaited(
         self, cluster: Cluster, call: Call, obj: Properties, live: Properties, manager: str,
