@@ -2,7 +2,8 @@
 
 Its module lacks three things that a build needs: the dashboard's files, a module in a folder of its
 own, and, on some module proxies, the versions of two libraries. And ACME's hundred DNS providers
-would take longer to compile than all the rest; nobody here asks Let's Encrypt for anything.
+and Amazon's SDK would take longer to compile than all the rest; nobody here asks Let's Encrypt for
+anything, nor routes to ECS.
 Everything that decides what comes out is in `RECIPE`, whose digest is part of the folder's name.
 """
 
@@ -25,6 +26,27 @@ _MODULE = "github.com/traefik/traefik/v3"
 _GATEWAY_API = ("sigs.k8s.io/gateway-api", "v1.6.1")
 """As Traefik's go.mod requires it."""
 _EXT = "pkg/config/dynamic/ext"
+_ECS = "pkg/provider/ecs"
+_NO_ECS = """\
+package ecs
+
+import (
+	"errors"
+
+	"github.com/traefik/traefik/v3/pkg/config/dynamic"
+	"github.com/traefik/traefik/v3/pkg/safe"
+)
+
+const ProviderName = "ecs"
+
+type Provider struct{}
+
+func (p *Provider) SetDefaults() {}
+
+func (p *Provider) Init() error { return errors.New("built without Amazon's SDK") }
+
+func (p *Provider) Provide(chan<- dynamic.Message, *safe.Pool) error { return nil }
+"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,9 @@ RECIPE = _Recipe(
         # are two empty structures for others to fill.
         (f"{_EXT}/go.mod", "module github.com/traefik/traefik/dynamic/ext\n\ngo 1.26.0\n"),
         (f"{_EXT}/ext.go", "package ext\n\ntype HTTP struct{}\n\ntype Router struct{}\n"),
+        (f"{_ECS}/ecs.go", _NO_ECS),
+        (f"{_ECS}/config.go", "package ecs\n"),
+        (f"{_ECS}/label.go", "package ecs\n"),
     ),
     patches=(
         _Patch(
