@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
+import pulumi
+
+from ..server_side.kubernetes_object import KubernetesObject
+from ..server_side.ownership import LABEL
 from .contract import PORTS, LoadBalancerService
 
 PORT_NAMES: dict[int, str] = dict(zip(PORTS, ("http", "https"), strict=True))
@@ -71,3 +75,37 @@ def policy_spec(
         "policyTypes": ["Ingress"],
         "ingress": admitted,
     }
+
+
+def expose(
+    name: str,
+    metadata: Mapping[str, Any],
+    service: LoadBalancerService,
+    cluster_ports: Sequence[int],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """The Service of `metadata`, after the policy that keeps all others from its pods. The provider
+    waits until it has its address, and says so."""
+    # Also a canary's pods, whose name is another; nothing else lives in the namespace.
+    key, value = LABEL
+    selector: dict[str, str] = {key: value}
+    policy = KubernetesObject(
+        f"{name}-admitted",
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {**metadata, "name": f"{metadata['name']}-admitted"},
+            "spec": policy_spec(service, selector, cluster_ports),
+        },
+        opts,
+    )
+    KubernetesObject(
+        f"{name}-service",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {**metadata, "annotations": dict(service["annotations"])},
+            "spec": service_spec(service, selector),
+        },
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
+    )

@@ -14,7 +14,7 @@ import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import OwnNames
-from ..contract import Certificate, IngressArgs, LoadBalancerService
+from ..contract import Certificate, IngressArgs
 from ..mistake import IngressMistake
 from ..placing import (
     RESOURCES,
@@ -24,7 +24,7 @@ from ..placing import (
     content_name,
     daemon_set_spec,
 )
-from ..service import policy_spec, service_spec
+from ..service import expose
 from ..trust import EdgeTrust
 from .cluster_objects import (
     Metadata,
@@ -146,7 +146,8 @@ class IngressDaemonSet(pulumi.ComponentResource):
             host_ports=not args.get("service"),
         )
         if service := args.get("service"):
-            _expose(name, namespace, service, args.get("metrics", True), child)
+            metrics = [METRICS_PORT] if args.get("metrics", True) else []
+            expose(name, here, service, metrics, child)
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
@@ -180,44 +181,6 @@ class IngressDaemonSet(pulumi.ComponentResource):
         if canary:
             both = {**(selector or {}), **canary["node_selector"]}
             controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
-
-
-def _expose(
-    name: str,
-    namespace: pulumi.Input[str],
-    service: LoadBalancerService,
-    metrics: bool,
-    opts: pulumi.ResourceOptions,
-) -> None:
-    """The Service, after the policy that keeps all others from its pods. The provider waits until
-    it has its address, and says so."""
-    # Also a canary's pods, whose name is another; nothing else lives in the namespace.
-    selector = {"app.kubernetes.io/part-of": LABELS["app.kubernetes.io/part-of"]}
-    policy = KubernetesObject(
-        f"{name}-admitted",
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"namespace": namespace, "name": f"{APP}-admitted", "labels": LABELS},
-            "spec": policy_spec(service, selector, [METRICS_PORT] if metrics else []),
-        },
-        opts,
-    )
-    KubernetesObject(
-        f"{name}-service",
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {
-                "namespace": namespace,
-                "name": APP,
-                "labels": LABELS,
-                "annotations": dict(service["annotations"]),
-            },
-            "spec": service_spec(service, selector),
-        },
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[policy])),
-    )
 
 
 def _config(args: IngressDaemonSetArgs) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """`TraefikIngress`: Traefik on :80 and :443 of every node.
 
-hostNetwork in place of a load balancer. `options.py` is its static configuration, `routing.py` what
-stands before every router, `pod.py` its pod; docs/ingress.md says what each setting does, and when
-it is the better choice than nginx.
+hostNetwork in place of a load balancer, or pods behind a Service. `options.py` is its static
+configuration, `routing.py` what stands before every router, `pod.py` its pod; docs/traefik.md says
+what each setting does, and when it is the better choice than nginx.
 """
 
 import json
@@ -24,6 +24,7 @@ from ..placing import (
     content_name,
     daemon_set_spec,
 )
+from ..service import expose
 from ..trust import EdgeTrust
 from .admission import origin_trust_policy
 from .cluster_objects import (
@@ -37,7 +38,15 @@ from .cluster_objects import (
     own_names,
     refuse_ways_round,
 )
-from .options import DYNAMIC_FOLDER, INGRESS_CLASS, Providers, Tuning, seconds, static_config
+from .options import (
+    DYNAMIC_FOLDER,
+    INGRESS_CLASS,
+    METRICS_PORT,
+    Providers,
+    Tuning,
+    seconds,
+    static_config,
+)
 from .pod import (
     APP,
     EDGE_FILE,
@@ -143,7 +152,11 @@ class TraefikIngress(pulumi.ComponentResource):
             tolerations=args.get("tolerations", TOLERATIONS),
             metrics=args.get("metrics", True),
             not_on=args.get("not_on"),
+            host_ports=not args.get("service"),
         )
+        if service := args.get("service"):
+            metrics = [METRICS_PORT] if args.get("metrics", True) else []
+            expose(name, here, service, metrics, child)
         self._controllers(name, args, namespace, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
@@ -205,6 +218,7 @@ def _files(args: TraefikIngressArgs) -> tuple[str, str]:
         providers,
         tuning=args.get("tuning"),
         metrics=args.get("metrics", True),
+        host_ports=not args.get("service"),
     )
     edge = edge_config(
         args["trusted_proxies"],

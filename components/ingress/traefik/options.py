@@ -13,6 +13,7 @@ from ..mistake import IngressMistake
 INGRESS_CLASS = "traefik"
 NGINX_CLASS = "nginx"
 READINESS_PORT = 8081
+LOCAL = "127.0.0.1"
 METRICS_PORT = 9113
 DRAIN_SECONDS = 5
 """Between SIGTERM and the last new connection: the health path answers 503 already."""
@@ -69,10 +70,11 @@ def static_config(
     *,
     tuning: Tuning | None = None,
     metrics: bool = True,
+    host_ports: bool = True,
 ) -> dict[str, Any]:
     """Traefik's own file. No API, no dashboard, nothing told to its vendor. Raises IngressMistake.
 
-    `trusted_proxies` are those whose X-Forwarded-* is kept.
+    `trusted_proxies` are those whose X-Forwarded-* is kept. `host_ports`: on the node's network.
     """
     if not trusted_proxies:
         raise IngressMistake(
@@ -84,8 +86,8 @@ def static_config(
     points: dict[str, Any] = {
         WEB: {"address": f":{http}", **shared, "http": middlewares},
         SECURE: {"address": f":{https}", **shared, "http": {**middlewares, "tls": {}}},
-        # For the kubelet alone, which is on the same network as the pod.
-        READY: {"address": f"127.0.0.1:{READINESS_PORT}"},
+        # For the kubelet alone, which is on the same network as a pod with host ports.
+        READY: {"address": f"{LOCAL if host_ports else ''}:{READINESS_PORT}"},
     }
     found: dict[str, Any] = {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},

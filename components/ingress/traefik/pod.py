@@ -8,7 +8,7 @@ import pulumi
 from ..contract import PORTS
 from ..mistake import IngressMistake
 from ..placing import RESOURCES, TOLERATIONS, Resources, affinity
-from .options import DRAIN_SECONDS, DYNAMIC_FOLDER, METRICS_PORT, READINESS_PORT
+from .options import DRAIN_SECONDS, DYNAMIC_FOLDER, LOCAL, METRICS_PORT, READINESS_PORT
 from .routing import READY_PATH
 
 APP = "traefik"
@@ -88,8 +88,10 @@ def pod_spec(
     avoided: Mapping[str, str] | None = None,
     not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
+    host_ports: bool = True,
 ) -> dict[str, Any]:
-    """The pod: host network, host ports, nothing it doesn't need.
+    """The pod: host network, host ports, nothing it doesn't need; without `host_ports` a network of
+    its own.
 
     `static` and `edge` are names of ConfigMaps, `secrets` and `certificate` of Secrets. The dynamic
     files lie in one folder with the certificate, so that Traefik looks again when the kubelet
@@ -101,9 +103,8 @@ def pod_spec(
     return {
         "serviceAccountName": APP,
         "enableServiceLinks": False,
-        "hostNetwork": True,
         # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        "dnsPolicy": "ClusterFirstWithHostNet",
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
         "priorityClassName": "system-node-critical",
         "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
         "tolerations": [dict(toleration) for toleration in tolerations],
@@ -113,21 +114,29 @@ def pod_spec(
             {"name": "static", "configMap": {"name": static}},
             {"name": "dynamic", "projected": {"sources": together}},
         ],
-        "containers": [_controller(image, resources, metrics)],
+        "containers": [_controller(image, resources, metrics, host_ports)],
         **affinity(avoided, not_on),
     }
 
 
-def _controller(image: str, resources: Resources, metrics: bool) -> dict[str, Any]:
+def _controller(
+    image: str, resources: Resources, metrics: bool, host_ports: bool
+) -> dict[str, Any]:
     ports = [*zip(("http", "https"), PORTS, strict=True)]
-    ready = {"httpGet": {"host": "127.0.0.1", "path": READY_PATH, "port": READINESS_PORT}}
+    asked = {"port": READINESS_PORT, **({"host": LOCAL} if host_ports else {})}
+    ready = {"httpGet": {"path": READY_PATH, **asked}}
     return {
         "name": APP,
         "image": image,
         "args": [f"--configFile={STATIC_FOLDER}/{STATIC_FILE}"],
         # Declared, so that the scheduler sees a conflict before a pod crashes on one.
         "ports": [
-            {"name": name, "containerPort": port, "hostPort": port, "protocol": "TCP"}
+            {
+                "name": name,
+                "containerPort": port,
+                **({"hostPort": port} if host_ports else {}),
+                "protocol": "TCP",
+            }
             for name, port in [
                 *ports,
                 ("readiness-port", READINESS_PORT),
@@ -138,7 +147,7 @@ def _controller(image: str, resources: Resources, metrics: bool) -> dict[str, An
         "readinessProbe": {**ready, "periodSeconds": 1},
         # Whether it lives, not whether it is busy or about to go.
         "livenessProbe": {
-            "tcpSocket": {"host": "127.0.0.1", "port": READINESS_PORT},
+            "tcpSocket": asked,
             "periodSeconds": 10,
             "timeoutSeconds": 5,
             "failureThreshold": 6,

@@ -121,6 +121,26 @@ def test_the_pod_is_told_what_to_mount_and_doctor_finds_the_certificate():
     assert pod()["terminationGracePeriodSeconds"] > 5 + 30
 
 
+def test_behind_a_service_it_has_a_network_of_its_own():
+    service = {"addresses": ["192.0.2.10"], "annotations": {}, "sources": CLOUDFLARE}
+    args: Any = {
+        "image": "traefik:v3.7.13",
+        "trusted_proxies": CLOUDFLARE,
+        "service": service,
+    }
+    sent, _ = all_registered(lambda: TraefikIngress("us-ingress", args))
+    kinds = {each["object"]["kind"]: each["object"] for each in sent}
+    assert kinds["Service"]["spec"]["externalTrafficPolicy"] == "Local"
+    assert kinds["NetworkPolicy"]["metadata"]["name"] == "traefik-admitted"
+    spec = kinds["DaemonSet"]["spec"]["template"]["spec"]
+    assert "hostNetwork" not in spec
+    assert not any("hostPort" in port for port in spec["containers"][0]["ports"])
+    # The kubelet asks at the pod's address.
+    assert "host" not in spec["containers"][0]["readinessProbe"]["httpGet"]
+    config = static_config(CLOUDFLARE, PLAIN, host_ports=False)
+    assert config["entryPoints"]["ready"]["address"] == ":8081"
+
+
 def test_rights_are_those_of_the_providers():
     groups = [rule["apiGroups"][0] for rule in cluster_rules(status=False)]
     assert groups == ["", "discovery.k8s.io", "networking.k8s.io"]
