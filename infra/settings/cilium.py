@@ -8,21 +8,21 @@ from components.dataplane.cilium_options import Routing, TunnelProtocol
 from infra.settings.section import Section
 
 
-class Pool(Section):
+class CiliumPool(Section):
     """Addresses for Services: networks, or ranges FIRST-LAST."""
 
     name: str
-    addresses: list[str] = Field(default=[])
+    addresses: list[str] = Field(min_length=1)
 
 
-class L2(Section):
+class CiliumL2(Section):
     """Answer ARP and NDP for them."""
 
     interfaces: list[str] = Field(default=[])
     node_labels: dict[str, str] = Field(default={})
 
 
-class Peer(Section):
+class CiliumPeer(Section):
     """A router. With `password` sessions have the stack's secret `bgpPassword`."""
 
     name: str
@@ -31,11 +31,11 @@ class Peer(Section):
     password: bool = False
 
 
-class Bgp(Section):
+class CiliumBgp(Section):
     """Tell routers of pods' networks (routing native) and of pools."""
 
     as_number: int = 64512
-    peers: list[Peer] = Field(default=[])
+    peers: list[CiliumPeer] = Field(default=[])
 
 
 class Cilium(Section):
@@ -49,9 +49,9 @@ class Cilium(Section):
     mtu: int | None = None
     devices: list[str] = Field(default=[])
     host_firewall: bool = False
-    pools: list[Pool] = Field(default=[])
-    l2: L2 | None = None
-    bgp: Bgp | None = None
+    pools: list[CiliumPool] = Field(default=[])
+    l2: CiliumL2 | None = None
+    bgp: CiliumBgp | None = None
 
     def said(self) -> dict[str, Any]:
         """As the component takes it, but for the networks."""

@@ -96,6 +96,8 @@ SOURCES = {
 VULTR_RESOURCES = ("Kubernetes", "KubernetesNodePools", "FirewallGroup", "FirewallRule", "Vpc")
 # These are held against what the components set: their fields have to be all there.
 WHOLE_DEFINITIONS = {
+    "BGPConfiguration",
+    "BGPPeer",
     "FelixConfiguration",
     "GlobalNetworkPolicy",
     "HostEndpoint",

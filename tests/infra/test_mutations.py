@@ -32,6 +32,16 @@ METAL = {
     "firewall": {"nodeNetworks": ["10.0.0.0/8"], "adminCidrs": ["198.51.100.0/24"]},
 }
 """What only a cluster that isn't Vultr's may say is tried on this one."""
+CILIUM = {
+    **{key: said for key, said in METAL.items() if key != "calico"},
+    "cilium": {
+        "apiEndpoint": "192.0.2.1:6443",
+        "bgp": {"peers": [{"name": "tor-9", "address": "10.0.0.9", "asNumber": 64600}]},
+        "l2": {},
+        "pools": [{"name": "first", "addresses": ["203.0.113.64/28"]}],
+    },
+}
+"""And what goes with Cilium alone."""
 STARTS: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (Region, FILES["us"]),
     (Edge, FILES["edge"]["edge"]),
@@ -54,7 +64,7 @@ def test_every_setting_changes(root: type[BaseModel], start: dict[str, Any], lea
     rng = random.Random(0)
     made = [value(rng, leaf.model, leaf.name) for _ in range(20)]
     assert any(each != made[0] for each in made) or made[0] != leaf.field.default
-    starts = [start, METAL] if root is Region else [start]
+    starts = [start, METAL, CILIUM] if root is Region else [start]
     tried: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for _ in range(60):
         for each in starts:
@@ -74,6 +84,8 @@ TOGETHER = {
     # eBPF has no IPIP, and the variables go in pairs.
     "connect_time_load_balancing",
     "host_networked_nat_without_ctlb",
+    # Native routing's alone.
+    "direct_routes",
     # The site's hosts are in it.
     "domain",
 }

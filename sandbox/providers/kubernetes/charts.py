@@ -58,7 +58,12 @@ def construct(session: Session, call: Call, component: Component) -> Properties:
     for obj in objects:
         _place(session, obj, objects, namespace)
         if inputs.get("skipAwait"):
-            metadata(obj).setdefault("annotations", {})["pulumi.com/skipAwait"] = "true"
+            meta = metadata(obj)
+            # A chart may say `annotations:` and nothing there.
+            meta["annotations"] = {
+                **(meta.get("annotations") or {}),
+                "pulumi.com/skipAwait": "true",
+            }
     prefix = str(inputs.get("resourcePrefix", component.name))
     return {"resources": component.register(children(objects, prefix))}
 
