@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from sandbox.clusters import commands, etcd
+from sandbox.clusters import commands, etcd, kubeadm
 from sandbox.clusters.api import ApiError, ClusterApi
 from sandbox.clusters.backend import ClusterBackend, NodeSpec
 from sandbox.clusters.disruptions import undisruptable
@@ -120,6 +120,14 @@ class ControlPlanes(ClusterBackend):
         if cluster:
             self._ask(cluster, lambda api: found.extend(undisruptable(api)))
         return found
+
+    def all_ready(self, cluster_id: str) -> bool:
+        """Whether the cluster has nodes, and each of them is ready."""
+        cluster, found = self._clusters.get(cluster_id), list[bool]()
+        if cluster:
+            with contextlib.suppress(ApiError):
+                self._ask(cluster, lambda api: found.append(kubeadm.all_ready(api)))
+        return found == [True]
 
     def sync_nodes(self, cluster_id: str, nodes: list[NodeSpec]) -> None:
         if cluster := self._clusters.get(cluster_id):

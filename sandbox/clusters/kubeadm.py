@@ -64,3 +64,12 @@ def seed(api: ClusterApi, version: str, endpoint: str) -> None:
 def sync_nodes(api: ClusterApi, nodes: Sequence[NodeSpec], version: str) -> None:
     """Add and remove Node objects. Raises ApiError."""
     vke.sync_nodes(api, nodes, version, node_object)
+
+
+def all_ready(api: ClusterApi) -> bool:
+    """Whether there are nodes, and each of them is ready. Raises ApiError."""
+    nodes = api.get("api/v1/nodes")["items"]
+    conditions = [
+        {c["type"]: c["status"] for c in n["status"].get("conditions", [])} for n in nodes
+    ]
+    return bool(nodes) and all(found.get("Ready") == "True" for found in conditions)

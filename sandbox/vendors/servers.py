@@ -1,7 +1,7 @@
 """Plain servers on which somebody ran kubeadm: no vendor of the programs', and no API of theirs.
 
 ``POST /clusters`` with ``{"name": …, "nodes": n}`` makes such a cluster, ``GET /clusters/<name>``
-gives its kubeconfig once it answers (404 until then), ``DELETE`` takes the servers away.
+gives its kubeconfig once its nodes are ready (404 until then), ``DELETE`` takes the servers away.
 """
 
 import re
@@ -34,8 +34,8 @@ def create_app(planes: ControlPlanes) -> Callable[..., Iterable[bytes]]:
 
     def show(_: Request, name: str) -> Response:
         found = planes.kubeconfig(kubeadm.host(name))
-        if found is None:
-            raise _refuse(404, f"{name}: no such cluster answers")
+        if found is None or not planes.all_ready(kubeadm.host(name)):
+            raise _refuse(404, f"{name}: no such cluster whose nodes are ready")
         return json_response({"kubeconfig": found})
 
     def delete(_: Request, name: str) -> Response:

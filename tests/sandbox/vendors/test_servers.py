@@ -14,10 +14,11 @@ from sandbox.vendors.servers import create_app
 
 
 class Planes:
-    """Remembers what it is asked for; a cluster answers at once."""
+    """Remembers what it is asked for; a cluster's nodes are ready when it is asked again."""
 
     def __init__(self) -> None:
         self.made: dict[str, list[NodeSpec]] = {}
+        self.asked = 0
 
     def create(
         self, cluster_id: str, label: str, version: str, nodes: list[NodeSpec], made_by: str
@@ -28,6 +29,10 @@ class Planes:
     def kubeconfig(self, cluster_id: str) -> str | None:
         return f"of {cluster_id}" if cluster_id in self.made else None
 
+    def all_ready(self, cluster_id: str) -> bool:
+        self.asked += 1
+        return self.asked > 1
+
     def delete(self, cluster_id: str) -> None:
         self.made.pop(cluster_id, None)
 
@@ -37,6 +42,7 @@ def test_a_cluster_comes_and_goes():
     client = Client(create_app(planes))
     assert client.get("/clusters/fra").status_code == 404
     assert client.post("/clusters", json={"name": "fra", "nodes": 2}).status_code == 201
+    assert client.get("/clusters/fra").status_code == 404
     answer = client.get("/clusters/fra").get_json()
     assert answer == {"kubeconfig": "of fra.servers.internal"}
     names = [node["label"] for node in planes.made["fra.servers.internal"]]
