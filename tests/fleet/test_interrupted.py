@@ -33,8 +33,11 @@ def ends_as_undisturbed(fleet: Fleet) -> None:
     fleet.preview(STACK, "--expect-no-changes", "--refresh").require()
 
 
-def test_the_engine_is_killed_at_one_step_after_another(nothing_up: Fleet):
+def test_the_engine_is_killed_at_one_step_after_another(
+    nothing_up: Fleet, monkeypatch: pytest.MonkeyPatch
+):
     fleet = nothing_up
+    monkeypatch.setattr(fleet, "environment", {**fleet.environment, **COLD})
     for step in (
         ("apac-cluster", "creating"),
         ("apac-firewall-cloudflare", "creating"),
@@ -42,7 +45,7 @@ def test_the_engine_is_killed_at_one_step_after_another(nothing_up: Fleet):
         ("apac-ingress-controller", "creating"),
         ("apac-dns-", "-a creating"),
     ):
-        process = fleet.command(STACK, "up", "--yes", "--skip-preview", **COLD)
+        process = fleet.command(STACK, "up", "--yes", "--skip-preview")
         kill_when(process, step)
         fleet.pulumi(STACK, "cancel", "--yes").require()
     fleet.up(STACK)[0].require()

@@ -54,14 +54,15 @@ def servers() -> tuple[str, ...]:
     return tuple(sockets)
 
 
-def environment(folder: Path, real: Path) -> None:
-    """Make a virtual environment that has what `real` has, and starts Python so."""
-    if not wanted():
+def environment(folder: Path, real: Path, warm: bool = True) -> None:
+    """Make a virtual environment that has what `real` has, and where `warm`, starts Python so."""
+    if not (warm and wanted()):
         folder.symlink_to(real)
         return
     (folder / "bin").mkdir(parents=True)
-    for name in ("lib", "pyvenv.cfg"):
-        (folder / name).symlink_to(real / name)
+    for each in (*real.iterdir(), *(real / "bin").iterdir()):
+        if each.name not in ("bin", "python"):
+            (folder / each.relative_to(real)).symlink_to(each)
     client = folder / "bin" / "python"
     python = getattr(sys, "_base_executable", sys.executable)
     client.write_text(
