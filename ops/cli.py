@@ -74,7 +74,7 @@ def application(called: str | None = None) -> "typer.Typer":
             # Here, because it takes a tenth of a second to load.
             from importlib.metadata import version
 
-            typer.echo(f"fleet {version('edgefleet')}")
+            typer.echo(f"fleet {version('edgefleet-fleet')}")
             raise typer.Exit
 
     @app.callback()

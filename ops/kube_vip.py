@@ -4,6 +4,7 @@ The address has to stand before there is an API server, so this is a file on the
 plane, and no resource of a stack.
 """
 
+import json
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from infra.fleet.inventory import RegionStack
 from infra.fleet.reading import load
 from infra.pins import images
 from infra.settings.cluster import ExistingCluster
-from ops.command import Folder, failed, stack_names
+from ops.command import Folder, Json, failed, stack_names
 from ops.files import project_dir
 
 ADMIN = "/etc/kubernetes/admin.conf"
@@ -28,6 +29,7 @@ def command(
     first: Annotated[
         bool, typer.Option("--first", help="For the node on which kubeadm init runs.")
     ] = False,
+    as_json: Json = False,
     folder: Folder = None,
 ) -> None:
     """Print kube-vip's manifest for /etc/kubernetes/manifests of the control planes.
@@ -53,4 +55,6 @@ def command(
         images.pinned(settings.image, digests),
         SUPER_ADMIN if first else ADMIN,
     )
-    typer.echo(yaml.safe_dump(pod, sort_keys=False), nl=False)
+    # A kubelet takes either.
+    text = json.dumps(pod, indent=2) + "\n" if as_json else yaml.safe_dump(pod, sort_keys=False)
+    typer.echo(text, nl=False)

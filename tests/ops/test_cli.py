@@ -94,7 +94,7 @@ def test_no_colour_where_none_is_wanted():
 
 def test_the_version():
     done = CliRunner().invoke(application(""), ["--version"])
-    assert (done.exit_code, done.stdout) == (0, f"fleet {version('edgefleet')}\n")
+    assert (done.exit_code, done.stdout) == (0, f"fleet {version('edgefleet-fleet')}\n")
 
 
 @pytest.mark.parametrize("command", [(), ("list",), ("ca", "init"), ("sandbox",)], ids=" ".join)

@@ -24,7 +24,7 @@ def test_another_recipe_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_ci_makes_it() -> None:
     text = MAKEFILE.read_text()
-    assert "$(if $(filter true,$(CI)),felix traefik)" in text
+    assert "$(if $(filter true,$(CI)),felix metallb traefik)" in text
     assert re.search(r"^traefik: .*\n\t.*-m sandbox\.toolchain traefik$", text, re.MULTILINE)
 
 
