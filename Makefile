@@ -3,12 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo twin test check bench docs comments lock clean packages felix metallb
+.PHONY: help setup demo twin test check bench docs comments lock clean packages felix metallb policies
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
-  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev \
-  frr
+  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,7 +24,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages $(if $(filter true,$(CI)),felix metallb)) ## Run every test; with FAST=1 what takes a minute and a half
+test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix)) ## Run every test; with FAST=1 what takes a minute and a half
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
@@ -62,6 +61,13 @@ node_modules/installed: package-lock.json
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
+policies: .venv/policies/installed ## Install what the policy pack runs with
+
+.venv/policies/installed: policies/requirements.txt .venv/installed
+	$(PYTHON) -m venv .venv/policies
+	.venv/policies/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
 felix: setup ## Build Calico's felix from source, once: ten minutes
 	@$(BIN)/python -m sandbox.toolchain felix
 
@@ -77,6 +83,7 @@ packages:
 lock: setup ## Lock the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 -c requirements.txt --all-extras pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 policies/requirements.in -o policies/requirements.txt
 
 clean: ## Stop the sandbox and remove what was installed here
 	-$(BIN)/fleet sandbox reset

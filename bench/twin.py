@@ -34,6 +34,7 @@ def run_twin() -> tuple[float, float, Outcome]:
         try:
             changes = Changes(fleet.project, folder / "changed", fleet.environment)
             changes.require_client_certificates()
+            changes.protect_twice(changes.regions[0])
             changes.all_up()
             ranges = cloudflare_ranges.load().cidrs
             with Site(fleet.directory, folder / "site", ranges, SEED, print) as site:

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from .cluster.contract import Cluster, Node, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
+    from .dataplane.calico_bgp import CalicoBgp
     from .dataplane.calico_options import CalicoMistake
     from .dataplane.host_endpoints import HostEndpoints
+    from .dataplane.kube_proxy import KubeProxy
+    from .dataplane.kube_proxy_options import KubeProxyMistake
     from .dataplane.network_baseline import NetworkBaseline, PolicyMistake
+    from .dataplane.pod_routes import PodRoutes
     from .dns.regional import RegionalDns
     from .edge.origin_pulls import OriginPulls
     from .edge.router import EdgeRouter
@@ -42,9 +46,10 @@ if TYPE_CHECKING:
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
     from .firewall.rule_table import Rule, node_rules
+    from .ingress.mistake import IngressMistake
     from .ingress.nginx.daemon_set import IngressDaemonSet
-    from .ingress.nginx.keys import IngressMistake
     from .ingress.origin_tls import OriginTls
+    from .ingress.traefik.daemon_set import TraefikIngress
     from .ingress.trust import EdgeTrust
     from .load_balancer.addresses import LoadBalancerMistake
     from .load_balancer.metallb import MetalLb
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from .server_side.rollout import Rollout
 
 _HOMES = {
+    "CalicoBgp": "dataplane.calico_bgp",
     "CalicoDataplane": "dataplane.calico",
     "CalicoHostProtection": "firewall.host_protection",
     "CalicoMistake": "dataplane.calico_options",
@@ -64,7 +70,9 @@ _HOMES = {
     "EdgefleetError": "errors",
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
-    "IngressMistake": "ingress.nginx.keys",
+    "IngressMistake": "ingress.mistake",
+    "KubeProxy": "dataplane.kube_proxy",
+    "KubeProxyMistake": "dataplane.kube_proxy_options",
     "LoadBalancerMistake": "load_balancer.addresses",
     "MetalLb": "load_balancer.metallb",
     "NetworkBaseline": "dataplane.network_baseline",
@@ -74,11 +82,13 @@ _HOMES = {
     "OptionsError": "errors",
     "OriginPulls": "edge.origin_pulls",
     "OriginTls": "ingress.origin_tls",
+    "PodRoutes": "dataplane.pod_routes",
     "PolicyMistake": "dataplane.network_baseline",
     "RegionalDns": "dns.regional",
     "Rollout": "server_side.rollout",
     "Rule": "firewall.rule_table",
     "ServerSidePatch": "server_side.patch",
+    "TraefikIngress": "ingress.traefik.daemon_set",
     "VendorError": "errors",
     "VkeCluster": "cluster.vke",
     "VultrError": "errors",
@@ -89,6 +99,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CalicoBgp",
     "CalicoDataplane",
     "CalicoHostProtection",
     "CalicoMistake",
@@ -102,6 +113,8 @@ __all__ = [
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",
+    "KubeProxy",
+    "KubeProxyMistake",
     "LoadBalancerMistake",
     "MetalLb",
     "NetworkBaseline",
@@ -111,11 +124,13 @@ __all__ = [
     "OptionsError",
     "OriginPulls",
     "OriginTls",
+    "PodRoutes",
     "PolicyMistake",
     "RegionalDns",
     "Rollout",
     "Rule",
     "ServerSidePatch",
+    "TraefikIngress",
     "VendorError",
     "VkeCluster",
     "VultrError",

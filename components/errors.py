@@ -7,8 +7,9 @@ EdgefleetError
 │   └── NoCredential       nobody said by which key to ask
 └── OptionsError           options that can't be, or not together; a ValueError too
     ├── CalicoMistake      dataplane/calico_options.py
+    ├── KubeProxyMistake   dataplane/kube_proxy_options.py
     ├── PolicyMistake      dataplane/network_baseline.py
-    ├── IngressMistake     ingress/nginx/keys.py
+    ├── IngressMistake     ingress/mistake.py
     ├── LoadBalancerMistake load_balancer/addresses.py
     └── EdgeMistake        edge/table.py
 

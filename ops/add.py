@@ -126,6 +126,14 @@ def add(project: Path, name: str, like: str, place: Place) -> tuple[Path, list[s
                 f"{', '.join(regions) or 'none'}{meant(like, regions)}"
             ]
         )
+    if model.vke is None:
+        raise SettingsError(
+            [
+                f"--like {like}: {model.file} has a cluster that Vultr didn't make: copy the file, "
+                "and say the other cluster's kubeconfig, addresses and networks in it "
+                "(docs/bare-metal.md)"
+            ]
+        )
     left_out = _left_out(project / model.file, inventory.project)
     text = stack_file(project / model.file, inventory.project, place)
     # Refused here, it is not written.

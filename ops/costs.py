@@ -50,10 +50,11 @@ def command(
 
 def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
     """Dollars a month by cluster and in all; `unpriced` names plans that the list lacks."""
-    clusters, unpriced = [], set()
+    clusters, unpriced, existing = [], set(), list[str]()
     for stack in inventory.region_stacks:
         if stack.vke is None:
-            continue  # who made it knows what it costs
+            existing.append(stack.name)
+            continue
         pools = [(pool.plan, pool.nodes) for pool in stack.vke.pools]
         unpriced |= prices.unpriced(pools)
         clusters.append(
@@ -72,6 +73,7 @@ def costs(inventory: Inventory, prices: Catalog) -> dict[str, Any]:
         "monthly": sum(each["monthly"] for each in clusters),
         "load_balancers_saved": prices.load_balancer * len(clusters),
         "unpriced": sorted(unpriced),
+        "existing": existing,
     }
 
 
@@ -80,13 +82,19 @@ def _costs_text(found: dict[str, Any]) -> str:
     rows = [(each["stack"], each["nodes"], each["monthly"]) for each in found["clusters"]]
     cells = [(name, str(nodes), f"${cost:,.2f}") for name, nodes, cost in [*rows, sum_row]]
     saved, clusters = found["load_balancers_saved"], len(found["clusters"])
-    lines = [
-        table([("STACK", "NODES", "A MONTH"), *cells], terminal_width()),
-        "",
+    lines = [table([("STACK", "NODES", "A MONTH"), *cells], terminal_width()), ""]
+    lines += [
         f"Managed load balancers, one for each of {clusters} clusters, would have added "
-        f"${saved:,.2f} a month.",
+        f"${saved:,.2f} a month."
+    ] * bool(clusters)
+    lines += [
         f"List prices of {found['prices_read']}, before tax: {found['prices_source']}.",
     ]
+    if found["existing"]:
+        lines.append(
+            f"Not counted: {', '.join(found['existing'])}. Nothing is to be paid at Vultr for a "
+            "cluster that it didn't make; who made it knows what it costs."
+        )
     if found["unpriced"]:
         lines.append(_uncounted(found["unpriced"]))
     return "\n".join(lines)

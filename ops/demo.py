@@ -175,7 +175,7 @@ def summary(inventory: Inventory, shown: Sequence[Shown], width: int | None = No
             rows.append(
                 (
                     each.stack,
-                    stack.vke.location if stack.vke else "",
+                    stack.vke.location if stack.vke else "(existing)",
                     str(len(nodes)),
                     f"{len(nodes)} A, {len(nodes)} AAAA",
                     each.outputs["hostname"],

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from components.cluster.node_objects import Addresses
 from components.dataplane.calico_options import expected as calico_expected
 from components.edge.deployment import WORKER
 from components.edge.table import worker_config
@@ -22,6 +23,7 @@ from infra.fleet.files import meant
 from infra.fleet.inventory import EdgeStack, Inventory, RegionStack
 from infra.fleet.reading import load
 from infra.pins import images
+from infra.settings.cluster import ExistingCluster
 from infra.stacks.edge import region_table, worker_options
 from infra.stacks.node_table import node_table
 from ops.command import failed, stack_names
@@ -38,11 +40,35 @@ class NodeFirewallExpected:
 
 
 @dataclass(frozen=True)
+class Given:
+    """How a cluster that somebody else made is known: by the `kubeconfig` at this path, by the
+    stack's secret where there is none; public `addresses` by a node's name, for what its Node
+    object doesn't know."""
+
+    kubeconfig: str | None
+    addresses: Mapping[str, Addresses]
+    ipv6: bool
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cluster that shares a region's host name, by its stack. `given` is None for Vultr's."""
+
+    stack: str
+    file: str
+    label: str
+    withdrawn: bool = False
+    apart: frozenset[str] = frozenset()
+    given: Given | None = None
+
+
+@dataclass(frozen=True)
 class RegionExpected:
     """A region stack's cluster, as its file has it.
 
     Attributes:
-        region_labels: labels of all clusters that share the region's host name and its records.
+        members: all clusters that share the region's host name and its records; this one first.
+        version: of Kubernetes; "" for a cluster that somebody else made, as no file says it.
         withdrawn: whether its nodes have no records, as it drains beside others.
         apart: labels of pools that serve nobody.
         rules: those of Vultr's firewall group, by name.
@@ -60,7 +86,7 @@ class RegionExpected:
     region: str
     hostname: str
     zone_id: str
-    region_labels: tuple[str, ...]
+    members: tuple[Member, ...]
     withdrawn: bool
     ipv6: bool
     version: str
@@ -77,6 +103,11 @@ class RegionExpected:
     health_path: str = HEALTH_PATH
     hosts: tuple[str, ...] = ()
     pulls: Step = "off"
+
+    @property
+    def given(self) -> Given | None:
+        """How it is known where somebody else made it; None for a cluster of Vultr's."""
+        return self.members[0].given
 
 
 @dataclass(frozen=True)
@@ -104,15 +135,8 @@ class EdgeExpected:
 
 
 def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
-    """Raises SettingsError, also for a cluster that isn't Vultr's: machines are asked of Vultr."""
+    """Raises SettingsError."""
     settings, digests, cluster = stack.settings, images.load(), stack.vke
-    if cluster is None:
-        raise SettingsError(
-            [
-                f"{stack.file}: edgefleet:cluster.existing: only VKE clusters are looked at, so "
-                "far: name the other stacks"
-            ]
-        )
     ranges = cloudflare_ranges.load().cidrs
     table = node_table(stack)
     explicit = ranges if settings.firewall.source == "explicit" else None
@@ -132,12 +156,12 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         region=stack.region,
         hostname=stack.hostname,
         zone_id=stack.fleet.zone_id,
-        region_labels=(stack.label, *(other.label for other in siblings)),
+        members=tuple(_member(each, inventory) for each in (stack, *siblings)),
         withdrawn=inventory.withdrawn(stack),
         ipv6=settings.cluster.ipv6,
-        version=cluster.version,
-        apart=frozenset(pool.label for pool in cluster.pools if not pool.serves),
-        rules=vultr_rules(table, explicit),
+        version=cluster.version if cluster else "",
+        apart=_apart(stack),
+        rules=vultr_rules(table, explicit) if cluster else {},
         web_ports=tuple(settings.firewall.web_ports),
         calico=calico_expected({**settings.calico_options(), "digests": digests}),
         ingress_image=images.pinned(settings.ingress.image, digests),
@@ -149,6 +173,22 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         hosts=tuple(stack.fleet.hosts),
         pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
     )
+
+
+def _member(stack: RegionStack, inventory: Inventory) -> Member:
+    cluster = stack.settings.cluster
+    given = None
+    if isinstance(cluster, ExistingCluster):
+        said = cluster.existing
+        given = Given(said.kubeconfig, said.node_addresses(), cluster.ipv6)
+    return Member(
+        stack.name, stack.file, stack.label, inventory.withdrawn(stack), _apart(stack), given
+    )
+
+
+def _apart(stack: RegionStack) -> frozenset[str]:
+    pools = stack.vke.pools if stack.vke else []
+    return frozenset(pool.label for pool in pools if not pool.serves)
 
 
 def expected_edge(stack: EdgeStack, inventory: Inventory) -> EdgeExpected:
@@ -196,10 +236,10 @@ def unknown_stacks(inventory: Inventory, names: Sequence[str]) -> list[str]:
 def chosen(
     inventory: Inventory, names: Sequence[str]
 ) -> tuple[list[RegionExpected], list[EdgeExpected]]:
-    """What the files say of these stacks, or of all that Vultr has. Raises SettingsError."""
+    """What the files say of these stacks, or of all. Raises SettingsError."""
     if unknown := unknown_stacks(inventory, names):
         raise SettingsError(unknown)
-    regions = [s for s in inventory.region_stacks if (s.vke if not names else s.name in names)]
+    regions = [s for s in inventory.region_stacks if not names or s.name in names]
     edges = [s for s in inventory.edge_stacks if not names or s.name in names]
     return (
         [expected_region(stack, inventory) for stack in regions],
@@ -220,7 +260,4 @@ def of_command(
         raise failed(error) from None
     for warning in inventory.warnings:
         typer.secho(f"warning: {warning}", err=True, fg="yellow")
-    for stack in inventory.region_stacks:
-        if stack.vke is None and not names:
-            typer.secho(f"{stack.name}: not looked at: its cluster isn't Vultr's", err=True)
     return project, regions, edges

@@ -116,7 +116,7 @@ def _row(stack: RegionStack) -> dict[str, Any]:
         "region": stack.region,
         "hostname": stack.hostname,
         "cluster": stack.label if cluster else "(existing)",
-        "location": cluster.location if cluster else "",
+        "location": cluster.location if cluster else "(existing)",
         "version": cluster.version if cluster else "",
         "pools": [
             {

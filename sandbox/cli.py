@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sandbox import lifecycle
+from sandbox import lifecycle, servers
 from sandbox.engine import environment, plugins
 from sandbox.engine.environment import PROVIDERS
 
@@ -73,6 +73,23 @@ def env() -> None:
     except lifecycle.SandboxError as error:
         raise _fail(error) from error
     typer.echo(environment.exports(values), nl=False)
+
+
+@app.command("kubeadm")
+def kubeadm_(
+    name: Annotated[str, typer.Argument(help="The cluster's name.")],
+    kubeconfig: Annotated[
+        Path, typer.Option(help="Write the kubeconfig to this file.", show_default=False)
+    ],
+    nodes: Annotated[int, typer.Option(min=1, help="Workers, besides the control plane.")] = 3,
+) -> None:
+    """Make a cluster on plain servers, which Vultr knows nothing of: kubeadm's, with Calico."""
+    path = kubeconfig.expanduser()
+    try:
+        servers.write_kubeconfig(path, servers.make(_directory(), name, nodes, _say))
+    except lifecycle.SandboxError as error:
+        raise _fail(error) from error
+    _say(f"{name}: its kubeconfig is {path}")
 
 
 @app.command("plugins")

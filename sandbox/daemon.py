@@ -31,6 +31,7 @@ from sandbox.engine.environment import (
 from sandbox.engine.stacks import retarget_stacks
 from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
+from sandbox.vendors import servers
 from sandbox.vendors.ca import CertificateAuthority, write_bundle
 from sandbox.vendors.cloudflare import api as cloudflare_api
 from sandbox.vendors.cloudflare import resolver, zones
@@ -97,6 +98,7 @@ class Daemon:
             "vultr": vultr,
             "cloudflare": cloudflare_api.create_app(directory / "cloudflare"),
             "secrets": secrets_service.create_app(directory),
+            "servers": servers.create_app(planes),
         }
         ports: dict[str, int] = {}
         for name, app in apps.items():

@@ -28,6 +28,7 @@ GROUPS = {
         "fleet/test_interrupted.py",
         "fleet/test_mistakes.py",
         "fleet/test_nodes.py",
+        "fleet/test_policies.py",
         "fleet/test_truth.py",
         "fleet/test_up.py",
         "fleet/test_waiting.py",

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "components": {"components"},
     "infra": {"components", "infra"},
     "ops": {"components", "infra", "ops", "sandbox"},
+    "policies": {"components", "policies"},
     "sandbox": {"sandbox"},
 }
 FOLDERS = set(MAY_IMPORT) | {"tests", "bench"}

@@ -42,11 +42,13 @@ class NodesSeen:
         unable: `name (why)` of each that should, and can't now.
         apart: names of those that aren't meant to: labelled as no way in, or tainted so that the
             ingress doesn't run there.
+        addresses: public ones of all nodes, of those that can't serve and those apart, too.
     """
 
     serving: tuple[Node, ...]
     unable: tuple[str, ...]
     apart: tuple[str, ...]
+    addresses: frozenset[str] = frozenset()
 
 
 def nodes_seen(
@@ -68,8 +70,10 @@ def nodes_seen(
     serving: list[Node] = []
     unable: list[str] = []
     apart: list[str] = []
+    every: set[str] = set()
     for name, node in sorted(found.items()):
         ipv4s, ipv6s = (_address(name, node, said.get(name, {}), family) for family in (4, 6))
+        every |= {ipv4s, ipv6s} - {""}
         if _is_apart(node):
             apart.append(name)
         elif why := _why_not(node, ipv4s, ipv6s, ipv6):
@@ -77,7 +81,7 @@ def nodes_seen(
         else:
             serving.append(Node(name, name, ipv4s, ipv6s if ipv6 else ""))
     _each_its_own(serving)
-    return NodesSeen(tuple(serving), tuple(unable), tuple(apart))
+    return NodesSeen(tuple(serving), tuple(unable), tuple(apart), frozenset(every))
 
 
 def _why_not(node: Mapping[str, Any], ipv4: str, ipv6: str, needs_ipv6: bool) -> str:

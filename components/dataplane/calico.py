@@ -15,20 +15,20 @@ import yaml
 
 from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
 from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
+from .calico_network import IP_POOL, detection_environment, felix_spec, pool_spec, veth_mtu
 from .calico_options import (
-    IP_POOL,
+    DATAPLANE,
     KUBE_PROXY,
     NON_CALICO,
     CalicoMistake,
     CalicoOptions,
     expected,
     felix_environment,
-    felix_spec,
     images,
     ipv6_environment,
-    pool_spec,
     services_endpoint,
 )
+from .kernels import KernelsFit, KernelsFitArgs, mended
 
 ENDPOINT_ANNOTATION = "edgefleet.dev/services-endpoint"
 MTU_ANNOTATION = "edgefleet.dev/veth-mtu"
@@ -74,7 +74,8 @@ class CalicoDataplane(pulumi.ComponentResource):
     kube-proxy returns. docs/dataplane.md says what a migration disturbs.
 
     `environment` is felix's on every node; `expected` is all that a check of the running cluster
-    compares with. Raises CalicoMistake.
+    compares with. A pinned release that can't start on the nodes' kernels is refused before
+    anything is patched. Raises CalicoMistake.
     """
 
     environment: pulumi.Output[Mapping[str, str]]
@@ -89,7 +90,12 @@ class CalicoDataplane(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        made: list[ServerSidePatch] = []
+        made: list[pulumi.Resource] = []
+        patched_felix: list[ServerSidePatch] = []
+        version = args.get("version")
+        if version and args.get("dataplane", DATAPLANE) == "ebpf" and not mended(version):
+            asked: KernelsFitArgs = {"kubeconfig": args["kubeconfig"], "version": version}
+            made.append(KernelsFit(f"{name}-kernels", asked, child))
         felix = felix_patches(args, endpoint)
         for part, fields in {**preparing_patches(args, endpoint), **felix}.items():
             patched: ServerSidePatchArgs = {
@@ -97,13 +103,15 @@ class CalicoDataplane(pulumi.ComponentResource):
                 "force": args.get("force", False),
                 **fields,
             }
-            if version := args.get("cluster_version"):
-                patched["cluster_version"] = version
+            if cluster_version := args.get("cluster_version"):
+                patched["cluster_version"] = cluster_version
             # One after the other, and back in the other order.
             after = pulumi.ResourceOptions(depends_on=made[-1:])
             options = pulumi.ResourceOptions.merge(child, after)
-            made.append(ServerSidePatch(f"{name}-{part}", patched, options))
-        generations = [patch.generation for patch in made[-len(felix) :]]
+            patch = ServerSidePatch(f"{name}-{part}", patched, options)
+            made.append(patch)
+            patched_felix += [patch] if part in felix else []
+        generations = [patch.generation for patch in patched_felix]
         awaited: RolloutArgs = {
             **_CALICO_NODE,
             "kubeconfig": args["kubeconfig"],
@@ -142,7 +150,7 @@ def preparing_patches(
             "fields": {"data": endpoint.apply(services_endpoint)},
             "create_missing": True,
         }
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         patches["mtu"] = {
             "kind": "ConfigMap",
             "namespace": "kube-system",
@@ -178,8 +186,7 @@ def felix_patches(
     """calico-node's own patches, by the part of their name; they roll it."""
     ipv6 = ipv6_environment(args)
     env = {name: value for name, value in felix_environment(args).items() if name not in ipv6}
-    if method := args.get("autodetection"):
-        env["IP_AUTODETECTION_METHOD"] = method
+    env |= detection_environment(args)
     container: ContainerPatch = {"env": env}
     fields: Patch = {**_CALICO_NODE, "containers": {"calico-node": container}}
     image, inits = images(args)
@@ -189,7 +196,7 @@ def felix_patches(
     annotations: dict[str, pulumi.Input[str]] = {}
     if endpoint is not None:
         annotations[ENDPOINT_ANNOTATION] = endpoint
-    if (mtu := args.get("mtu")) is not None:
+    if (mtu := veth_mtu(args)) is not None:
         annotations[MTU_ANNOTATION] = str(mtu)
     if annotations:
         fields["template_annotations"] = annotations

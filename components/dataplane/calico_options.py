@@ -6,21 +6,24 @@ manifest (v3.32.1).
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired
 
 from ..errors import OptionsError
+from .calico_network import (
+    DATAPLANE,
+    NetworkOptions,
+    felix_spec,
+    network_mistakes,
+    pool_spec,
+    veth_mtu,
+)
 
-Dataplane = Literal["ebpf", "iptables"]
 ExternalServiceMode = Literal["Tunnel", "DSR"]
 ConnectTimeLoadBalancing = Literal["TCP", "Enabled", "Disabled"]
 Switch = Literal["Enabled", "Disabled"]
 KubeProxy = Literal["absent", "left", "stopped"]
-Encapsulation = Literal["none", "vxlan", "ipip", "crossSubnet"]
 
-DATAPLANE: Dataplane = "ebpf"
 KUBE_PROXY: KubeProxy = "absent"
-IP_POOL = "default-ipv4-ippool"
-"""The pool that Calico's manifest makes."""
 NON_CALICO = {"kubernetes.io/os": "linux", "non-calico": "true"}
 """No node has the second label: kube-proxy with this selector runs nowhere
 (docs/facts/calico-ingress.md §1). A node selector has one owner as a whole, so the usual label is
@@ -28,19 +31,19 @@ part of it."""
 INIT_CONTAINERS = {"upgrade-ipam": "cni", "install-cni": "cni", "ebpf-bootstrap": "node"}
 """calico-node's init containers and the image that each runs."""
 REGISTRY = "quay.io/calico"
-_AUTODETECTION = re.compile(
-    r"first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidrs?)=\S+"
-)
 _DUAL_STACK_EBPF = (3, 28)  # projectcalico/calico#8509
 _UNSUPPORTED = (3, 33)
 """Calico no longer publishes calico/cni from here on, and its probes run other commands
 (docs/facts/vultr-users.md, projectcalico/calico)."""
 _VXLAN_BREAK = (3, 31, 0)
+_NFTABLES = (3, 29)
+"""felix knows NFTablesMode from here on, and finds out by itself from v3.32 on
+(projectcalico/calico#11629)."""
 _PAST_UFW = ((3, 24, 0), (3, 27, 4))
 _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 
 
-class CalicoOptions(TypedDict):
+class CalicoOptions(NetworkOptions):
     """The dataplane. Everything left out is the fleet's baseline, or stays as VKE has it.
 
     The four options named like felix's variables mean something with `dataplane` "ebpf" only.
@@ -50,34 +53,24 @@ class CalicoOptions(TypedDict):
     it run beside Calico. `kube_proxy_cleanup` has felix remove kube-proxy's iptables rules; unless
     given it is on where kube-proxy doesn't run.
 
+    `nftables` has felix write nftables instead of iptables, with `dataplane` "iptables": where
+    kube-proxy does, it has to.
+
     `version` pins every container of calico-node to one release of Calico ("v3.32.1") from
     `registry`; `init_containers` maps the names of init containers to "node" or "cni" where a
     cluster's differ from Calico's own manifest; `digests` maps image to "sha256:…".
-
-    `encapsulation`, `nat_outgoing`: of the address pool `ip_pool`. `mtu` is of the pods'
-    interfaces, in bytes; with eBPF the network card's less 50. `autodetection` is how a node finds
-    its own address (IP_AUTODETECTION_METHOD).
-
-    `ipv6` has felix police IPv6, whoever has set FELIX_IPV6SUPPORT to what: Calico's own manifest
-    says false. It gives pods no IPv6.
     """
 
-    dataplane: NotRequired[Dataplane]
     external_service_mode: NotRequired[ExternalServiceMode | None]
     connect_time_load_balancing: NotRequired[ConnectTimeLoadBalancing | None]
     host_networked_nat_without_ctlb: NotRequired[Switch | None]
     kube_proxy: NotRequired[KubeProxy]
     kube_proxy_cleanup: NotRequired[bool | None]
+    nftables: NotRequired[bool]
     version: NotRequired[str | None]
     registry: NotRequired[str | None]
     init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
     digests: NotRequired[Mapping[str, str]]
-    encapsulation: NotRequired[Encapsulation | None]
-    ip_pool: NotRequired[str]
-    nat_outgoing: NotRequired[bool | None]
-    mtu: NotRequired[int | None]
-    autodetection: NotRequired[str | None]
-    ipv6: NotRequired[bool]
 
 
 class CalicoMistake(OptionsError):
@@ -104,7 +97,8 @@ def felix_environment(options: CalicoOptions | None = None) -> dict[str, str]:
     refuse(options)
     policed = {"FELIX_IPV6SUPPORT": "true"} if options.get("ipv6") else {}
     if options.get("dataplane", DATAPLANE) == "iptables":
-        return {"FELIX_BPFENABLED": "false", **policed}
+        tables = {"FELIX_NFTABLESMODE": "Enabled"} if options.get("nftables") else {}
+        return {"FELIX_BPFENABLED": "false", **tables, **policed}
     cleanup = options.get("kube_proxy_cleanup")
     if cleanup is None:
         cleanup = options.get("kube_proxy", KUBE_PROXY) != "left"
@@ -168,15 +162,7 @@ def _mistakes(options: CalicoOptions) -> list[str]:
             found.append(
                 "encapsulation ipip with dataplane ebpf: Calico's eBPF has no IPIP. Say vxlan"
             )
-    mtu = options.get("mtu")
-    if mtu is not None and not 1280 <= mtu <= 9000:
-        found.append(f"mtu {mtu}: between 1280 (IPv6 needs that) and 9000 bytes")
-    method = options.get("autodetection")
-    if method is not None and not _AUTODETECTION.fullmatch(method):
-        found.append(
-            f"autodetection {method!r}: one of first-found, kubernetes-internal-ip, can-reach=…, "
-            "interface=…, skip-interface=…, cidrs=…"
-        )
+    found += network_mistakes(options)
     version = options.get("version")
     if version is not None and not re.fullmatch(r"v\d+\.\d+\.\d+", version):
         found.append(f"version {version!r}: a release of Calico, like v3.32.1")
@@ -190,6 +176,14 @@ def _mistakes(options: CalicoOptions) -> list[str]:
             f"ipv6 with dataplane ebpf and version {version}: before v3.28 Calico's eBPF polices "
             "one family only. Say a newer version"
         )
+    if options.get("nftables"):
+        if kind == "ebpf":
+            found.append("nftables means nothing with dataplane ebpf: leave it out")
+        elif version and _release(version) < _NFTABLES:
+            found.append(
+                f"version {version} beside a kube-proxy with nftables: felix writes nftables from "
+                "v3.29 on. Say a newer version"
+            )
     if version is None and (options.get("registry") or options.get("init_containers")):
         found.append("registry and init_containers mean nothing without version")
     return found
@@ -244,33 +238,6 @@ def images(options: CalicoOptions) -> tuple[dict[str, str], dict[str, str]]:
     return {"calico-node": image("node")}, {name: image(part) for name, part in inits.items()}
 
 
-def pool_spec(options: CalicoOptions) -> dict[str, Any]:
-    """Fields of the IPPool, which the CALICO_IPV4POOL_* variables don't change once it exists."""
-    modes = {
-        "none": ("Never", "Never"),
-        "vxlan": ("Never", "Always"),
-        "crossSubnet": ("Never", "CrossSubnet"),
-        "ipip": ("Always", "Never"),
-    }
-    spec: dict[str, Any] = {}
-    if encapsulation := options.get("encapsulation"):
-        spec["ipipMode"], spec["vxlanMode"] = modes[encapsulation]
-    if options.get("nat_outgoing") is not None:
-        spec["natOutgoing"] = options.get("nat_outgoing")
-    return spec
-
-
-def felix_spec(options: CalicoOptions) -> dict[str, Any]:
-    """felix's switches that match the pool's encapsulation (docs/facts/calico-ingress.md §2)."""
-    encapsulation = options.get("encapsulation")
-    if encapsulation is None:
-        return {}
-    return {
-        "ipipEnabled": encapsulation == "ipip",
-        "vxlanEnabled": encapsulation in ("vxlan", "crossSubnet"),
-    }
-
-
 def services_endpoint(address: str) -> dict[str, str]:
     """Data of `kubernetes-services-endpoint` for `host:port`. Raises CalicoMistake."""
     match = _ENDPOINT.fullmatch(address)
@@ -292,6 +259,6 @@ def expected(options: CalicoOptions) -> dict[str, Any]:
         "images": {**node, **inits},
         "pool": pool_spec(options),
         "felix": felix_spec(options),
-        "mtu": options.get("mtu"),
+        "mtu": veth_mtu(options),
         "autodetection": options.get("autodetection"),
     }

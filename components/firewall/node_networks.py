@@ -34,10 +34,8 @@ def networks_of_table(rules: Iterable[Rule]) -> tuple[list[str], list[str]]:
     nodes: dict[str, None] = {}
     pods: dict[str, None] = {}
     for rule in rules:
-        # Nodes, all of them, are whom BGP is for; pods are whom nodes route to.
-        if rule.name == "bgp":
+        if rule.name == "to-pods":
             nodes |= dict.fromkeys(rule.source)
-        elif rule.name == "to-pods":
             pods |= dict.fromkeys(rule.routed_to or ())
     return list(nodes), list(pods)
 

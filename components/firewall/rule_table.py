@@ -22,6 +22,10 @@ EVERYBODY = ("0.0.0.0/0", "::/0")
 # serves belongs behind the ingress.
 NODE_PORTS = (30000, 32767)
 PORTED = ("tcp", "udp")
+_VXLAN = 4789
+_BGP = ((179, 179),)
+_TUNNELED = "VXLAN between nodes: service traffic in eBPF tunnel mode"
+_INSIDE = "kubelet, Typha and hostNetwork services of this cluster"
 # Prefix lengths: nobody has more than a /8 of IPv4, registries' allocations of IPv6 begin at /16.
 _WIDEST = {4: 8, 6: 16}
 Network = IPv4Network | IPv6Network
@@ -64,25 +68,30 @@ def node_rules(
     web_ports: Sequence[int] = PORTS,
     web_routed: bool = False,
     tunnels: Sequence[Tunnel] = ("vxlan",),
+    bgp_between_nodes: bool = True,
+    bgp_peers: Sequence[str] = (),
 ) -> list[Rule]:
     """The table for a cluster. Networks are CIDRs of either family.
 
     `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
     that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
     whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (docs/facts/calico-ingress.md §1). Empty `ssh_sources` close SSH, and `api_port`, the API
-    server's. With `web_routed` nodes pass Cloudflare's packets on to pods, and take none in.
+    (docs/facts/calico-ingress.md §1). `bgp_peers` speak BGP with nodes, nodes with each other where
+    `bgp_between_nodes`. Empty `ssh_sources` close SSH, and `api_port`, the API server's. With
+    `web_routed` nodes pass Cloudflare's packets on to pods, and take none in.
 
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
     """
-    nodes = _networks("node_networks", node_networks)
-    pods = _networks("pod_networks", pod_networks)
-    addresses = _networks("node_addresses", node_addresses)
     admins = _networks("ssh_sources", ssh_sources)
-    ours = {"node_networks": nodes, "pod_networks": pods, "node_addresses": addresses}
-    for argument, cidrs in ours.items():
-        if everybody := amounts_to_everybody(cidrs):
-            raise ValueError(f"{argument}: {everybody} is everybody. Name the network itself.")
+    nodes, pods, addresses, routers = (
+        _of_somebody(*named)
+        for named in (
+            ("node_networks", node_networks),
+            ("pod_networks", pod_networks),
+            ("node_addresses", node_addresses),
+            ("bgp_peers", bgp_peers),
+        )
+    )
     peers = nodes + addresses
     if not peers:
         raise ValueError(
@@ -90,33 +99,48 @@ def node_rules(
             "other. Name the VPC's network, or the nodes' addresses."
         )
     web = tuple((port, port) for port in sorted(web_ports))
-    private = without((1024, 65535), [NODE_PORTS, (ssh_port, ssh_port), *web])
-    inside = "kubelet, Typha and hostNetwork services of this cluster"
+    private = without((1024, 65535), shut := [NODE_PORTS, (ssh_port, ssh_port), *web])
+    # Who reaches VXLAN's port speaks to pods as one of them.
+    untunneled = [] if "vxlan" in tunnels else [(_VXLAN, _VXLAN)]
+    datagrams = without((1024, 65535), [*shut, *untunneled])
     rules = [
         Rule("ssh", "tcp", ((ssh_port, ssh_port),), admins, "administrators"),
         _web(web, pods if web_routed else None),
         Rule("icmp", "icmp", (), EVERYBODY[:1], "path MTU, errors and ping"),
         Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
-        Rule("bgp", "tcp", ((179, 179),), peers, "Calico routes between nodes"),
-        Rule("node-tcp", "tcp", private, nodes, inside),
-        Rule("node-udp", "udp", private, nodes, "VXLAN and hostNetwork services of this cluster"),
+        Rule("bgp", "tcp", _BGP, peers if bgp_between_nodes else (), "Calico routes between nodes"),
+        Rule("bgp-peers", "tcp", _BGP, routers, "routes to pods, told to routers"),
+        Rule("node-tcp", "tcp", private, nodes, _INSIDE),
+        Rule("node-udp", "udp", datagrams, nodes, "VXLAN and hostNetwork services of this cluster"),
         Rule("kubelet", "tcp", ((10250, 10250),), addresses, "logs, exec and metrics"),
         Rule("typha", "tcp", ((5473, 5473),), addresses, "Calico fan-out to nodes"),
-        Rule("pod-tcp", "tcp", private, pods, inside, "node"),
-        Rule("pod-udp", "udp", private, pods, "hostNetwork services of this cluster", "node"),
+        *_of_pods(nodes, addresses, pods, private, datagrams),
+    ]
+    if api_port is not None:
+        rules.append(Rule("api", "tcp", ((api_port, api_port),), admins, "kubectl and pulumi"))
+    if "vxlan" in tunnels:
+        rules.append(Rule("vxlan", "udp", ((_VXLAN, _VXLAN),), addresses, _TUNNELED))
+    if "ipip" in tunnels:
+        rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
+    return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
+
+
+def _of_pods(
+    nodes: tuple[str, ...],
+    addresses: tuple[str, ...],
+    pods: tuple[str, ...],
+    private: Ports,
+    datagrams: Ports,
+) -> list[Rule]:
+    """What pods send to a node and through it."""
+    return [
+        Rule("pod-tcp", "tcp", private, pods, _INSIDE, "node"),
+        Rule("pod-udp", "udp", datagrams, pods, "hostNetwork services of this cluster", "node"),
         Rule("pod-dns-tcp", "tcp", ((53, 53),), pods, "a DNS cache on the node", "node"),
         Rule("pod-dns-udp", "udp", ((53, 53),), pods, "a DNS cache on the node", "node"),
         Rule("from-pods", "any", (), pods, "pods to anywhere", "node", EVERYBODY),
         Rule("to-pods", "any", (), (*nodes, *addresses), "nodes to pods", "node", pods),
     ]
-    if api_port is not None:
-        rules.append(Rule("api", "tcp", ((api_port, api_port),), admins, "kubectl and pulumi"))
-    if "vxlan" in tunnels:
-        reason = "VXLAN between nodes: service traffic in eBPF tunnel mode"
-        rules.append(Rule("vxlan", "udp", ((4789, 4789),), addresses, reason))
-    if "ipip" in tunnels:
-        rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
-    return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
 
 
 def bfd_rule(routers: Sequence[str]) -> Rule:
@@ -185,6 +209,13 @@ def check_web_ports(rules: Sequence[Rule]) -> list[int]:
                     "Cloudflare's alone."
                 )
     return sorted(web)
+
+
+def _of_somebody(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:
+    found = _networks(argument, cidrs)
+    if everybody := amounts_to_everybody(found):
+        raise ValueError(f"{argument}: {everybody} is everybody. Name the network itself.")
+    return found
 
 
 def _networks(argument: str, cidrs: Sequence[str]) -> tuple[str, ...]:

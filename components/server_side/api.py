@@ -22,12 +22,14 @@ _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _RESOURCES = {
+    "BGPConfiguration": ("crd.projectcalico.org/v1", "bgpconfigurations"),
     "ClusterRole": (_RBAC, "clusterroles"),
     "ClusterRoleBinding": (_RBAC, "clusterrolebindings"),
     "ConfigMap": ("v1", "configmaps"),
     "DaemonSet": ("apps/v1", "daemonsets"),
     "Deployment": ("apps/v1", "deployments"),
     "FelixConfiguration": ("crd.projectcalico.org/v1", "felixconfigurations"),
+    "GatewayClass": ("gateway.networking.k8s.io/v1", "gatewayclasses"),
     "IngressClass": ("networking.k8s.io/v1", "ingressclasses"),
     "IPPool": ("crd.projectcalico.org/v1", "ippools"),
     "KubeControllersConfiguration": (
@@ -35,6 +37,7 @@ _RESOURCES = {
         "kubecontrollersconfigurations",
     ),
     "Namespace": ("v1", "namespaces"),
+    "Node": ("v1", "nodes"),
     "ValidatingAdmissionPolicy": (_ADMISSION, "validatingadmissionpolicies"),
     "ValidatingAdmissionPolicyBinding": (_ADMISSION, "validatingadmissionpolicybindings"),
 }

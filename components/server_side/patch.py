@@ -64,12 +64,14 @@ class Patch(TypedDict):
     """
 
     kind: Literal[
+        "BGPConfiguration",
         "ConfigMap",
         "DaemonSet",
         "Deployment",
         "FelixConfiguration",
         "IPPool",
         "KubeControllersConfiguration",
+        "Node",
     ]
     object_name: str
     namespace: NotRequired[str]

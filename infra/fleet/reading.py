@@ -52,7 +52,7 @@ def load(project_dir: Path, current: str | None = None) -> Inventory:
         mistakes += wrong
         if stack:
             stacks[stack.name] = stack
-            warnings += _unknown_to_catalog(stack)
+            warnings += [*_unknown_to_catalog(stack), *_unestablished(stack)]
     ca = project_dir / CA_FILE
     origin_ca = ca.read_text() if ca.exists() else None
     inventory = Inventory(name, stacks, tuple(warnings), origin_ca, project_dir)
@@ -181,3 +181,15 @@ def _unknown_to_catalog(stack: Stack) -> Iterator[str]:
                 f"{where}.pools[{index}].plan: {pool.plan!r} is not in the list of {known.read}; "
                 f"Vultr will say whether it exists{meant(pool.plan, known.plans)}"
             )
+
+
+def _unestablished(stack: Stack) -> Iterator[str]:
+    if not isinstance(stack, RegionStack) or stack.vke is None:
+        return
+    encapsulation = stack.settings.calico.encapsulation
+    if encapsulation in ("none", "crossSubnet"):
+        yield (
+            f"{stack.file}: edgefleet:calico.encapsulation: {encapsulation!r} on VKE: nobody has "
+            "established whether Vultr forwards pods' addresses between nodes. Try a pod that asks "
+            "one on another node before visitors come; vxlan needs nothing of the network"
+        )

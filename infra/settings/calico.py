@@ -4,17 +4,17 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.dataplane.calico_network import Dataplane, Encapsulation
 from components.dataplane.calico_options import (
     CalicoMistake,
     CalicoOptions,
     ConnectTimeLoadBalancing,
-    Dataplane,
-    Encapsulation,
     ExternalServiceMode,
     KubeProxy,
     Switch,
     refuse,
 )
+from infra.settings.bgp import Bgp
 from infra.settings.section import Section, in_camel_case
 
 
@@ -37,12 +37,14 @@ class Calico(Section):
     ip_pool: str | None = None
     nat_outgoing: bool | None = None
     mtu: int | None = None
+    nic_mtu: int | None = None
     autodetection: str | None = None
+    bgp: Bgp | None = None
     force: bool = False
 
     def options(self) -> CalicoOptions:
         """As the component takes them: what isn't said is left to it."""
-        said = self.model_dump(exclude={"force", "api_endpoint"}, exclude_none=True)
+        said = self.model_dump(exclude={"force", "api_endpoint", "bgp"}, exclude_none=True)
         return CalicoOptions(**said)  # pyright: ignore[reportReturnType]
 
     @model_validator(mode="after")

@@ -8,8 +8,8 @@ from components.ingress.trust import Step
 from infra.settings.section import Hostname, Section, matching
 
 SECRETS = ("bgpPassword", "kubeconfig", "originPullsKey", "originSecret", "statusToken")
-"""Keys that hold secrets: `bgpPassword` is that of sessions with routers, `kubeconfig` opens a
-cluster that is there already, `originPullsKey` is the key of the CA whose certificate `fleet ca
+"""Keys that hold secrets: `bgpPassword` is that of nodes' sessions with routers, `kubeconfig` opens
+a cluster that is there already, `originPullsKey` is the key of the CA whose certificate `fleet ca
 init` writes, `originSecret` the value of the Worker's header, `statusToken` opens the Worker's
 status page. Read with Pulumi's decryption only."""
 

@@ -9,11 +9,14 @@ from ipaddress import ip_network
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_options import CalicoMistake, CalicoOptions, goes_past_ufw, refuse
+from components.ingress.mistake import IngressMistake
+from components.ingress.traefik.pod import beside
 from infra.settings.calico import Calico
 from infra.settings.cluster import AnyCluster, ExistingCluster
 from infra.settings.edge import Routing
 from infra.settings.firewall import Firewall
-from infra.settings.ingress import Ingress, Tls
+from infra.settings.ingress import AnyIngress, Ingress, Tls, TraefikIngress
+from infra.settings.kube_proxy import KubeProxy
 from infra.settings.load_balancer import LoadBalancer
 from infra.settings.network_policy import NetworkPolicy
 from infra.settings.section import DnsLabel, Section, Switch
@@ -37,7 +40,8 @@ class Region(Section):
     coordinates: Coordinates | None = None
     cluster: AnyCluster
     calico: Calico = Calico()
-    ingress: Ingress = Ingress()
+    kube_proxy: KubeProxy | None = None
+    ingress: AnyIngress = Ingress()
     firewall: Firewall = Firewall()
     tls: Tls = Tls()
     load_balancer: LoadBalancer | None = None
@@ -46,8 +50,10 @@ class Region(Section):
     drain: Switch = False
 
     def calico_options(self) -> CalicoOptions:
-        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed."""
-        return {**self.calico.options(), "ipv6": self.firewall.by_calico}
+        """The dataplane as the component takes it; Calico's host protection needs IPv6 policed, and
+        felix writes nftables where kube-proxy does."""
+        nftables = self.kube_proxy is not None and self.kube_proxy.mode == "nftables"
+        return {**self.calico.options(), "ipv6": self.firewall.by_calico, "nftables": nftables}
 
     @model_validator(mode="after")
     def _what_vultr_would_know_is_said(self) -> "Region":
@@ -80,6 +86,11 @@ class Region(Section):
     @model_validator(mode="after")
     def _pods_have_the_families_announced(self) -> "Region":
         addresses = self.load_balancer and self.load_balancer.ingress
+        if addresses and isinstance(self.ingress, TraefikIngress):
+            raise ValueError(
+                "loadBalancer.ingress: goes with NGINX's ingress: Traefik here listens on the "
+                "nodes' own ports only. Take it out, or ingress.controller"
+            )
         families = {ip_network(network).version for network in self.firewall.pod_networks}
         for family, said in ((4, addresses and addresses.ipv4), (6, addresses and addresses.ipv6)):
             if said and family not in families:
@@ -88,6 +99,41 @@ class Region(Section):
                     f"pods, and firewall.podNetworks names no IPv{family} network: name the pods' "
                     "own, where they have one, or take the address out"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _routes_are_known(self) -> "Region":
+        if self.calico.bgp and not isinstance(self.cluster, ExistingCluster):
+            raise ValueError(
+                "calico.bgp: goes with cluster.existing: on VKE nobody knows of a router that "
+                "takes routes, nor whether Vultr forwards pods' addresses. Take it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kube_proxy_serves(self) -> "Region":
+        if self.kube_proxy is None:
+            return self
+        if not isinstance(self.cluster, ExistingCluster):
+            raise ValueError(
+                "kubeProxy: goes with cluster.existing: VKE's kube-proxy is Vultr's, and how it "
+                "is configured isn't known. calico.kubeProxy says whether it runs"
+            )
+        if self.calico.dataplane != "iptables":
+            raise ValueError(
+                f"kubeProxy.mode: {self.kube_proxy.mode!r} with calico.dataplane ebpf: there felix "
+                "serves services itself. Take kubeProxy out, or say calico.dataplane: iptables"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_ingress_reaches_its_certificate(self) -> "Region":
+        if not isinstance(self.ingress, TraefikIngress) or not self.tls.secret:
+            return self
+        try:
+            beside(self.tls.secret, self.ingress.namespace)
+        except IngressMistake as mistake:
+            raise ValueError(str(mistake).replace("default_tls_secret", "tls.secret")) from None
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,7 @@
 """The rule table of a region's nodes, from its settings: one for both firewalls."""
 
+from components.dataplane.bgp_options import speakers
+from components.dataplane.calico_network import tunnels
 from components.firewall.rule_table import Rule, bfd_rule, node_rules
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
@@ -14,10 +16,10 @@ def node_table(stack: RegionStack) -> list[Rule]:
     settings, cluster = stack.settings.firewall, stack.settings.cluster
     existing = cluster.existing if isinstance(cluster, ExistingCluster) else None
     vpc = stack.vke.vpc if stack.vke else None
-    balancer = stack.settings.load_balancer
-    peers = balancer.metallb.peers if balancer and balancer.metallb else []
-    routers = [peer.address for peer in peers if peer.bfd]
-    uses_ipip = stack.settings.calico.encapsulation == "ipip"
+    bgp, balancer = stack.settings.calico.bgp, stack.settings.load_balancer
+    between_nodes, peers = speakers(bgp.options() if bgp else None)
+    told = balancer.metallb.peers if balancer and balancer.metallb else []
+    routers = [peer.address for peer in told if peer.bfd]
     try:
         table = node_rules(
             ssh_sources=settings.admin_cidrs,
@@ -27,8 +29,9 @@ def node_table(stack: RegionStack) -> list[Rule]:
             web_ports=settings.web_ports,
             web_routed=bool(balancer and balancer.ingress),
             api_port=existing.api_port if existing else None,
-            # eBPF carries external traffic between nodes in VXLAN, whatever pods' traffic goes in.
-            tunnels=("vxlan", "ipip") if uses_ipip else ("vxlan",),
+            tunnels=tunnels(stack.settings.calico.options()),
+            bgp_between_nodes=between_nodes,
+            bgp_peers=peers,
         )
         if routers:
             table.append(bfd_rule(routers))

@@ -18,8 +18,16 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 
 
 def contradictions(inventory: Inventory) -> Iterable[str]:
-    """Where a region requires what its edge doesn't send: it would refuse every visitor."""
+    """Where a region requires what its edge doesn't send: it would refuse every visitor; and where
+    its ingress can't do what is asked."""
     for stack in inventory.region_stacks:
+        controller = stack.settings.ingress.controller
+        if controller == "traefik" and stack.fleet.origin_header == "observe":
+            yield (
+                f"{stack.file}: edgefleet:originHeader: 'observe': Traefik can't log whether the "
+                "header came. Say 'off' here, or 'require' once the edge sends it ('observe' in "
+                "the edge's file)"
+            )
         edge = inventory.edge(stack.fleet.domain)
         if not edge:
             continue

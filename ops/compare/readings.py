@@ -6,10 +6,11 @@ from hashlib import sha256
 from components.firewall.cloud_rules import compared
 from ops.live.asking import Unasked, known
 from ops.live.ends import end_of
-from ops.live.facts import ClusterFacts, VultrFacts, Workload
+from ops.live.facts import ClusterFacts, Workload
 from ops.live.seen import RegionSeen
 
 NONE = "(none)"
+NOT_VULTRS = "(not Vultr's)"
 AS_ASKED = "what it is asked for"
 
 
@@ -19,16 +20,6 @@ def of_cluster(read: Callable[[ClusterFacts], str | None]) -> Callable[[RegionSe
     def value(seen: RegionSeen) -> str | None:
         cluster = known(seen.cluster)
         return None if cluster is None else read(cluster)
-
-    return value
-
-
-def of_vultr(read: Callable[[VultrFacts], str | None]) -> Callable[[RegionSeen], str | None]:
-    """A reading of Vultr's word, None where that wasn't seen."""
-
-    def value(seen: RegionSeen) -> str | None:
-        vultr = known(seen.vultr)
-        return None if vultr is None else read(vultr)
 
     return value
 
@@ -126,28 +117,29 @@ def all_pods(seen: RegionSeen) -> str | None:
     cluster = known(seen.cluster)
     if cluster is None:
         return None
-    serving = sum(node.pool not in seen.expected.apart for node in cluster.nodes)
+    serving = sum(map(seen.serves, cluster.nodes))
     return f"{serving} of {serving} ready"
 
 
 def records(seen: RegionSeen) -> str | None:
-    """How many name a node, and how many don't."""
+    """How many name a node that serves, and how many name none."""
     records = known(seen.records)
-    if records is None or seen.addresses is None:
+    if records is None or seen.addresses is None or seen.due is None:
         return None
-    pointing = sum(r.content in seen.addresses for r in records)
-    return f"{pointing} right, {len(records) - pointing} wrong"
+    right = sum(r.content in seen.due for r in records)
+    wrong = sum(r.content not in seen.addresses for r in records)
+    return f"{right} right, {wrong} wrong"
 
 
 def all_records(seen: RegionSeen) -> str | None:
     """One for each address."""
-    if seen.addresses is None:
-        return None
-    return f"{len(seen.addresses)} right, 0 wrong"
+    return None if seen.due is None else f"{len(seen.due)} right, 0 wrong"
 
 
 def rules(seen: RegionSeen) -> str | None:
     """The firewall group against the table."""
+    if seen.expected.given:
+        return NOT_VULTRS
     vultr = known(seen.vultr)
     if vultr is None or vultr.cluster is None:
         return None
@@ -187,9 +179,36 @@ def address_pool(cluster: ClusterFacts) -> str:
     return f"IPIP {pool.get('ipipMode', '?')}, VXLAN {pool.get('vxlanMode', '?')}"
 
 
-def version_end(vultr: VultrFacts) -> str | None:
-    """The day, as far as it is known."""
-    if vultr.cluster is None:
+def wants_rules(seen: RegionSeen) -> str | None:
+    """What the file says of the firewall group."""
+    if seen.expected.given:
+        return NOT_VULTRS
+    return "as the table" if rules(seen) else None
+
+
+def version(seen: RegionSeen) -> str | None:
+    """Of Kubernetes: as Vultr names it, and of other clusters as they say it themselves."""
+    if seen.expected.given:
+        cluster = known(seen.cluster)
+        return cluster.version if cluster else None
+    vultr = known(seen.vultr)
+    if vultr is None:
         return None
-    end = end_of(vultr.cluster.version)
+    return vultr.cluster.version if vultr.cluster else "no cluster"
+
+
+def version_end(seen: RegionSeen) -> str | None:
+    """The day, as far as it is known."""
+    found = version(seen)
+    if found in (None, "no cluster"):
+        return None
+    end = end_of(found or "")
     return str(end) if end else "not known"
+
+
+def maker(seen: RegionSeen) -> str:
+    """What made the cluster: "VKE", or what its version names (v1.35.5+k3s1: "k3s")."""
+    if seen.expected.given is None:
+        return "VKE"
+    suffix = (version(seen) or "").partition("+")[2]
+    return suffix.rstrip("0123456789.-") or "kubeadm or the like"

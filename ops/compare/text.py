@@ -22,7 +22,11 @@ def text(found: Matrix, width: int = WIDTH) -> str:
         for each in found.differences:
             lines += ["", *difference(each)]
     else:
-        lines += ["", "No difference but those that the files mean (~)."]
+        mean = "the files mean" if not found.makers else "the files or the clusters' makers mean"
+        lines += ["", f"No difference but those that {mean} (~)."]
+    if found.makers:
+        lines += ["", "Made by different hands, and compared accordingly:"]
+        lines += [f"  {stack}: {maker}" for stack, maker in found.makers.items()]
     if found.unseen:
         lines += ["", "Couldn't be asked:", *(f"  {line}" for line in found.unseen)]
     return "\n".join(lines)
@@ -96,7 +100,8 @@ def html(found: Matrix, when: str) -> str:
 <h1>fleet compare: {", ".join(map(escape, found.stacks))}</h1>
 <p>{len(found.differences)} found.</p>
 <p>{escape(when)}. <span class="odd">Odd</span>: not as the file says, or not as the others are.
-<span class="meant">Meant</span>: as its file says. <span class="unseen">?</span>: not seen.</p>
+<span class="meant">Meant</span>: as its file says, or its maker has it.
+<span class="unseen">?</span>: not seen.</p>
 <table><tr><th></th>{head}</tr>
 {rows}
 </table>

@@ -19,15 +19,16 @@ from ops.compare.readings import (
     joined,
     node_firewall,
     of_cluster,
-    of_vultr,
     proxy,
     ready_nodes,
     ready_pods,
     records,
     rules,
+    version,
     version_end,
     wants_ingress,
     wants_node_firewall,
+    wants_rules,
 )
 from ops.live.asking import known
 from ops.live.seen import RegionSeen
@@ -46,12 +47,14 @@ def _nobody(_: RegionSeen) -> str | None:
 @dataclass(frozen=True)
 class Trait:
     """`value` is None where it wasn't seen; `wanted` where no file says it. `explain` gets the
-    cluster, its value and the right one, and gives why that may be and what settles it."""
+    cluster, its value and the right one, and gives why that may be and what settles it. What is
+    `makers` comes from what made a cluster: it is held against clusters of the same maker alone."""
 
     name: str
     value: Callable[[RegionSeen], str | None]
     explain: Callable[[RegionSeen, str, str], Explained]
     wanted: Callable[[RegionSeen], str | None] = _nobody
+    makers: bool = False
 
 
 def of(seen: Sequence[RegionSeen]) -> list[Trait]:
@@ -96,23 +99,35 @@ def _by_hand(why: str, do: str) -> Callable[[RegionSeen, str, str], Explained]:
     return lambda _seen, _value, _right: (why, do)
 
 
-_NEW_NODES = "nodes get theirs when they are made: these were made at another time"
+def _why_nodes(seen: RegionSeen, _value: str, _right: str) -> Explained:
+    why = "nodes get theirs when they are made: these were made at another time"
+    if seen.expected.given:
+        return why, "upgrade their operating systems alike"
+    return why, "recycle the nodes in Vultr's console, then pulumi up"
+
+
 _HEAD = [
     Trait(
         "Kubernetes",
-        of_vultr(lambda vultr: vultr.cluster.version if vultr.cluster else "no cluster"),
+        version,
         lambda seen, value, right: (
-            "Vultr upgraded it by itself, or an `up` of the file's version is still due",
-            f"say version: {value} in {seen.expected.file}, or pulumi up -s {seen.expected.stack}",
+            ("they were upgraded at other times", "docs/bare-metal.md, Upgrade")
+            if seen.expected.given
+            else (
+                "Vultr upgraded it by itself, or an `up` of the file's version is still due",
+                f"say version: {value} in {seen.expected.file}, or "
+                f"pulumi up -s {seen.expected.stack}",
+            )
         ),
-        lambda seen: seen.expected.version,
+        lambda seen: seen.expected.version or None,
+        makers=True,
     ),
     Trait(
         "its end",
-        of_vultr(version_end),
+        version_end,
         _by_hand("it follows from the version", "docs/operations.md, Upgrade"),
         # Another day for another version, which its own row tells.
-        of_vultr(version_end),
+        version_end,
     ),
     Trait(
         "nodes",
@@ -135,23 +150,26 @@ _HEAD = [
     Trait(
         "kernel",
         of_cluster(lambda cluster: joined(n.kernel for n in cluster.nodes)),
-        _by_hand(_NEW_NODES, "recycle the nodes in Vultr's console, then pulumi up"),
+        _why_nodes,
+        makers=True,
     ),
     Trait(
         "node's OS",
         of_cluster(lambda cluster: joined(n.os for n in cluster.nodes)),
-        _by_hand(_NEW_NODES, "recycle the nodes in Vultr's console, then pulumi up"),
+        _why_nodes,
+        makers=True,
     ),
     Trait(
         "calico-node",
         of_cluster(lambda cluster: image(cluster.calico, "calico-node")),
         lambda seen, _v, right: (
-            "VKE brings the release of the day that a cluster is made or upgraded"
+            "who makes a cluster brings the release of that day, VKE with an upgrade, too"
             if not seen.expected.calico["images"]
             else "VKE or somebody else set another image",
             f"say calico.version in {seen.expected.file}, then pulumi up -s {seen.expected.stack}",
         ),
         lambda seen: seen.expected.calico["images"].get("calico-node"),
+        makers=True,
     ),
 ]
 _TAIL = [
@@ -172,6 +190,7 @@ _TAIL = [
             f"say calico.kubeProxy: stopped in {seen.expected.file}, then "
             f"pulumi up -s {seen.expected.stack}",
         ),
+        makers=True,
     ),
     Trait(
         "address pool",
@@ -181,6 +200,7 @@ _TAIL = [
             f"say calico.encapsulation in {seen.expected.file}, then "
             f"pulumi up -s {seen.expected.stack}",
         ),
+        makers=True,
     ),
     Trait(
         "pods' MTU",
@@ -188,6 +208,7 @@ _TAIL = [
             lambda cluster: str(cluster.veth_mtu) if cluster.veth_mtu else "found by Calico"
         ),
         _by_hand("somebody changed calico-config", "set calico.mtu alike in all stack files"),
+        makers=True,
     ),
     Trait(
         "CoreDNS",
@@ -196,11 +217,13 @@ _TAIL = [
             "somebody changed its Corefile, or VKE's is another since this cluster was made",
             "kubectl -n kube-system get configmap coredns -o yaml, in both; then edit one",
         ),
+        makers=True,
     ),
     Trait(
         "CoreDNS image",
         of_cluster(lambda cluster: image(cluster.coredns, "coredns")),
-        _by_hand("VKE brings it with a version of Kubernetes", "upgrade: docs/operations.md"),
+        _by_hand("it comes with a version of Kubernetes", "upgrade: docs/operations.md"),
+        makers=True,
     ),
     Trait("ingress", of_cluster(ingress_images), _up("an `up` is still due"), wants_ingress),
     Trait(
@@ -227,7 +250,7 @@ _TAIL = [
             "rules were added or deleted in Vultr's console",
             f"fleet doctor {seen.expected.stack} --only cloud-firewall",
         ),
-        lambda seen: "as the table" if rules(seen) else None,
+        wants_rules,
     ),
     Trait(
         "node firewall",

@@ -63,6 +63,11 @@ OfRegion = Callable[[RegionSeen, datetime], Iterator[Told]]
 OfEdge = Callable[[EdgeSeen, datetime], Iterator[Told]]
 
 
+def recycle(seen: RegionSeen) -> str:
+    """How a machine is made anew that its own operating system doesn't mend."""
+    return "restart the machine" if seen.expected.given else "recycle it in Vultr's console"
+
+
 def some(names: list[str], most: int = 4) -> str:
     """A few of many, and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

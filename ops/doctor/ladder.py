@@ -64,6 +64,8 @@ def climb_down(
     # A symptom is told where nothing else explains it, on whatever rung that is.
     causes = {t.stack for each in told.values() for t in each if _is_cause(t)}
     regions = {each.expected.stack for each in seen.regions}
+    vultrs = any(each.expected.given is None for each in seen.regions)
+    empty: tuple[Rung, ...] = () if vultrs else ("cloud-firewall",)
     findings: list[Finding] = []
     blind: dict[tuple[str, str], Blind] = {}
     notes: dict[Note, None] = {}
@@ -83,7 +85,7 @@ def climb_down(
         for each in missing:
             blind.setdefault((each.system, each.stack), each)
         notes |= dict.fromkeys(t for t in told[rung] if isinstance(t, Note))
-        if not here and not missing:
+        if not here and not missing and rung not in empty:
             well.append(rung)
     unknown = _unmade(findings, blind)
     return Report(tuple(findings), tuple(unknown), tuple(notes), tuple(well), tuple(left))
@@ -115,8 +117,8 @@ def _explained(finding: Finding, causes: Collection[str], regions: Collection[st
 
 
 def _unmade(findings: list[Finding], blind: Mapping[tuple[str, str], Blind]) -> Iterator[Blind]:
-    """A cluster that isn't there can't be asked: that is told already."""
-    gone = {f.stack for f in findings if f.fault == "cluster-missing"}
+    """A cluster that isn't there, or is another, isn't asked: that is told already."""
+    gone = {f.stack for f in findings if f.fault in ("cluster-missing", "cluster-other")}
     for each in blind.values():
         if each.system != "its API server" or each.stack not in gone:
             yield each

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from ops.doctor.finding import Blind, some
 from ops.expected import RegionExpected
-from ops.live.asking import Unasked
+from ops.live.asking import Unasked, known
 from ops.live.ends import end_of
 from ops.live.seen import EdgeSeen, RegionSeen, Seen
 
@@ -66,13 +66,10 @@ def _region(seen: RegionSeen) -> Iterator[Told]:
     stack = expected.stack
     if isinstance(vultr, Unasked):
         yield Blind("Vultr", stack, vultr.cause)
-    elif vultr.cluster is None:
+    elif vultr is not None and vultr.cluster is None:
         # It was never brought up, or is gone: the doctor says so.
         return
-    version = expected.version
-    if not isinstance(vultr, Unasked) and vultr.cluster:
-        version = vultr.cluster.version or version
-    yield _kubernetes(stack, version)
+    yield from _kubernetes(seen)
     if isinstance(cluster, Unasked):
         yield Blind("its API server", stack, cluster.cause)
         return
@@ -90,15 +87,24 @@ def _region(seen: RegionSeen) -> Iterator[Told]:
         )
     for what, ends in seen.key_ends.items():
         do = f"docs/operations.md, Rotate the kubeconfig; then pulumi up -s {stack}"
+        if expected.given:
+            do = f"have another made by whoever runs the cluster; then pulumi up -s {stack}"
         yield Ending(stack, f"the kubeconfig's {what}", ends, do)
 
 
-def _kubernetes(stack: str, version: str) -> Ending:
-    end = end_of(version)
-    if end is None:
+def _kubernetes(seen: RegionSeen) -> Iterator[Ending]:
+    stack, version, do = seen.expected.stack, seen.expected.version, "fleet upgrade {} --to …"
+    vultr, cluster = known(seen.vultr), known(seen.cluster)
+    if vultr and vultr.cluster:
+        version = vultr.cluster.version or version
+    if seen.expected.given:
+        version = cluster.version if cluster else ""
+        do = "upgrade it by what made it: docs/bare-metal.md, Upgrade"
+    if end := end_of(version):
+        yield Ending(stack, f"Kubernetes {version}", _midnight(end), do.format(stack))
+    elif version:
         what = f"Kubernetes {version}: its end isn't known here"
-        return Ending(stack, what, None, "https://kubernetes.io/releases/patch-releases/ has it")
-    return Ending(stack, f"Kubernetes {version}", _midnight(end), f"fleet upgrade {stack} --to …")
+        yield Ending(stack, what, None, "https://kubernetes.io/releases/patch-releases/ has it")
 
 
 def _edge(seen: EdgeSeen) -> Iterator[Told]:

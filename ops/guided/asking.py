@@ -16,7 +16,11 @@ def region_of(inventory: Inventory, name: str) -> RegionStack:
     stack = inventory.stacks.get(name)
     if isinstance(stack, RegionStack) and stack.vke is None:
         raise SettingsError(
-            [f"{stack.file}: edgefleet:cluster.existing: who made the cluster changes it"]
+            [
+                f"{stack.file}: edgefleet:cluster.existing: `fleet upgrade` and `fleet "
+                "replace-pool` are for VKE clusters. This one is upgraded, and its machines "
+                "replaced, by what made it; the nodes' records follow (docs/bare-metal.md, Upgrade)"
+            ]
         )
     if isinstance(stack, RegionStack):
         return stack

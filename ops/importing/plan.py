@@ -130,6 +130,13 @@ def _cluster_of_file(
         if cluster is not None:
             raise SettingsError([f"--cluster {cluster}: {name} is an edge stack and has none"])
         return None
+    if stack.vke is None:
+        raise ImportRefused(
+            f"{stack.file}: edgefleet:cluster.existing: there is nothing at Vultr to take over. "
+            f"`pulumi up -s {name}` works on the cluster as it is; records of {stack.hostname} "
+            "that somebody else made have to go first, as Cloudflare refuses a second one of the "
+            "same content"
+        )
     live = account.cluster(cluster or stack.label)
     live_cluster.check(live)
     if live["label"] != stack.label:

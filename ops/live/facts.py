@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from components.cluster.node_objects import NodesSeen
 from components.vendors.vultr_cluster import LiveCluster
 from ops.live.asking import Unasked
 
@@ -115,6 +116,28 @@ class ClusterFacts:
     def ready_nodes(self) -> frozenset[str]:
         """Names of the nodes that are ready: of others nothing else can be expected."""
         return frozenset(node.name for node in self.nodes if node.ready)
+
+
+@dataclass(frozen=True)
+class GivenFacts:
+    """A cluster that somebody else made, as its kubeconfig opens it.
+
+    Attributes:
+        identity: of the cluster that was opened, by the UID of its kube-system.
+        made_in: of the one that the stack was made in; "" where it wasn't yet, or isn't known.
+        nodes: which of its nodes can serve, and where.
+        mistake: an address that somebody wrote down and that can't be one; then no node is known.
+    """
+
+    identity: str
+    made_in: str = ""
+    nodes: NodesSeen = field(default_factory=lambda: NodesSeen((), (), ()))
+    mistake: str = ""
+
+    @property
+    def other(self) -> bool:
+        """Whether it is another cluster than the stack's: nothing in it is then looked at."""
+        return bool(self.made_in) and self.made_in != self.identity
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,16 @@ from typing import Any
 from components.cluster.kubeconfig import is_refused
 from components.vendors.cloudflare import CloudflareApi
 from components.vendors.vultr import VultrApi
-from ops.expected import EdgeExpected, RegionExpected
+from ops.expected import EdgeExpected, Member, RegionExpected
 from ops.live import outside
+from ops.live.addresses import addresses
 from ops.live.apis import cloudflare_api, vultr_api
 from ops.live.asking import SECONDS, Unasked, beside, known
 from ops.live.certificates import key_ends
 from ops.live.cloudflare import read_edge, read_records
 from ops.live.cluster import read_cluster
-from ops.live.facts import ClusterFacts, Record, StateFacts, VultrFacts
+from ops.live.facts import ClusterFacts, GivenFacts, Record, StateFacts, VultrFacts
+from ops.live.given import given_kubeconfig, given_members, read_given, require_own
 from ops.live.outputs import backend_url, pulumi, read_outputs, read_state
 from ops.live.probe_facts import ProbeFacts
 from ops.live.seen import NOT_ASKED, EdgeSeen, RegionSeen, Seen, Wanted
@@ -37,19 +39,24 @@ def look(
     waiting: Callable[[list[str]], None] = lambda _: None,
 ) -> Seen:
     """Ask everybody. What can't be asked is in the facts; nothing is raised."""
-    first: dict[str, Callable[[], Any]] = {
-        "Vultr": lambda: _vultr_account(),
-        "Cloudflare": cloudflare_api,
-    }
+    first: dict[str, Callable[[], Any]] = {"Cloudflare": cloudflare_api}
+    given = given_members(regions)
+    if any(member.given is None for region in regions for member in region.members):
+        first["Vultr"] = lambda: _vultr_account()
     if wanted.state:
         first["Pulumi's state"] = lambda: backend_url(project)
     if _visits(wanted):
         pages = [edge.stack for edge in edges if edge.status_page]
         first |= {f"{name}: token": partial(_status_token, project, name) for name in pages}
-    if wanted.clusters and wanted.outputs:
-        first |= {f"{r.stack}: outputs": partial(read_outputs, project, r.stack) for r in regions}
+    # Which cluster a stack was made in stands in its outputs alone, where Vultr doesn't say it.
+    names = [r.stack for r in regions] if wanted.clusters and wanted.outputs else []
+    first |= {f"{n}: outputs": partial(read_outputs, project, n) for n in {*names, *given}}
+    first |= {f"{n}: key": partial(given_kubeconfig, project, m) for n, m in given.items()}
     found = beside(first, SECONDS, waiting)
-    second: dict[str, Callable[[], Any]] = {}
+    second: dict[str, Callable[[], Any]] = {
+        f"{name}: nodes": _or(found[f"{name}: key"], partial(_given, member, found))
+        for name, member in given.items()
+    }
     for region in regions:
         second |= _of_region(region, found, wanted)
     for edge in edges:
@@ -62,9 +69,8 @@ def look(
     # A probe's pods have to be made, run and deleted.
     seconds = SECONDS + (PROBE_SECONDS if wanted.probe else 0)
     answers = beside(second, seconds, waiting)
-    account = _account(found["Vultr"])
     return Seen(
-        tuple(_region(region, answers, account, wanted) for region in regions),
+        tuple(_region(region, answers, found.get("Vultr", NOT_ASKED)) for region in regions),
         tuple(_edge(edge, answers) for edge in edges),
     )
 
@@ -72,11 +78,6 @@ def look(
 def _vultr_account() -> tuple[VultrApi, Account]:
     api = vultr_api()
     return api, read_account(api)
-
-
-def _account(found: tuple[VultrApi, Account] | Unasked) -> Account | None:
-    answer = known(found)
-    return answer[1] if answer else None
 
 
 def _read_state(project: Path, stack: str, backend: str) -> StateFacts:
@@ -101,14 +102,12 @@ def _of_region(
     region: RegionExpected, found: Mapping[str, Any], wanted: Wanted
 ) -> dict[str, Callable[[], Any]]:
     stack, name = region.stack, region.hostname
-    outputs = found.get(f"{stack}: outputs", NOT_ASKED)
-    told: Mapping[str, Any] = known(outputs) or {}
-    identity = str(told.get("clusterId") or "")
-    questions: dict[str, Callable[[], Any]] = {
-        f"{stack}: Vultr": _or(found["Vultr"], partial(_vultr, region.label, identity)),
-    }
+    questions: dict[str, Callable[[], Any]] = {}
+    if region.given is None:
+        made_in = partial(_vultr, region.label, _made_in(stack, found))
+        questions[f"{stack}: Vultr"] = _or(found["Vultr"], made_in)
     if wanted.clusters:
-        questions[f"{stack}: cluster"] = lambda: _cluster(region, outputs, found["Vultr"], wanted)
+        questions[f"{stack}: cluster"] = lambda: _cluster(region, found, wanted)
     if wanted.dns:
         questions[f"{stack}: records"] = _or(
             found["Cloudflare"], lambda api: read_records(api, region.zone_id, name)
@@ -118,10 +117,31 @@ def _of_region(
             questions[f"{stack}: {kind}"] = partial(outside.resolve, name, kind)
         url = f"https://{name}{region.health_path}"
         questions[f"{stack}: web"] = partial(outside.fetch, url)
-        questions[f"{stack}: ports"] = _or(
-            found["Vultr"], lambda vultr: _open_ports(vultr[1], region)
-        )
+        if region.given is None:
+            questions[f"{stack}: ports"] = _or(
+                found["Vultr"], lambda vultr: _open_ports(vultr[1], region)
+            )
+        else:
+            questions[f"{stack}: ports"] = _or(
+                found[f"{stack}: key"], lambda key: _knock(_serving(region, key, found), region)
+            )
     return questions
+
+
+def _made_in(stack: str, found: Mapping[str, Any]) -> str:
+    """The identity of the cluster that the state knows; "" where it isn't known."""
+    outputs: Mapping[str, Any] = known(found.get(f"{stack}: outputs", NOT_ASKED)) or {}
+    return str(outputs.get("clusterId") or "")
+
+
+def _given(member: Member, found: Mapping[str, Any], kubeconfig: str) -> GivenFacts:
+    assert member.given
+    return read_given(kubeconfig, member.given, _made_in(member.stack, found))
+
+
+def _serving(region: RegionExpected, kubeconfig: str, found: Mapping[str, Any]) -> list[str]:
+    facts = _given(region.members[0], found, kubeconfig)
+    return [node.ipv4 for node in facts.nodes.serving]
 
 
 def _of_edge(
@@ -167,17 +187,25 @@ class _Opened:
     probes: Mapping[str, ProbeFacts | Unasked]
 
 
-def _cluster(
-    region: RegionExpected,
-    outputs: Mapping[str, Any] | Unasked,
-    vultr: tuple[VultrApi, Account] | Unasked,
-    wanted: Wanted,
-) -> _Opened:
-    kubeconfig, stale = _kubeconfig(region, outputs, vultr)
+def _cluster(region: RegionExpected, found: Mapping[str, Any], wanted: Wanted) -> _Opened:
+    if region.given:
+        kubeconfig, stale = _given_key(region, found), False
+    else:
+        outputs = found.get(f"{region.stack}: outputs", NOT_ASKED)
+        kubeconfig, stale = _kubeconfig(region, outputs, found["Vultr"])
     hosts = region.hosts if _visits(wanted) and region.pulls != "off" else ()
     facts = read_cluster(kubeconfig, region.namespace, felix_log=wanted.logs, hosts=hosts)
     probes = wanted.probe(kubeconfig, facts) if wanted.probe else {}
     return _Opened(facts, stale, key_ends(kubeconfig), probes)
+
+
+def _given_key(region: RegionExpected, found: Mapping[str, Any]) -> str:
+    """Raises OtherCluster, and PulumiFailed where there is none."""
+    key = found[f"{region.stack}: key"]
+    if isinstance(key, Unasked):
+        raise PulumiFailed(key.cause)
+    require_own(_given(region.members[0], found, key))
+    return key
 
 
 def _kubeconfig(
@@ -202,31 +230,37 @@ def _kubeconfig(
 
 
 def _open_ports(account: Account, region: RegionExpected) -> tuple[str, ...]:
-    """Knock at one node's web ports: what one takes, all take."""
     nodes = [n for _, c in account.labelled(region.label)[:1] for n in c.nodes if n.ipv4]
-    if not nodes:
+    return _knock([node.ipv4 for node in nodes], region)
+
+
+def _knock(addresses: Sequence[str], region: RegionExpected) -> tuple[str, ...]:
+    """Knock at one node's web ports: what one takes, all take."""
+    if not addresses:
         return ()
-    address = nodes[0].ipv4
+    address = addresses[0]
     return tuple(f"{address}:{port}" for port in region.web_ports if outside.knock(address, port))
 
 
 def _region(
-    region: RegionExpected, answers: Mapping[str, Any], account: Account | None, wanted: Wanted
+    region: RegionExpected,
+    answers: Mapping[str, Any],
+    vultr: tuple[VultrApi, Account] | Unasked,
 ) -> RegionSeen:
     stack = region.stack
     opened = answers.get(f"{stack}: cluster", NOT_ASKED)
-    addresses = None
-    if account is not None:
-        shared = [c for label in region.region_labels for _, c in account.labelled(label)]
-        addresses = frozenset(a for c in shared for n in c.nodes for a in (n.ipv4, n.ipv6) if a)
+    every, due, unlisted = addresses(region.members, answers, vultr)
     return RegionSeen(
         region,
-        vultr=answers[f"{stack}: Vultr"],
+        vultr=answers.get(f"{stack}: Vultr"),
+        given=answers.get(f"{stack}: nodes"),
         cluster=opened if isinstance(opened, Unasked) else opened.facts,
         records=answers.get(f"{stack}: records", NOT_ASKED),
         answers={kind: answers.get(f"{stack}: {kind}", NOT_ASKED) for kind in KINDS},
         open_ports=answers.get(f"{stack}: ports", NOT_ASKED),
-        addresses=addresses,
+        addresses=every,
+        due=due,
+        unlisted=unlisted,
         state=answers.get(f"{stack}: state", NOT_ASKED),
         web=answers.get(f"{stack}: web", NOT_ASKED),
         probes={} if isinstance(opened, Unasked) else opened.probes,

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.expected import EdgeExpected, RegionExpected
-from ops.live.asking import Unasked
+from ops.live.asking import Unasked, known
 from ops.live.facts import (
     ClusterFacts,
     EdgeFacts,
+    GivenFacts,
+    NodeFacts,
     Record,
     StateFacts,
     VultrFacts,
@@ -24,11 +26,14 @@ NOT_ASKED = Unasked("nobody asked for it")
 class RegionSeen:
     """What was found of a region stack. `answers` are addresses by record type; `open_ports` are
     those that a node took a connection on from here; `addresses` those of the nodes of all clusters
-    of the region, None where they aren't known. `stale_key`: the state's kubeconfig is refused;
-    `key_ends` are the ends of the certificates in the one that opened the cluster."""
+    of the region, None where they aren't known (`unlisted` says why), and `due` those of them that
+    should have a record. `stale_key`: the state's kubeconfig is refused; `key_ends` are the ends of
+    the certificates in the one that opened the cluster. `vultr` is None for a cluster that somebody
+    else made, `given` for one of Vultr's."""
 
     expected: RegionExpected
-    vultr: VultrFacts | Unasked = NOT_ASKED
+    vultr: VultrFacts | Unasked | None = NOT_ASKED
+    given: GivenFacts | Unasked | None = None
     cluster: ClusterFacts | Unasked = NOT_ASKED
     records: tuple[Record, ...] | Unasked = NOT_ASKED
     answers: Mapping[str, tuple[str, ...] | Unasked] = field(
@@ -36,6 +41,8 @@ class RegionSeen:
     )
     open_ports: tuple[str, ...] | Unasked = NOT_ASKED
     addresses: frozenset[str] | None = None
+    due: frozenset[str] | None = None
+    unlisted: str = ""
     state: StateFacts | Unasked = NOT_ASKED
     web: WebAnswer | Unasked = NOT_ASKED
     probes: Mapping[str, ProbeFacts | Unasked] = field(
@@ -43,6 +50,13 @@ class RegionSeen:
     )
     stale_key: bool = False
     key_ends: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+
+    def serves(self, node: NodeFacts) -> bool:
+        """Whether visitors are meant to be sent to this node."""
+        given = known(self.given)
+        return node.pool not in self.expected.apart and not (
+            given and node.name in given.nodes.apart
+        )
 
 
 @dataclass(frozen=True)

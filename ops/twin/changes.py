@@ -70,6 +70,10 @@ class Changes:
         for name in self.regions:
             self._set(name, "originPulls", "require")
 
+    def protect_twice(self, stack: str) -> None:
+        """The nodes of a region protected by Calico and by ufw, each with the whole table."""
+        self._set(stack, "firewall", {"hostProtection": "both"}, merge=True)
+
     def up(self, *stacks: str) -> None:
         """`pulumi up` of stacks, beside each other. Raises TwinFailed."""
         started = {
@@ -115,7 +119,8 @@ class Changes:
     def rewrite_firewall(self, cluster: str, number: int) -> None:
         """Another table on a region's nodes: another network of administrators."""
         stack = self._stack_of(cluster)
-        self._set(stack, "firewall", {"adminCidrs": [f"198.51.100.{number % 32 * 8}/29"]})
+        networks = {"adminCidrs": [f"198.51.100.{number % 32 * 8}/29"]}
+        self._set(stack, "firewall", networks, merge=True)
         self.up(stack)
 
     def update_ranges(self, cluster: str) -> None:

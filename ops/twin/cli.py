@@ -69,6 +69,9 @@ def _twin(project: Path, plan: Plan, stay: bool, svg: Path | None) -> bool:
     try:
         _say("asking for Cloudflare's client certificate at every origin")
         changes.require_client_certificates()
+        both = changes.regions[0]
+        _say(f"protecting the nodes of {both} by Calico and by ufw")
+        changes.protect_twice(both)
         changes.all_up()
         ranges = cloudflare_ranges.load().cidrs
         with Site(directory, folder / "site", ranges, plan.seed, _say) as site:

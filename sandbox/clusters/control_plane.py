@@ -8,15 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from sandbox.clusters import commands, etcd, seed
+from sandbox.clusters import commands, etcd
 from sandbox.clusters.api import ApiError, ClusterApi
 from sandbox.clusters.backend import ClusterBackend, NodeSpec
 from sandbox.clusters.disruptions import undisruptable
 from sandbox.clusters.host_endpoints import keep_host_endpoints
 from sandbox.clusters.pki import OWNER, kubeconfig, make_pki, rotate_owner
+from sandbox.clusters.record import Record, endpoint
 from sandbox.processes import Child, Processes, ProcessFailed, free_port
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -25,26 +26,10 @@ _STAGES = Path(__file__).with_name("manifests") / "kwok-stages.yaml"
 _ETCD_SECONDS, _API_SECONDS, _RETRY_SECONDS = 60, 180, 5
 
 
-def endpoint(cluster_id: str) -> str:
-    """Host name of a cluster's API server, as the vendor's."""
-    return f"{cluster_id}.vultr-k8s.com"
-
-
-@dataclass
-class _Record:
-    """What is remembered of a cluster between two starts."""
-
-    id: str
-    label: str
-    version: str
-    port: int
-    seeded: bool = False
-
-
 class _Cluster:
     """One cluster: its files, its processes, and the thread that works for it."""
 
-    def __init__(self, folder: Path, record: _Record) -> None:
+    def __init__(self, folder: Path, record: Record) -> None:
         self.folder = folder
         self.record = record
         self.pki = folder / "pki"
@@ -92,17 +77,24 @@ class ControlPlanes(ClusterBackend):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._start_etcd()
         for file in sorted(self._folder.glob("*/cluster.json")):
-            record = _Record(**json.loads(file.read_text()))
+            record = Record(**json.loads(file.read_text()))
             cluster = _Cluster(file.parent, record)
             with self._lock:
                 self._clusters[record.id] = cluster
             self._background(cluster, self._boot)
 
-    def create(self, cluster_id: str, label: str, version: str, nodes: list[NodeSpec]) -> None:
+    def create(
+        self,
+        cluster_id: str,
+        label: str,
+        version: str,
+        nodes: list[NodeSpec],
+        made_by: str = "vke",
+    ) -> None:
         with self._lock:
             if cluster_id in self._clusters:
                 return
-            record = _Record(cluster_id, label, version, free_port())
+            record = Record(cluster_id, label, version, free_port(), made_by=made_by)
             cluster = _Cluster(self._folder / cluster_id, record)
             cluster.save()
             self._clusters[cluster_id] = cluster
@@ -115,7 +107,9 @@ class ControlPlanes(ClusterBackend):
         if cluster is None or not cluster.ready.is_set():
             return None
         server = f"https://{endpoint(cluster_id)}:6443"
-        return kubeconfig(cluster.pki, OWNER, server, f"vke-{cluster_id}", "admin")
+        return kubeconfig(
+            cluster.pki, OWNER, server, f"{cluster.record.made_by}-{cluster_id}", "admin"
+        )
 
     def rotate(self, cluster_id: str) -> None:
         if cluster := self._clusters.get(cluster_id):
@@ -244,7 +238,7 @@ class ControlPlanes(ClusterBackend):
                     return
                 self._start_clients(cluster)
                 if not record.seeded:
-                    seed.seed(api, record.version, endpoint(record.id))
+                    record.maker.seed(api, record.version, endpoint(record.id))
                     record.seeded = True
                     cluster.save()
             finally:
@@ -277,11 +271,12 @@ class ControlPlanes(ClusterBackend):
 
     def _sync(self, cluster: _Cluster) -> None:
         if (nodes := cluster.nodes) is not None:
-            self._ask(cluster, lambda api: seed.sync_nodes(api, nodes, cluster.record.version))
+            made, version = cluster.record.maker, cluster.record.version
+            self._ask(cluster, lambda api: made.sync_nodes(api, nodes, version))
 
     def _ship(self, cluster: _Cluster) -> None:
         record = cluster.record
-        self._ask(cluster, lambda api: seed.seed(api, record.version, endpoint(record.id)))
+        self._ask(cluster, lambda api: record.maker.seed(api, record.version, endpoint(record.id)))
 
     def _control(self, cluster: _Cluster) -> None:
         with contextlib.suppress(ApiError):  # Tried again within a second.

@@ -6,7 +6,7 @@ manifest. Assumptions are named as such in the docstrings and in sandbox/README.
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -109,6 +109,12 @@ def calico_defaults(version: str) -> list[Object]:
         },
         {
             "apiVersion": "crd.projectcalico.org/v1",
+            "kind": "Tier",
+            "metadata": {"name": "default"},
+            "spec": {"order": 1000000, "defaultAction": "Deny"},
+        },
+        {
+            "apiVersion": "crd.projectcalico.org/v1",
             "kind": "ClusterInformation",
             "metadata": {"name": "default"},
             "spec": {"calicoVersion": "v3.32.0", "datastoreReady": True},
@@ -168,11 +174,11 @@ def node_object(node: NodeSpec, version: str) -> Object:
     }
 
 
-def seed(api: ClusterApi, version: str, endpoint: str) -> None:
+def seed(api: ClusterApi, version: str, endpoint: str, manager: str = ADDON_MANAGER) -> None:
     """Apply everything but nodes. Raises ApiError."""
     with ThreadPoolExecutor(max_workers=4) as pool:
-        definitions = [pool.submit(api.apply, o, ADDON_MANAGER) for o in custom_resources()]
-        applied = [pool.submit(api.apply, o, ADDON_MANAGER) for o in objects(version, endpoint)]
+        definitions = [pool.submit(api.apply, o, manager) for o in custom_resources()]
+        applied = [pool.submit(api.apply, o, manager) for o in objects(version, endpoint)]
         for each in (*definitions, *applied):
             each.result()
     for obj in calico_defaults(version):
@@ -180,7 +186,12 @@ def seed(api: ClusterApi, version: str, endpoint: str) -> None:
     _apply_when_served(api, host_endpoints.configuration(), host_endpoints.MANAGER)
 
 
-def sync_nodes(api: ClusterApi, nodes: Sequence[NodeSpec], version: str) -> None:
+def sync_nodes(
+    api: ClusterApi,
+    nodes: Sequence[NodeSpec],
+    version: str,
+    made: Callable[[NodeSpec, str], Object] = node_object,
+) -> None:
     """Add, relabel and remove Node objects until the cluster has exactly ``nodes``.
 
     A node that goes takes its pods along, as a deleted instance does. Raises ApiError.
@@ -190,9 +201,9 @@ def sync_nodes(api: ClusterApi, nodes: Sequence[NodeSpec], version: str) -> None
     for name in present.keys() - wanted.keys():
         _remove_node(api, name)
     for name, node in wanted.items():
-        obj = node_object(node, version)
+        obj = made(node, version)
         found = present.get(name)
-        if found and found["spec"].get("providerID") != obj["spec"]["providerID"]:
+        if found and found["spec"].get("providerID") != obj["spec"].get("providerID"):
             _remove_node(api, name)
             found = None
         if found is None:

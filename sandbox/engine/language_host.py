@@ -12,126 +12,28 @@ Started by the engine as ``start_language_host.py --exec EXECUTOR ENGINE_ADDRESS
 import argparse
 import json
 import os
+import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime.proto import language_pb2 as language
 from pulumi.runtime.proto import language_pb2_grpc, plugin_pb2
 
+from sandbox.engine.python_environment import Python, RuntimeProblem, required_plugins
+
 _SHOWED_ITS_ERROR = 32
 """Exit code of the executor when the user has seen a message already (its source says so)."""
-
-
-class RuntimeProblem(Exception):
-    """A mistake in the project's runtime options, worded for the user."""
-
-
-class Python:
-    """The interpreter that a project's runtime options choose."""
-
-    def __init__(self, root: Path, options: Mapping[str, Any]) -> None:
-        toolchain = str(options.get("toolchain") or "pip").lower()
-        if toolchain != "pip":
-            raise RuntimeProblem(
-                f"runtime option toolchain is {toolchain!r} in {root / 'Pulumi.yaml'}, but this "
-                "language host knows pip only: install the official CLI, or remove the option"
-            )
-        self.option = str(options.get("virtualenv") or "")
-        self.venv = root / self.option if self.option else None
-
-    def require(self) -> None:
-        """Raise RuntimeProblem, as the official host does, unless the environment exists."""
-        if self.venv is None or self.executable.exists():
-            return
-        state = (
-            "doesn't appear to be a virtual environment" if self.venv.exists() else "doesn't exist"
-        )
-        raise RuntimeProblem(
-            f"The 'virtualenv' option in Pulumi.yaml is set to {self.option!r}, but "
-            f"{str(self.venv)!r} {state}; run `pulumi install` to create it and install "
-            "dependencies into it"
-        )
-
-    @property
-    def executable(self) -> Path:
-        if self.venv is not None:
-            return self.venv / "bin" / "python"
-        command = os.environ.get("PULUMI_PYTHON_CMD")
-        for name in [command] if command else ["python3", "python"]:
-            if found := shutil.which(name):
-                return Path(found)
-        raise RuntimeProblem(
-            "no python3 or python on PATH: install Python, or set PULUMI_PYTHON_CMD"
-        )
-
-    def environment(self) -> dict[str, str]:
-        """The host's environment with the virtual environment activated."""
-        env = dict(os.environ)
-        if self.venv is not None:
-            env.pop("PYTHONHOME", None)
-            env["VIRTUAL_ENV"] = str(self.venv)
-            env["PATH"] = os.pathsep.join(
-                part for part in (str(self.venv / "bin"), env.get("PATH", "")) if part
-            )
-        return env
-
-    def output(self, *args: str) -> str:
-        return subprocess.run(
-            [str(self.executable), *args],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-        ).stdout
-
-    def site_packages(self) -> list[Path]:
-        if self.venv is not None:
-            return sorted(self.venv.glob("lib/python*/site-packages"))
-        paths = json.loads(self.output("-c", "import json, sys; print(json.dumps(sys.path))"))
-        return [Path(path) for path in paths if path]
-
-
-def required_plugins(site_packages: list[Path]) -> list[dict[str, Any]]:
-    """Resource plugins that installed packages ask for in their ``pulumi-plugin.json``.
-
-    A file without a version (ediri-vultr's) takes the version of the Python package.
-    """
-    plugins = []
-    for folder in site_packages:
-        for manifest in sorted(folder.glob("*/pulumi-plugin.json")):
-            content = json.loads(manifest.read_text())
-            if not content.get("resource"):
-                continue
-            package = manifest.parent.name
-            found = content.get("version") or _package_version(folder, package)
-            plugins.append(
-                {
-                    "name": content.get("name") or package.removeprefix("pulumi_"),
-                    "kind": "resource",
-                    "version": "v" + found.removeprefix("v") if found else "",
-                    "server": content.get("server") or "",
-                }
-            )
-    return plugins
-
-
-def _package_version(folder: Path, package: str) -> str:
-    for info in folder.glob(f"{package}-*.dist-info"):
-        return info.name.removeprefix(f"{package}-").removesuffix(".dist-info")
-    return ""
 
 
 def executor_arguments(request: Any, engine: str) -> list[str]:
@@ -255,6 +157,22 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
                     grpc.StatusCode.UNKNOWN, f"`{' '.join(step)}` failed with exit code {code}"
                 )
 
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Run a plugin's folder: a policy pack, or a provider of components. It lives as long as
+        the engine wants, and its first line is the port that it listens on."""
+        python = _python(request.info, context, virtualenv="venv")
+        child = subprocess.Popen(
+            [str(python.executable), request.info.program_directory, *request.args],
+            cwd=request.pwd or None,
+            env={**python.environment(), **dict(each.split("=", 1) for each in request.env)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        context.add_callback(child.terminate)
+        yield from _printed(child)
+        yield language.RunPluginResponse(exitcode=self._wait(child))
+
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.stop_children()
         return empty_pb2.Empty()
@@ -272,8 +190,10 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             self._children.discard(child)
 
 
-def _python(info: Any, context: grpc.ServicerContext, *, exists: bool = True) -> Python:
-    options = json_format.MessageToDict(info.options)
+def _python(
+    info: Any, context: grpc.ServicerContext, *, exists: bool = True, virtualenv: str = ""
+) -> Python:
+    options = {"virtualenv": virtualenv, **json_format.MessageToDict(info.options)}
     try:
         python = Python(Path(info.root_directory or info.program_directory), options)
         if exists:
@@ -282,6 +202,26 @@ def _python(info: Any, context: grpc.ServicerContext, *, exists: bool = True) ->
     except RuntimeProblem as problem:
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(problem))
         raise AssertionError("abort always raises") from problem
+
+
+def _printed(child: subprocess.Popen[bytes]) -> Iterator[Any]:
+    """What it prints, as it comes, until both ends are closed."""
+    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def pass_on(stream: IO[bytes], response: Callable[[bytes], Any]) -> None:
+        for line in stream:
+            lines.put(response(line))
+        lines.put(None)
+
+    assert child.stdout is not None
+    assert child.stderr is not None
+    for stream, response in (
+        (child.stdout, lambda line: language.RunPluginResponse(stdout=line)),
+        (child.stderr, lambda line: language.RunPluginResponse(stderr=line)),
+    ):
+        threading.Thread(target=pass_on, args=(stream, response), daemon=True).start()
+    for _ in range(2):
+        yield from iter(lines.get, None)
 
 
 def serve(executor: Path, engine: str) -> tuple[grpc.Server, LanguageHost, int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.engine.environment import PROVIDERS
+from sandbox.engine.python_environment import required_plugins
 
 
 class PluginError(Exception):
@@ -39,9 +40,6 @@ def parse(text: str) -> list[str]:
 
 def wanted(names: Iterable[str]) -> list[Plugin]:
     """Plugins of these providers, as the SDKs beside this Python say. Raises PluginError."""
-    # It loads gRPC, which nobody needs who only asks for the state of a sandbox.
-    from sandbox.engine.language_host import required_plugins
-
     asked = sorted(set(names))
     if unknown := [name for name in asked if name not in PROVIDERS]:
         allowed = ", ".join(PROVIDERS)

@@ -25,4 +25,6 @@ def without_the_sdk() -> None:
 
 if __name__ == "__main__":
     without_the_sdk()
+    # The sandbox that it belongs to, whatever else is installed beside this Python.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     runpy.run_path(str(Path(__file__).with_name("language_host.py")), run_name="__main__")

@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
 from sandbox.processes import Child, Processes, ProcessFailed
+from sandbox.toolchain import felix as build
 
 _HERE = Path(__file__).parent
 _ROOM = _HERE / "room.sh"
 RELAY = _HERE / "relay.py"
 _PREFIX = "edgefleet-felix"
+_PROGRAM = "calico-felix"
 _HEALTH_PORT, _METRICS_PORT = 9099, 9091
 _READY_SECONDS = 300
 TOOLS = {
@@ -52,6 +56,15 @@ _ENVIRONMENT = {
     # "Auto" takes iptables-legacy in a namespace that has no rules yet.
     "FELIX_IPTABLESBACKEND": "NFT",
 }
+
+
+def lacking(cache: Path) -> str | None:
+    """Why no felix can be started here, or None: what this machine lacks, or that none is built."""
+    if reason := missing():
+        return reason
+    if build.built(cache):
+        return None
+    return f"felix {build.VERSION} isn't built: `make felix` makes it, in ten minutes, once"
 
 
 def missing() -> str | None:
@@ -135,10 +148,12 @@ class FelixNode:
         """Let this port of the node's 127.0.0.1 lead to the same port of ours, where an API server
         listens: whatever the node's firewalls say, felix hears from it."""
         name = f"{self.name}-relay"
-        relay = [sys.executable, "-I", str(RELAY), str(self._network), str(port)]
+        # The log may have an earlier relay's word.
+        word = f"listening for {self.cgroup.name}"
+        relay = [sys.executable, "-I", str(RELAY), str(self._network), str(port), word]
         child = self._processes.start(name, relay)
         self._children.append(child)
-        child.wait_until(lambda: "listening" in child.log.read_text(), 20, what="a relay")
+        child.wait_until(lambda: word in child.log.read_text(), 20, what="a relay")
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start felix with these variables, and again whenever it ends, as its container would.
@@ -163,7 +178,7 @@ class FelixNode:
             "-i",
             f"PATH={os.environ['PATH']}",
             *variables,
-            str(self._felix / "calico-felix"),
+            str(self._felix / _PROGRAM),
         ]
         self._child = self._processes.start(
             f"{self.name}-felix", self.command("sh", "-c", forever, "forever", *felix)
@@ -173,6 +188,13 @@ class FelixNode:
         """Kill felix; what it has put into the kernel stays, as on a real node."""
         if self._child:
             self._child.stop()
+
+    def kill(self) -> None:
+        """Kill felix alone; its container starts it again."""
+        assert self._child
+        for each in psutil.Process(self._child.pid).children(recursive=True):
+            if each.name() == _PROGRAM:
+                each.kill()
 
     @property
     def log(self) -> str:

@@ -1,4 +1,6 @@
-"""``relay.py PID PORT``: 127.0.0.1:PORT in the network of the process PID leads to ours.
+"""``relay.py PID PORT WORD``: 127.0.0.1:PORT in the network of the process PID leads to ours.
+
+WORD is printed once it listens.
 
 Standard library only: it is started outside of any virtual environment.
 """
@@ -36,7 +38,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def main(pid: int, port: int) -> None:
+async def main(pid: int, port: int, word: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection("127.0.0.1", port)
@@ -46,9 +48,9 @@ async def main(pid: int, port: int) -> None:
         await asyncio.gather(_pass(reader, back), _pass(there, writer))
 
     server = await asyncio.start_server(serve, sock=listener(pid, port))
-    print("listening", flush=True)  # noqa: T201
+    print(word, flush=True)  # noqa: T201
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

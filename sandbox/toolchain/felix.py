@@ -207,8 +207,8 @@ class _Build:
         shutil.copytree(self._tree / "libcalico-go/config/crd", result / "crds")
 
     def _source(self) -> None:
-        _copy(self._module(RECIPE.calico), self._tree)
-        _copy(self._module(RECIPE.std), self._tree / "lib/std")
+        go_build.writable_copy(self._module(RECIPE.calico), self._tree)
+        go_build.writable_copy(self._module(RECIPE.std), self._tree / "lib/std")
         self._module(RECIPE.api)
         # A module that nothing of felix's imports, and the proxy doesn't have.
         stub = self._tree / "lib/httpmachinery"
@@ -273,10 +273,3 @@ class _Build:
 
     def _run(self, command: list[str], cwd: Path) -> None:
         go_build.run(command, cwd, self._env, self._log, self._say)
-
-
-def _copy(source: Path, target: Path) -> None:
-    # The module cache is read-only, and its copy is not to be.
-    shutil.copytree(source, target, copy_function=shutil.copyfile)
-    for path in (target, *target.rglob("*/")):
-        path.chmod(0o755)

@@ -112,6 +112,13 @@ def download(
     return json.loads(done.stdout)
 
 
+def writable_copy(source: Path, target: Path) -> None:
+    """A module's files as a tree to build in: the module cache is read-only."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile)
+    for path in (target, *target.rglob("*/")):
+        path.chmod(0o755)
+
+
 def environment() -> dict[str, str]:
     """Of every build: a user's GOFLAGS (-mod=vendor) and a go.work around the cache have no say."""
     return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}

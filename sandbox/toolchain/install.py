@@ -1,7 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
 ``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
-felix metallb helm`` those of these names.
+felix helm metallb traefik`` those of these names: tests run them, and who installs a chart.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.toolchain import felix, go_build, metallb
+from sandbox.toolchain import felix, go_build, metallb, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
@@ -189,14 +189,16 @@ def main(wanted: Sequence[str] = ()) -> int:
     """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
     special = {tool.name: tool for tool in SPECIAL}
-    recipes = {"felix": felix.make, "metallb": metallb.make}
-    if unknown := sorted(set(wanted) - {*recipes, *special}):
-        names = ", ".join(sorted({*recipes, *special}))
+    from_source = {"felix": felix.make, "metallb": metallb.make, "traefik": traefik.make}
+    known = {*from_source, *special}
+    if unknown := sorted(set(wanted) - known):
+        names = ", ".join(sorted(known))
         _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
         return 2
     try:
-        for name in [name for name in wanted if name in recipes]:
-            _to_stderr(f"{name}: {recipes[name](default_cache(), _to_stderr)}")
+        for name in wanted:
+            if name in from_source:
+                _to_stderr(f"{name}: {from_source[name](default_cache(), _to_stderr)}")
         for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
                 _to_stderr(f"{file}: {toolchain.binary(file)}")

@@ -2,7 +2,8 @@
 
 What the sandbox's APIs have is read (`published.py`) and run: nodes with the addresses that Vultr
 gave them, the pods of the clusters' DaemonSets, the zone's records, routes, certificates and
-Worker. ufw, iptables, nginx, workerd and every packet are real; what is emulated is Cloudflare's
-network between visitor and origin (`cloudflare.py`, `egress.mjs`), NGINX's controller, which writes
-nginx.conf (`controller.py`), and an application (`app.py`).
+Worker. ufw, iptables, felix where it is built, nginx, workerd and every packet are real; what is
+emulated is Cloudflare's network between visitor and origin (`cloudflare.py`, `egress.mjs`), NGINX's
+controller, which writes nginx.conf (`controller.py`), what calico-node notes on its Node
+(`runners.py`), and an application (`app.py`).
 """

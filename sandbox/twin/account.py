@@ -51,7 +51,8 @@ class Happened:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All of a run. `orders`: how often each was carried out, by its path's last part."""
+    """All of a run. `orders`: how often each was carried out, by its path's last part; `parts`:
+    what of the site was real."""
 
     seed: int
     asked: Sequence[Asked]
@@ -59,6 +60,7 @@ class Outcome:
     orders: Mapping[str, int]
     knocks: int
     answers: Sequence[Sequence[Any]] = field(default_factory=tuple)
+    parts: str = ""
 
     @property
     def lost(self) -> list[Asked]:
@@ -135,6 +137,7 @@ def summary(outcome: Outcome) -> str:
     rows = [
         f"{len(asked)} requests ({gets} GET, {len(asked) - gets} POST), "
         f"{len(outcome.happened)} faults, seed {outcome.seed}",
+        f"real                          {outcome.parts}",
         f"GETs lost                     {len(outcome.lost)}",
         f"POSTs carried out twice       {len(outcome.twice)}",
         f"answers to {outcome.knocks} knocks from outside  {len(outcome.answers)}",

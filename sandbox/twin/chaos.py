@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 NODE_KINDS = ("node killed", "nginx hung", "nginx killed", "nginx restarted")
+FELIX_KINDS = ("felix killed",)
+"""Where felix runs on the nodes."""
 REGION_KINDS = ("region cut off", "slow wire")
 CHANGES = (
     "region drained", "worker deployed", "firewall rewritten", "ranges updated",
     "certificate rotated",
 )  # fmt: skip
 """Made by stack files and `pulumi up`."""
-KINDS = (*NODE_KINDS, *REGION_KINDS, *CHANGES)
+KINDS = (*NODE_KINDS, *FELIX_KINDS, *REGION_KINDS, *CHANGES)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _lane(
         mine = [kind for place, kind in enumerate(dealt) if place % of == lane]
         for kind in mine:
             cluster = chance.choice(sorted(nodes))
-            node = chance.randrange(nodes[cluster]) if kind in NODE_KINDS else None
+            node = chance.randrange(nodes[cluster]) if kind in (*NODE_KINDS, *FELIX_KINDS) else None
             seconds = round(chance.uniform(4, 9), 1)
             yield Fault(number, kind, cluster, node, seconds, round(chance.uniform(1, 3), 1))
             number += of

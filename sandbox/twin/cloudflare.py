@@ -18,8 +18,7 @@ from typing import Any
 from sandbox.processes import Processes
 from sandbox.twin import workers
 from sandbox.twin.internet import Internet, families
-from sandbox.twin.namespaces import Namespace
-from sandbox.twin.node import wait
+from sandbox.twin.namespaces import Namespace, wait
 from sandbox.twin.published import Published, Worker
 from sandbox.vendors.ca import CertificateAuthority
 

@@ -63,6 +63,8 @@ class Faults:
                 node.restart()
             case "nginx restarted":
                 node.replace()
+            case "felix killed":
+                node.crash_felix()
             case "region cut off":
                 site.internet.cut(name, addresses)
                 time.sleep(fault.seconds)

@@ -6,6 +6,7 @@ the network happen here: a machine is cut off, or its packets go by a slow wire 
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from sandbox.twin.namespaces import Namespace
 GATEWAY, GATEWAY6 = "169.254.0.1", "fe80::1"
 _MACHINE6 = "fe80::2"
 _WIRE_TABLE = "100"
+PREFIX = 20
+"""Of the clusters' private networks, as VKE makes them."""
+_FIRST_INDEX = 1000
+"""felix takes the index of a veth's other end for one of its node's own interfaces."""
 _HERE = Path(__file__).parent
 _SETUP = """
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
@@ -38,17 +43,15 @@ class Internet(Namespace):
         super().__init__(processes, "internet", _SETUP)
         self._seed = seed
         self._ports = 0
+        self._networks: dict[str, str] = {}
+        self._lock = threading.Lock()
         self._faults: dict[str, list[tuple[str, str]]] = {}
 
     def connect(self, machine: Namespace, addresses: Sequence[str], own: Sequence[str]) -> str:
         """Give `machine` an interface eth0, up, with the addresses `own` (single ones), and route
         `addresses` (networks too) to it. The interface's name at this end."""
-        self._ports += 1
-        port = f"p{self._ports}"
-        # From outside of both PID namespaces, where the other's number means something.
-        ends = f"ip link add {port} type veth peer name eth0 netns {machine.pid}"
-        entered = ["nsenter", "-t", str(self.pid), "-n", "--", *ends.split()]
-        subprocess.run(entered, check=True, capture_output=True)
+        port = self._port()
+        self._cable(port, machine, "eth0")
         self._batch(
             self,
             [f"link set {port} up", f"addr add {GATEWAY}/32 dev {port}"],
@@ -83,6 +86,38 @@ class Internet(Namespace):
             [f"route replace blackhole {each} metric 9000" for each in to["-6"]],
         )
         return port
+
+    def join(self, machine: Namespace, network: str, address: str) -> str:
+        """Give `machine` an interface eth1 with this address in the private network that is called
+        so, where nobody else is. The interface's name at this end."""
+        with self._lock:
+            if network not in self._networks:
+                bridge = self._networks[network] = f"vpc{len(self._networks)}"
+                self.run("ip", "link", "add", bridge, "type", "bridge")
+                self.run("ip", "link", "set", bridge, "up")
+        port = self._port()
+        self._cable(port, machine, "eth1")
+        self.run("ip", "link", "set", port, "master", self._networks[network], "up")
+        lines = [f"addr add {address}/{PREFIX} dev eth1", "link set eth1 up"]
+        self._batch(machine, lines, [])
+        return port
+
+    def unplug(self, ports: Iterable[str]) -> None:
+        """Take away what `connect` and `join` made."""
+        for port in ports:
+            self.run("ip", "link", "del", port)
+
+    def _port(self) -> str:
+        with self._lock:
+            self._ports += 1
+            return f"p{self._ports}"
+
+    def _cable(self, port: str, machine: Namespace, name: str) -> None:
+        # From outside of both PID namespaces, where the other's number means something.
+        index = _FIRST_INDEX + int(port[1:])
+        ends = f"ip link add {port} index {index} type veth peer name {name} netns {machine.pid}"
+        entered = ["nsenter", "-t", str(self.pid), "-n", "--", *ends.split()]
+        subprocess.run(entered, check=True, capture_output=True)
 
     def cut(self, name: str, addresses: Sequence[str]) -> None:
         """Drop all that comes from these addresses or goes to them, until `mend(name)`."""

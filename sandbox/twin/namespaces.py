@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ TOOLS = {
     "ufw": "ufw", "unshare": "util-linux",
 }  # fmt: skip
 _START_SECONDS = 30
+_READY_SECONDS = 120
+_POLL_SECONDS = 0.05
 
 
 class TwinError(Exception):
@@ -165,3 +168,12 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except psutil.NoSuchProcess:
         return
+
+
+def wait(condition: Callable[[], object], what: str, seconds: float = _READY_SECONDS) -> None:
+    """Poll until it is true. Raises TwinError, which says `what`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TwinError(f"{what} after {seconds:g} s")
+        time.sleep(_POLL_SECONDS)

@@ -1,28 +1,21 @@
 """A node: ufw as the distribution ships it, and what the cluster's DaemonSets run on it.
 
-Of the pods those whose image is in `RUNNERS` run: the container of the node's firewall is busybox,
-with the very command, arguments, files and readiness probe of its pod; NGINX's controller is
-emulated, and its nginx real. A dataplane's image belongs into `RUNNERS`, too, as soon as it can be
-had: what starts a felix in a namespace gets `node`, and `pod` with its container's environment.
+Of the pods those run whose image somebody in `runners.py` knows.
 """
 
-import shutil
 import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
+from sandbox.felix.node import FelixNode
 from sandbox.processes import Processes
 from sandbox.twin import controller
 from sandbox.twin.internet import Internet
-from sandbox.twin.namespaces import Namespace, TwinError
-from sandbox.twin.published import Machine, Pod
+from sandbox.twin.namespaces import Namespace, TwinError, wait
+from sandbox.twin.published import Cluster, Machine, Pod
+from sandbox.twin.runners import Container, Controller, in_order, runner
 
-_READY_SECONDS = 120
-_POLL_SECONDS = 0.05
 _HERE = Path(__file__).parent
 # ufw's own copy of its own files, on tmpfs; as new, and off.
 _FILES = """
@@ -38,37 +31,34 @@ mkdir -p /mnt/lib /mnt/run /mnt/tmp /mnt/pods; mount --bind /mnt/lib /var/lib
 mount --bind /mnt/run /run; mount --bind /mnt/tmp /tmp
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 """
-# A container's file system: busybox' programs, which need the machine's libraries, and mounts.
-_CONTAINER = """
-set -e; root=/mnt/pods/$1; shift
-rm -rf "$root/bin"; mkdir -p "$root/bin" "$root/usr" "$root/proc" "$root/dev"
-busybox --install -s "$root/bin"
-if [ ! -e "$root/proc/1" ]; then
-  for each in usr proc dev; do mount --rbind "/$each" "$root/$each"; done
-  for each in lib lib64; do [ ! -e "/$each" ] || ln -sfn "usr/$each" "$root/$each"; done
-fi
-for each; do mkdir -p "$root$each"; done
-"""
 
 
 class Node:
-    """One machine of the fleet. It is off until `boot`."""
+    """One machine of the fleet. It is off until `boot`.
+
+    `felix` is where it was built, or None: then no pod of calico-node may be among its pods.
+    """
 
     def __init__(
         self,
         machine: Machine,
+        cluster: Cluster,
         processes: Processes,
         internet: Internet,
         folder: Path,
         hosts: Sequence[str],
+        felix: Path | None,
     ) -> None:
-        self.machine = machine
+        self.machine, self.cluster = machine, cluster
         self.name = machine.name
         self.folder = folder / machine.name
         self.pods: tuple[Pod, ...] = ()
-        self._processes = processes
+        self.processes = processes
         self._internet = internet
         self.hosts = hosts
+        self.felix = felix
+        self.dataplane: FelixNode | None = None
+        self._cables: list[str] = []
         self._namespace: Namespace | None = None
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -95,23 +85,40 @@ class Node:
         return self.folder / "access.log"
 
     def boot(self, pods: Sequence[Pod]) -> None:
-        """Bring it up with these pods. Its cable is plugged in once its firewall is closed, as the
-        distribution's ufw.service comes before the network of a node that boots."""
-        namespace = Namespace(self._processes, self.name, _FILES)
+        """Bring it up with these pods. Its cables are plugged in once its firewall is closed, as
+        the distribution's ufw.service comes before the network of a node that boots."""
+        namespace = Namespace(self.processes, self.name, _FILES)
         self._namespace = namespace
         self.pods = tuple(pods)
         app = [sys.executable, "-I", "-S", str(_HERE / "app.py")]
         port = controller.APPLICATION.rpartition(":")[2]
         namespace.start("app", [*app, port, str(self.orders)])
-        for pod in sorted(pods, key=lambda pod: runner(pod) is not _Container):
-            runner(pod)(self, pod).start()
+        ordered = in_order(pods)
+        for pod in ordered:
+            if runner(pod) is Container:
+                Container(self, pod).start()
         own = self.machine.addresses
-        self._internet.connect(namespace, own, own)
+        self._cables = [
+            self._internet.connect(namespace, own, own),
+            self._internet.join(namespace, self.machine.cluster, self.machine.private),
+        ]
+        for pod in ordered:
+            if runner(pod) is not Container:
+                runner(pod)(self, pod).start()
 
     def kill(self) -> None:
         """Power off, without a word to anybody."""
+        # felix' room would keep its network, which then would refuse what comes.
+        self._internet.unplug(self._cables)
         self.here.kill()
         self._namespace = None
+        self.close()
+
+    def close(self) -> None:
+        """End what runs outside of its namespaces."""
+        if self.dataplane:
+            self.dataplane.close()
+            self.dataplane = None
 
     def roll(self, pod: Pod) -> None:
         """Replace the pod of this name, or give the one that runs what changed under it."""
@@ -138,109 +145,21 @@ class Node:
     def replace(self) -> None:
         """nginx' pod goes and another comes, as in a rollout."""
         for pod in self.pods:
-            if runner(pod) is _Controller:
-                _Controller(self, pod).replace()
+            if runner(pod) is Controller:
+                Controller(self, pod).replace()
 
     def restart(self) -> None:
         """nginx, as it was."""
         for pod in self.pods:
-            if runner(pod) is _Controller:
-                _Controller(self, pod).start()
+            if runner(pod) is Controller:
+                Controller(self, pod).start()
 
-
-class _Container:
-    """A container of the node's firewall: host's network and PIDs, its own file system."""
-
-    def __init__(self, node: Node, pod: Pod) -> None:
-        self.node, self.pod = node, pod
-        self._root = node.here.root / "mnt" / "pods" / pod.name
-
-    def start(self) -> None:
-        here, pod = self.node.here, self.pod
-        here.run("sh", "-c", _CONTAINER, "container", pod.name, *pod.folders)
-        for path, text in pod.files.items():
-            (self._root / path.lstrip("/")).write_text(text)
-        for path in pod.folders:
-            if not any(file.startswith(f"{path}/") for file in pod.files):
-                for left in (self._root / path.lstrip("/")).iterdir():
-                    left.unlink()
-        command = [*self._inside(), *pod.command, *pod.arguments]
-        here.start(pod.name, command, {"PATH": "/bin:/usr/sbin:/usr/bin"}, files=True)
-        wait(self._ready, f"{self.node.name}: {pod.name} isn't ready")
-
-    def replace(self) -> None:
-        # The loop ends once a run that is under way has.
-        self.node.here.end(self.pod.name, grace=60)
-        self.start()
-
-    def changed(self) -> None:
-        self.replace()
-
-    def _ready(self) -> bool:
-        try:
-            self.node.here.run(*self._inside(), *self.pod.ready)
-        except TwinError:
-            return False
-        return True
-
-    def _inside(self) -> list[str]:
-        return ["chroot", f"/mnt/pods/{self.pod.name}"]
-
-
-class _Controller:
-    """NGINX's controller and its nginx."""
-
-    def __init__(self, node: Node, pod: Pod) -> None:
-        self.node, self.pod = node, pod
-        self._program = [shutil.which("nginx") or "nginx", "-p", str(node.folder)]
-        self._program += [
-            "-e",
-            str(node.folder / "error.log"),
-            "-c",
-            str(node.folder / "nginx.conf"),
-        ]
-
-    def start(self) -> None:
-        self._write()
-        pid = self.node.folder / "nginx.pid"
-        pid.unlink(missing_ok=True)
-        self.node.here.start("nginx", self._program)
-        wait(pid.exists, f"{self.node.name}: nginx didn't start, see {self.node.folder}/error.log")
-
-    def replace(self) -> None:
-        # The pod's farewell (preStop), then the controller has nginx finish (`nginx -s quit`).
-        time.sleep(self.pod.drain_seconds)
-        masters = self.node.here.processes_of("nginx")
-        self.node.here.send_first("nginx", signal.SIGQUIT)
-        psutil.wait_procs(masters, 60)
-        self.node.here.end("nginx")
-        self.start()
-
-    def changed(self) -> None:
-        self._write()
-        self.node.here.send_first("nginx", signal.SIGHUP)
-
-    def _write(self) -> None:
-        for name, text in controller.files(self.pod, self.node.folder).items():
-            (self.node.folder / name).write_text(text)
-        text = controller.configuration(self.pod, self.node.folder, self.node.hosts)
-        (self.node.folder / "nginx.conf").write_text(text)
-
-
-Runner = type[_Container] | type[_Controller]
-RUNNERS: dict[str, Runner] = {"busybox": _Container, controller.IMAGE: _Controller}
-"""Who runs a pod, by its image's repository."""
-
-
-def runner(pod: Pod) -> Runner:
-    repository = pod.image.split("@")[0].rpartition(":")[0]
-    return RUNNERS[repository.removeprefix("docker.io/library/")]
-
-
-def wait(condition: Callable[[], object], what: str, seconds: float = _READY_SECONDS) -> None:
-    """Poll until it is true. Raises TwinError, which says `what`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TwinError(f"{what} after {seconds:g} s")
-        time.sleep(_POLL_SECONDS)
+    def crash_felix(self) -> None:
+        """felix is killed, and started again by its container; until it is ready."""
+        if self.dataplane is None:
+            raise TwinError(f"{self.name} has no felix")
+        before = len(self.dataplane.endings)
+        self.dataplane.kill()
+        felix = self.dataplane
+        wait(lambda: len(felix.endings) > before, f"{self.name}: felix wasn't killed")
+        felix.wait()

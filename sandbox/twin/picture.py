@@ -11,7 +11,7 @@ _FAULTS = {
     "node killed": "#a33", "nginx hung": "#c77", "nginx killed": "#b55", "nginx restarted": "#d9a",
     "region cut off": "#822", "slow wire": "#b98", "region drained": "#77a",
     "worker deployed": "#5a8", "firewall rewritten": "#88b", "ranges updated": "#99c",
-    "certificate rotated": "#68a",
+    "certificate rotated": "#68a", "felix killed": "#a6a",
 }  # fmt: skip
 _BINS = 160
 
@@ -45,7 +45,7 @@ def draw(outcome: Outcome) -> str:
     _faults(middle, outcome.happened)
     _latency(bottom, asked, width)
     bottom.set_xlim(0, end)
-    bottom.set_xlabel("seconds")
+    bottom.set_xlabel(f"seconds (real: {outcome.parts}; seed {outcome.seed})")
     gets = len(outcome.lost)
     figure.suptitle(
         f"{len(asked):,} requests, {len(outcome.happened)} faults: {gets} GETs lost, "

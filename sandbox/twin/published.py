@@ -26,12 +26,34 @@ _SECONDS = 30
 
 @dataclass(frozen=True)
 class Machine:
-    """A node: its id and label at Vultr, its cluster's label there, and its public addresses."""
+    """A node: its id and label at Vultr, its cluster's label there, its public addresses, and the
+    one in its cluster's private network."""
 
     id: str
     name: str
     cluster: str
     addresses: tuple[str, ...]
+    private: str
+
+    @property
+    def tunnel(self) -> str:
+        """Address of its VXLAN, of which Calico's IPAM would take one from the pods' range."""
+        return f"10.244.{self.private.rpartition('.')[2]}.0"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster's API server: Vultr's kubeconfig, and the sandbox's proxy on 127.0.0.1."""
+
+    kubeconfig: str
+    proxy_port: int
+
+    def client(self) -> ApiClient:
+        """What asks it."""
+        settings = Configuration()
+        settings.proxy = f"http://127.0.0.1:{self.proxy_port}"
+        config = yaml.safe_load(self.kubeconfig)
+        return new_client_from_config_dict(config, client_configuration=settings)
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,7 @@ class Pod:
     files: Mapping[str, str]
     folders: tuple[str, ...]
     drain_seconds: int
+    environment: Mapping[str, str]
     settings: Mapping[str, str]
     """The ConfigMap that its arguments name, for NGINX's controller; else empty."""
     certificate: tuple[str, str]
@@ -60,7 +83,8 @@ class Pod:
     @property
     def template(self) -> tuple[Any, ...]:
         """With another one the pod is replaced; what else changes reaches the one that runs."""
-        return (self.image, self.command, self.arguments, tuple(sorted(self.files.items())))
+        pairs = (tuple(sorted(each.items())) for each in (self.files, self.environment))
+        return (self.image, self.command, self.arguments, *pairs)
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,7 @@ class Published:
     """All of it. `visited` are the addresses by which visitors find each routed host."""
 
     machines: tuple[Machine, ...]
+    clusters: Mapping[str, Cluster]
     pods: Mapping[str, tuple[Pod, ...]]
     zone: Zone
     visited: Mapping[str, tuple[str, ...]]
@@ -113,27 +138,31 @@ def read(directory: Path, images: tuple[str, ...]) -> Published:
         raise TwinError(f"no sandbox runs in {directory}: run `fleet demo`") from None
     vultr = _Vultr(running)
     machines: list[Machine] = []
+    clusters: dict[str, Cluster] = {}
     pods: dict[str, tuple[Pod, ...]] = {}
     instances = {each["id"]: each for each in vultr.get("instances?per_page=500")["instances"]}
     for cluster in vultr.get("kubernetes/clusters?per_page=500")["vke_clusters"]:
         nodes = [node["id"] for pool in cluster["node_pools"] for node in pool["nodes"]]
         label = cluster["label"]
         machines += [
-            Machine(each["id"], each["label"], label, (each["main_ip"], each["v6_main_ip"]))
+            Machine(
+                each["id"], each["label"], label, (each["main_ip"], each["v6_main_ip"]),
+                each["internal_ip"],
+            )
             for each in (instances[id_] for id_ in nodes)
-        ]
-        pods[label] = tuple(_pods(vultr.client(cluster["id"]), images))
+        ]  # fmt: skip
+        clusters[label] = Cluster(vultr.kubeconfig(cluster["id"]), running.ports["proxy"])
+        pods[label] = tuple(_pods(clusters[label].client(), images))
     zone = _zone(directory / "cloudflare")
     if not machines or not zone.routes:
         raise TwinError("nothing is up on the sandbox: run `fleet demo`")
     visited = {host: _visited(running, host) for host in zone.routes}
-    return Published(tuple(machines), pods, zone, visited)
+    return Published(tuple(machines), clusters, pods, zone, visited)
 
 
 class _Vultr:
     def __init__(self, running: Running) -> None:
         self._base = f"http://127.0.0.1:{running.ports['vultr']}/v2"
-        self._proxy = f"http://127.0.0.1:{running.ports['proxy']}"
 
     def get(self, path: str) -> Any:
         headers = {"Authorization": f"Bearer {API_KEY}"}
@@ -141,12 +170,9 @@ class _Vultr:
         answer.raise_for_status()
         return answer.json()
 
-    def client(self, cluster_id: str) -> ApiClient:
+    def kubeconfig(self, cluster_id: str) -> str:
         text = self.get(f"kubernetes/clusters/{cluster_id}/config")["kube_config"]
-        settings = Configuration()
-        settings.proxy = self._proxy
-        config = yaml.safe_load(base64.b64decode(text))
-        return new_client_from_config_dict(config, client_configuration=settings)
+        return base64.b64decode(text).decode()
 
 
 def _get(client: ApiClient, path: str) -> dict[str, Any]:
@@ -195,11 +221,12 @@ def _pod(client: ApiClient, metadata: Mapping[str, Any], spec: Mapping[str, Any]
         data = _secret(client, f"/api/v1/namespaces/{namespace}/secrets/{name}")
         certificate = (data["tls.crt"], data["tls.key"])
     probe = container.get("readinessProbe", {}).get("exec", {}).get("command", [])
+    environment = {e["name"]: e["value"] for e in container.get("env", []) if "value" in e}
     hook = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {})
     return Pod(
         metadata["name"], metadata["namespace"], container["image"],
         tuple(container.get("command", [])), arguments, tuple(probe), files, tuple(folders),
-        hook.get("seconds", 0), settings, certificate,
+        hook.get("seconds", 0), environment, settings, certificate,
     )  # fmt: skip
 
 

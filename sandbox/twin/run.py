@@ -63,7 +63,8 @@ class _Run:
         self._began = time.time()
         threads = [threading.Thread(target=self._cron)]
         nodes = {cluster: len(site.of(cluster)) for cluster in site.clusters}
-        lanes = chaos.lanes(plan.seed, nodes, plan.kinds) if plan.kinds else []
+        kinds = [kind for kind in plan.kinds if site.felix or kind not in chaos.FELIX_KINDS]
+        lanes = chaos.lanes(plan.seed, nodes, kinds) if kinds else []
         threads += [threading.Thread(target=self._lane, args=[lane]) for lane in lanes]
         for thread in threads:
             thread.start()
@@ -86,6 +87,7 @@ class _Run:
             account.count_orders((node.orders for node in site.nodes), f"{self._name}-"),
             sum(knocks["knocks"].values()),
             knocks["answers"],
+            site.parts,
         )
 
     def _await(self, visitors: Child) -> None:

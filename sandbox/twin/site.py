@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from sandbox.felix import node as felix_node
 from sandbox.processes import Processes
-from sandbox.twin import node as nodes
+from sandbox.toolchain import felix
+from sandbox.toolchain.install import default_cache
 from sandbox.twin.cloudflare import WORKERD, Cloudflare, Place
 from sandbox.twin.internet import Internet, families
 from sandbox.twin.namespaces import Namespace, TwinError, missing
 from sandbox.twin.node import Node
 from sandbox.twin.published import Published, read
+from sandbox.twin.runners import CALICO, RUNNERS
 
 Say = Callable[[str], None]
 
@@ -62,12 +65,19 @@ class Site:
         self.folder = folder
         self._directory = directory
         self._say = say
+        cache = default_cache()
+        why = felix_node.lacking(cache)
+        self.felix = None if why else felix.built(cache)
+        """Where the nodes' felix was built, or None: then they run without."""
+        runs = f"Calico's felix {felix.VERSION} runs on the nodes"
+        say(f"the nodes run without Calico: {why}" if why else runs)
+        self.nodes: list[Node] = []
         self.published = self._read()
         self._processes = Processes(folder)
         try:
             self._build(ranges, seed)
         except BaseException:
-            self._processes.stop_all()
+            self.stop()
             raise
 
     def _build(self, ranges: Sequence[str], seed: int) -> None:
@@ -85,9 +95,12 @@ class Site:
         self._say(f"booting {len(published.machines)} nodes")
         hosts = sorted(published.zone.routes)
         self.nodes = [
-            Node(machine, processes, self.internet, self.folder / "nodes", hosts)
+            Node(
+                machine, published.clusters[machine.cluster], processes, self.internet,
+                self.folder / "nodes", hosts, self.felix,
+            )
             for machine in published.machines
-        ]
+        ]  # fmt: skip
         with ThreadPoolExecutor(_BOOTING_AT_ONCE) as pool:
             list(pool.map(self.boot, self.nodes))
         self.cloudflare.start(published)
@@ -106,6 +119,13 @@ class Site:
     def of(self, cluster: str) -> list[Node]:
         """The nodes of a cluster."""
         return [node for node in self.nodes if node.machine.cluster == cluster]
+
+    @property
+    def parts(self) -> str:
+        """What of it is real on the nodes, for a person."""
+        if not self.felix:
+            return "ufw, nginx, workerd; no felix"
+        return f"ufw, felix {felix.VERSION}, nginx, workerd"
 
     @property
     def clusters(self) -> list[str]:
@@ -128,10 +148,13 @@ class Site:
                     node.roll(pod)
 
     def _read(self) -> Published:
-        return read(self._directory, tuple(nodes.RUNNERS))
+        images = [image for image in RUNNERS if self.felix or image != CALICO]
+        return read(self._directory, tuple(images))
 
     def stop(self) -> None:
         """End all of it."""
+        for node in self.nodes:
+            node.close()
         self._processes.stop_all()
 
     def __enter__(self) -> "Site":

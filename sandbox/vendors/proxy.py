@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # pyright: ignore
 
 HOST = "127.0.0.1"
-CLUSTER_DOMAIN = ".vultr-k8s.com"
+CLUSTER_DOMAINS = (".vultr-k8s.com", ".servers.internal")
 Address = tuple[str, int]
 Resolve = Callable[[str], Address | None]
 
@@ -137,7 +137,7 @@ class ProxyServer:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if host in self._tls_ports and port == 443:
             return await _connect(HOST, self._tls_ports[host])
-        if host.endswith(CLUSTER_DOMAIN):
+        if host.endswith(CLUSTER_DOMAINS):
             address = self._resolve(host)
             if address is None:
                 raise ConnectFailed(f"{host}: no such cluster runs; see `fleet sandbox status`")

@@ -277,3 +277,27 @@ def test_a_conflict_changes_nothing(old: Cluster, project: Project):
         "ebpf-bootstrap"
     ) in told
     assert world(old) == before
+
+
+def test_a_release_that_a_node_s_kernel_refuses(old: Cluster, project: Project):
+    before = world(old)
+    node = named("v1", "Node", "edge-1")
+    info = {"kernelVersion": "6.18.1-amd64", "kubeletVersion": "v1.35.4"}
+    old.apply({**node, "status": {"nodeInfo": info}}, "kubelet")
+    assert old.get(node)["status"]["nodeInfo"]["kernelVersion"] == "6.18.1-amd64"
+    try:
+        project.say(version="v3.30.4", force=True)
+        refused = project.preview(fails=True)
+        assert "Calico v3.30.4 can't start eBPF on edge-1 (6.18.1-amd64)" in refused
+        assert "Say version: v3.30.5" in refused
+        project.say(version="v3.30.4", dataplane="iptables", force=True)
+        assert "KernelsFit" not in project.preview()
+    finally:
+        old.delete(node, "Background")
+    assert world(old) == before
+    # Where no node has such a kernel, the same goes out, after a look.
+    told = project.up(version="v3.30.4", force=True)
+    assert told.index("c-kernels created") < told.index("c-felix created")
+    project.preview("--refresh", "--expect-no-changes")
+    project.destroy()
+    assert world(old) == before

@@ -15,11 +15,7 @@ from tests.packets import netns
 
 def lacking() -> str | None:
     """Why felix can't be run here, or None."""
-    if reason := node.missing() or netns.missing():
-        return reason
-    if felix.built(default_cache()):
-        return None
-    return f"felix {felix.VERSION} isn't built: `make felix` makes it, in ten minutes, once"
+    return netns.missing() or node.lacking(default_cache())
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from components.dataplane.felix_words import fell_back
 from components.firewall import cloudflare_ranges
 from ops.twin.changes import Changes
+from sandbox.felix.node import lacking
+from sandbox.toolchain.install import default_cache
 from sandbox.twin import account, chaos
+from sandbox.twin.namespaces import wait
 from sandbox.twin.node import Node
 from sandbox.twin.run import Plan, run
 from sandbox.twin.site import PLACES, Site
@@ -23,6 +27,8 @@ from tests.twin.machine import require
 THOROUGH = bool(os.environ.get("THOROUGH"))
 SEED = random.Random(os.environ.get("EDGEFLEET_SEED", "0")).randrange(1 << 31)
 REQUESTS, RATE = (100_000, 150.0) if THOROUGH else (3_000, 40.0)
+BOTH = "eu"
+"""The region whose nodes Calico protects, too."""
 NEAREST = {"Frankfurt": "eu", "Tokyo": "apac", "New York": "us"}
 OUTSIDER, OUTSIDER6 = "198.18.0.77", "2001:db8:bad::77"
 
@@ -40,6 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             fleet.change(stack, pools=[{"label": "edge", "plan": "vc2-2c-4gb", "nodes": 2}])
         changes = Changes(fleet.project, folder / "changed", fleet.environment)
         changes.require_client_certificates()
+        changes.protect_twice(BOTH)
         changes.all_up()
         cidrs = cloudflare_ranges.load().cidrs
         with Site(fleet.directory, folder / "site", cidrs, SEED, print) as site:
@@ -88,6 +95,49 @@ def test_only_cloudflare_gets_an_answer_and_on_the_web_ports_alone(world: World)
     assert found == {80: "open", 443: "open"}
 
 
+def test_felix_runs_ebpf_with_our_policies(world: World) -> None:
+    site, _ = world
+    if not site.felix:
+        pytest.skip(f"no felix on this machine: {lacking(default_cache())}")
+    for node in site.nodes:
+        felix = node.dataplane
+        assert felix
+        assert fell_back(felix.log, felix.metrics(), felix.readiness()) is False
+        found = felix.metrics()
+        # Of both families, as the option has it.
+        policed = node.machine.cluster == f"edgefleet-{BOTH}"
+        assert gauge(found, "felix_active_local_policies") == (3 if policed else 0)
+
+
+def test_where_calico_protects_too_a_node_without_ufw_is_still_shut(world: World) -> None:
+    site, _ = world
+    if not site.felix:
+        pytest.skip(f"no felix on this machine: {lacking(default_cache())}")
+    node = site.of(f"edgefleet-{BOTH}")[0]
+    hold = "/var/lib/edgefleet/hold"
+    node.here.run("sh", "-c", f"mkdir -p {hold[:-5]}; echo a test >{hold}; ufw disable")
+    try:
+        assert "inactive" in node.here.run("ufw", "status")
+        for own, whence, address in zip(
+            (site.cloudflare.sources[0], site.cloudflare.sources[-1]),
+            (OUTSIDER, OUTSIDER6),
+            node.machine.addresses,
+            strict=True,
+        ):
+            assert site.sweep(site.outsiders, whence, address) == {}
+            edge = site.sweep(site.cloudflare.here, own, address)
+            assert edge == {80: "open", 443: "open"}
+    finally:
+        node.here.run("rm", hold)
+        wait(lambda: "inactive" not in node.here.run("ufw", "status"), "ufw isn't put back")
+
+
+def gauge(metrics: str, name: str) -> int:
+    """A metric's value."""
+    (line,) = (line for line in metrics.splitlines() if line.startswith(f"{name} "))
+    return int(float(line.split()[1]))
+
+
 def test_no_get_is_lost_and_no_post_runs_twice_while_the_site_is_hurt(world: World) -> None:
     site, changes = world
     outcome = run(site, changes, Plan(SEED, REQUESTS, RATE), print)
@@ -100,4 +150,5 @@ def test_no_get_is_lost_and_no_post_runs_twice_while_the_site_is_hurt(world: Wor
     assert len(kinds & {*chaos.NODE_KINDS, *chaos.REGION_KINDS}) >= 2
     assert any(each.attempts > 1 for each in outcome.asked)
     if THOROUGH:
-        assert kinds == set(chaos.KINDS)
+        without = () if site.felix else chaos.FELIX_KINDS
+        assert kinds == {*chaos.KINDS} - {*without}

@@ -5,7 +5,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.twin.chaos import KINDS, NODE_KINDS, lanes
+from sandbox.twin.chaos import FELIX_KINDS, KINDS, NODE_KINDS, lanes
 
 NODES = {"apac": 3, "eu": 2, "us": 2}
 seeds = st.integers(0, 1 << 31)
@@ -35,5 +35,5 @@ def test_there_is_a_cluster_that_no_lane_is_at(seed: int, clusters: int) -> None
 def test_a_node_s_fault_names_one_that_there_is(seed: int) -> None:
     for lane in lanes(seed, NODES):
         for fault in islice(lane, 40):
-            assert (fault.node is not None) == (fault.kind in NODE_KINDS)
+            assert (fault.node is not None) == (fault.kind in (*NODE_KINDS, *FELIX_KINDS))
             assert (fault.node or 0) < NODES[fault.cluster]

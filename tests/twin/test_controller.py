@@ -30,7 +30,7 @@ def pod(tmp_path: Path) -> Pod:
     return Pod(
         "nginx-ingress", "nginx-ingress", "nginx/nginx-ingress:5.6.1", (),
         ("-health-status", "-health-status-uri=/nginx-health"), (),
-        {f"{FOLDER}/{name}": text for name, text in mounted.items()}, (FOLDER,), 5, settings,
+        {f"{FOLDER}/{name}": text for name, text in mounted.items()}, (FOLDER,), 5, {}, settings,
         (f"-----BEGIN CERTIFICATE{rest}", key),
     )  # fmt: skip
 
@@ -68,5 +68,6 @@ def test_a_key_that_nobody_taught_it_is_a_mistake(pod: Pod, tmp_path: Path) -> N
 def test_only_another_template_makes_another_pod(pod: Pod) -> None:
     renewed = replace(pod, certificate=("another", "key"))
     assert renewed.template == pod.template
+    assert replace(pod, environment={"FELIX_BPFENABLED": "true"}).template != pod.template
     assert replace(pod, files={}).template != pod.template
     assert replace(pod, arguments=("-another",)).template != pod.template

@@ -87,6 +87,22 @@ def test_a_machine_is_reached_slowly_or_not_at_all_as_long_as_that_lasts(
     assert [name for name, _ in asked(visitors)] == lost, "a dead machine says nothing"
 
 
+def test_a_private_network_joins_its_own_machines_and_a_cable_can_be_pulled(
+    internet: tuple[Internet, Namespace, Namespace],
+) -> None:
+    net, node, visitors = internet
+    ports = [net.join(node, "one", "10.1.96.4"), net.join(visitors, "one", "10.1.96.5")]
+    ask = [sys.executable, "-c", ASK, "10.1.96.5", "10.1.96.4"]
+    assert visitors.run(*ask).startswith("ConnectionRefusedError")
+    # felix takes the index of a cable's other end for one of its node's own interfaces.
+    own = {int(line.split(":")[0]) for line in node.run("ip", "-o", "link").splitlines()}
+    ends = {int(line.split(":")[0]) for line in net.run("ip", "-o", "link").splitlines()}
+    assert {each for each in ends if each > 1000} >= set(range(1001, 1005))
+    assert max(own) < 1000
+    net.unplug(ports[:1])
+    assert not visitors.run(*ask).startswith("ConnectionRefusedError")
+
+
 def test_what_fails_in_a_machine_is_told_with_its_name(tmp_path: Path) -> None:
     processes = Processes(tmp_path)
     node = Namespace(processes, "node")

@@ -8,13 +8,22 @@ each setting does.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired
 
 import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import OwnNames
 from ..contract import Certificate, IngressArgs, LoadBalancerService
+from ..mistake import IngressMistake
+from ..placing import (
+    RESOURCES,
+    TOLERATIONS,
+    Canary,
+    Resources,
+    content_name,
+    daemon_set_spec,
+)
 from ..service import policy_spec, service_spec
 from ..trust import EdgeTrust
 from .cluster_objects import (
@@ -25,7 +34,6 @@ from .cluster_objects import (
     own_names,
     refuse_health_path,
 )
-from .keys import IngressMistake
 from .options import (
     INGRESS_CLASS,
     METRICS_PORT,
@@ -40,21 +48,9 @@ from .pod import (
     CONFIG,
     LABELS,
     NAMESPACE,
-    RESOURCES,
-    TOLERATIONS,
-    Resources,
-    daemon_set_spec,
     pod_spec,
 )
-from .trust import FOLDER, content_name, files
-
-
-class Canary(TypedDict):
-    """Another image on the nodes that have all of these labels; the others stay as they are."""
-
-    image: str
-    node_selector: Mapping[str, str]
-
+from .trust import FOLDER, files
 
 CERTIFICATE = "origin-tls"
 """The secret with `default_certificate`."""

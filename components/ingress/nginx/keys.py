@@ -9,7 +9,7 @@ docs/ingress.md tells what each key and flag that is rendered here does, and whe
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from ...errors import OptionsError
+from ..mistake import IngressMistake
 
 
 def _words(text: str) -> frozenset[str]:
@@ -70,10 +70,6 @@ SNIPPETS = frozenset(
     ["http-snippets", "location-snippets", "main-snippets", "server-snippets", "stream-snippets"]
 )
 """Keys whose lines are gathered from everybody who sets them."""
-
-
-class IngressMistake(OptionsError):
-    """Options that the controller would ignore or refuse; the text says which, and why."""
 
 
 OPTIONS = {

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from ..contract import HEALTH_PATH, REGION_HEADER, VISITOR_HEADER
+from ..mistake import IngressMistake
 from ..trust import EdgeTrust
-from .keys import IngressMistake, merged
+from .keys import merged
 from .trust import config as trust_config
 from .trust import log_fields
 

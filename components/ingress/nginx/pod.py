@@ -5,11 +5,12 @@ tests/components/ingress/test_nginx_objects.py, where each difference has its re
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import pulumi
 
 from ..contract import PORTS
+from ..placing import RESOURCES, TOLERATIONS, Resources, affinity
 from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
@@ -36,22 +37,6 @@ _WRITABLE = {
     "nginx-state": "/var/lib/nginx/state",
     "nginx-log": "/var/log/nginx",
 }
-
-
-class Resources(TypedDict):
-    """Kubernetes quantities by resource; what is left out isn't limited."""
-
-    requests: Mapping[str, str]
-    limits: Mapping[str, str]
-
-
-RESOURCES: Resources = {
-    "requests": {"cpu": "100m", "memory": "256Mi"},
-    # No limit on CPU: throttling an edge that has cores to spare only makes it slow.
-    "limits": {"memory": "1Gi"},
-}
-TOLERATIONS: Sequence[Mapping[str, str]] = ({"operator": "Exists"},)
-"""Every node: each one's address is in the region's DNS."""
 
 
 def cluster_rules(
@@ -138,23 +123,7 @@ def pod_spec(
         ],
         "containers": [_controller(image, flags, resources, metrics, files, host_ports)],
     }
-    if terms := _terms(avoided or {}, not_on or {}):
-        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-        spec["affinity"] = {"nodeAffinity": required}
-    return spec
-
-
-def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Which nodes are ours: those that match one of these. A node that has all of the labels in
-    `avoided` is the other's; one that lacks any of them is ours."""
-
-    def without(key: str, values: Sequence[str]) -> dict[str, Any]:
-        return {"key": key, "operator": "NotIn", "values": list(values)}
-
-    always = [without(key, values) for key, values in sorted(not_on.items()) if values]
-    either = [[without(key, [value])] for key, value in sorted(avoided.items())]
-    expressions = [[*always, *one] for one in either or [[]]]
-    return [{"matchExpressions": each} for each in expressions if each]
+    return spec | affinity(avoided, not_on)
 
 
 def _controller(
@@ -207,17 +176,4 @@ def _controller(
             *({"name": name, "mountPath": path} for name, path in _WRITABLE.items()),
             *([{"name": "files", "mountPath": files[1], "readOnly": True}] if files else []),
         ],
-    }
-
-
-def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:
-    """A DaemonSet of pods that are told apart by the label app.kubernetes.io/name."""
-    return {
-        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-        # Two pods can't share a host port, so one goes before its successor comes.
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
-        "template": {
-            "metadata": {"labels": {**labels, "app.kubernetes.io/name": name}},
-            "spec": pod,
-        },
     }

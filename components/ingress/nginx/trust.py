@@ -1,7 +1,6 @@
 """`EdgeTrust` in nginx' words: keys of the controller's ConfigMap, and the files that they name."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..trust import SECRET_HEADER, EdgeTrust
 
@@ -85,9 +84,3 @@ def _refusals(trust: EdgeTrust) -> Iterator[str]:
         yield 'if ($https = "") { return 308 https://$host$request_uri; }'
     if trust.header == "require":
         yield "if ($edgefleet_edge != known) { return 403; }"
-
-
-def content_name(prefix: str, files: Mapping[str, str]) -> str:
-    """A name that changes with the content, so that what mounts it is rolled."""
-    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
-    return f"{prefix}-{digest[:10]}"

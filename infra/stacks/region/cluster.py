@@ -1,7 +1,6 @@
 """The first step: a cluster, and the way into it."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -11,8 +10,8 @@ from components.cluster.existing import ExistingCluster as GivenCluster
 from components.cluster.existing import ReadCluster, ask_api_server
 from components.cluster.live_nodes import ClusterReader
 from components.cluster.vke import PoolArgs, VkeCluster
-from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
+from infra.fleet.kubeconfig import kubeconfig_file
 from infra.settings.cluster import Cluster as Vke
 from infra.settings.cluster import ExistingCluster, Pool
 from infra.stacks.origin_trust import ReadSecret
@@ -27,18 +26,7 @@ def open_existing(stack: RegionStack, secret: ReadSecret) -> tuple[pulumi.Input[
     cluster = stack.settings.cluster
     if not isinstance(cluster, ExistingCluster) or cluster.existing.kubeconfig is None:
         return secret("kubeconfig"), ask_api_server
-    path = Path(cluster.existing.kubeconfig).expanduser()
-    try:
-        return path.read_text(), ask_api_server
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise SettingsError(
-            [
-                f"{stack.file}: edgefleet:cluster.existing.kubeconfig: {str(path)!r}: {reason}. "
-                "Put the cluster's kubeconfig there; or take the key out and `pulumi config set "
-                f"--secret kubeconfig -s {stack.name} < FILE`"
-            ]
-        ) from None
+    return kubeconfig_file(stack.name, stack.file, cluster.existing.kubeconfig), ask_api_server
 
 
 def existing_cluster(

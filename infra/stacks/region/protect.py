@@ -5,14 +5,19 @@ import pulumi
 from components.cluster.contract import in_cluster
 from components.cluster.vke import VkeCluster
 from components.dataplane.calico import CalicoDataplane
+from components.dataplane.calico_bgp import CalicoBgp
 from components.dataplane.host_endpoints import HostEndpoints
+from components.dataplane.kube_proxy import KubeProxy, KubeProxyArgs
+from components.dataplane.pod_routes import PodRoutes, PodRoutesArgs
 from components.firewall.cloud import CloudFirewall
 from components.firewall.cloudflare_ranges import CloudflareRanges
 from components.firewall.host_protection import CalicoHostProtection
 from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
 from components.firewall.node import NodeFirewall
+from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
 from infra.pins.images import pinned
+from infra.settings.bgp import Bgp
 from infra.stacks.node_table import node_table
 from infra.stacks.region.site import Site
 
@@ -32,6 +37,61 @@ def close_at_vultr(
     )
 
 
+def know_routes(site: Site) -> list[pulumi.Resource]:
+    """What has to hold before pods' packets go between nodes as they are."""
+    settings = site.stack.settings.calico
+    bare, bgp = settings.encapsulation == "none", settings.bgp
+    if not bare and bgp is None:
+        return []
+    options, cluster = bgp.options() if bgp else None, in_cluster(site.cluster)
+    kubeconfig = site.cluster.kubeconfig
+    routes: PodRoutesArgs = {"kubeconfig": kubeconfig, "bare": bare, "bgp": options}
+    known: list[pulumi.Resource] = [PodRoutes(site.name("pod-routes"), routes, cluster)]
+    if bgp and options:
+        known.append(
+            CalicoBgp(
+                site.name("bgp"),
+                {
+                    **options,
+                    "kubeconfig": kubeconfig,
+                    "cluster_version": site.cluster.version,
+                    "passwords": _bgp_passwords(site, bgp),
+                    "force": settings.force,
+                },
+                site.after(*known),
+            )
+        )
+    return known
+
+
+def _bgp_passwords(site: Site, bgp: Bgp) -> dict[str, pulumi.Input[str]]:
+    if not bgp.with_password:
+        return {}
+    if "bgpPassword" not in site.stack.secrets:
+        raise SettingsError(
+            [
+                f"{site.stack.file}: edgefleet:bgpPassword: is required, as calico.bgp.peers have "
+                "`password: true`: `pulumi config set --secret bgpPassword --stack "
+                f"{site.stack.name}`"
+            ]
+        )
+    password = site.secret("bgpPassword")
+    return dict.fromkeys(bgp.with_password, password)
+
+
+def set_kube_proxy(site: Site) -> list[pulumi.Resource]:
+    """Before calico-node: felix in nftables' words asks for a kube-proxy that speaks them."""
+    settings = site.stack.settings
+    if settings.kube_proxy is None:
+        return []
+    args: KubeProxyArgs = {
+        **settings.kube_proxy.options(),
+        "kubeconfig": site.cluster.kubeconfig,
+        "rollout_minutes": settings.cluster.timeouts.rollout,
+    }
+    return [KubeProxy(site.name("kube-proxy"), args, in_cluster(site.cluster))]
+
+
 def lay_dataplane(site: Site) -> CalicoDataplane:
     settings = site.stack.settings
     return CalicoDataplane(
@@ -45,7 +105,7 @@ def lay_dataplane(site: Site) -> CalicoDataplane:
             "digests": site.digests,
             "force": settings.calico.force,
         },
-        in_cluster(site.cluster),
+        in_cluster(site.cluster, *know_routes(site), *set_kube_proxy(site)),
     )
 
 

@@ -6,29 +6,44 @@ from components.cluster.drained_pool import POOL_LABEL
 from components.dataplane.calico import CalicoDataplane
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
-from components.ingress.contract import Certificate, LoadBalancerService
-from components.ingress.nginx.daemon_set import Canary, IngressDaemonSet
+from components.ingress.contract import Certificate, IngressArgs, LoadBalancerService
+from components.ingress.nginx.daemon_set import IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
+from components.ingress.placing import Canary
+from components.ingress.traefik.daemon_set import TraefikIngress
 from components.load_balancer import kube_vip, metallb_objects
 from infra.pins.images import pinned
+from infra.settings.ingress import TraefikIngress as TraefikSettings
 from infra.stacks.origin_trust import header_values, origin_trust
 from infra.stacks.region.site import Site
 
 
-def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
-    settings = site.stack.settings
-    ingress = settings.ingress
-    pools = site.stack.vke.pools if site.stack.vke else []
+def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet | TraefikIngress:
+    ingress = site.stack.settings.ingress
+    if isinstance(ingress, TraefikSettings):
+        return TraefikIngress(
+            site.name("ingress"),
+            {
+                **_given(site),
+                "tuning": ingress.tuning.options(),
+                "response_headers": ingress.response_headers,
+                "resources": ingress.resources.options(),
+                "canary": _canary(site),
+                "custom_resources": ingress.custom_resources,
+                "gateway": ingress.gateway,
+                "nginx_class": ingress.nginx_class,
+                "default_class": ingress.default_class,
+                "metrics": ingress.metrics,
+                "kubeconfig": site.cluster.kubeconfig,
+                "namespace": ingress.namespace,
+                "ingress_class": ingress.ingress_class,
+            },
+            site.after(*closed),
+        )
     return IngressDaemonSet(
         site.name("ingress"),
         {
-            "image": pinned(ingress.image, site.digests),
-            "trusted_proxies": site.ranges.cidrs,
-            "region": site.stack.region,
-            "default_certificate": None if settings.tls.secret else _certificate(site),
-            "default_tls_secret": settings.tls.secret,
-            "trust": origin_trust(site.stack, site.inventory),
-            "origin_secrets": header_values(site.stack, site.secret),
+            **_given(site),
             "tuning": ingress.tuning.options(),
             "config": ingress.config,
             "resources": ingress.resources.options(),
@@ -39,9 +54,6 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet:
             "kubeconfig": site.cluster.kubeconfig,
             "namespace": ingress.namespace,
             "ingress_class": ingress.ingress_class,
-            "status_address": site.stack.hostname,
-            "service": _service(site),
-            "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
         },
         site.after(*closed),
     )
@@ -57,6 +69,24 @@ def _service(site: Site) -> LoadBalancerService | None:
         "annotations": (metallb_objects if by.metallb else kube_vip).annotations(addresses),
         "sources": site.ranges.cidrs,
         "ports": settings.firewall.web_ports,
+    }
+
+
+def _given(site: Site) -> IngressArgs:
+    """What every ingress is given."""
+    settings = site.stack.settings
+    pools = site.stack.vke.pools if site.stack.vke else []
+    return {
+        "image": pinned(settings.ingress.image, site.digests),
+        "trusted_proxies": site.ranges.cidrs,
+        "region": site.stack.region,
+        "default_certificate": None if settings.tls.secret else _certificate(site),
+        "default_tls_secret": settings.tls.secret,
+        "trust": origin_trust(site.stack, site.inventory),
+        "origin_secrets": header_values(site.stack, site.secret),
+        "status_address": site.stack.hostname,
+        "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
+        "service": _service(site),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.firewall.cloud_rules import compared
 from ops.doctor.finding import Blind, Finding, Note, Told, some
-from ops.live.asking import Unasked
+from ops.live.asking import Unasked, known
 from ops.live.seen import RegionSeen
 
 
@@ -15,6 +15,10 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
     stack, vultr = seen.expected.stack, seen.vultr
     if isinstance(vultr, Unasked):
         yield Blind("Vultr", stack, vultr.cause)
+        return
+    if vultr is None:
+        text = "no firewall of Vultr's stands before a cluster that it didn't make: the nodes' own"
+        yield Note("cloud-firewall", stack, f"{text} alone keeps others than Cloudflare out")
         return
     if vultr.cluster is None:
         return
@@ -55,11 +59,8 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
 
 
 def _foreign(seen: RegionSeen, foreign: list[Mapping[str, Any]]) -> Iterator[Told]:
-    group = (
-        seen.vultr.cluster.firewall_group_id
-        if not isinstance(seen.vultr, Unasked) and (seen.vultr.cluster)
-        else ""
-    )
+    vultr = known(seen.vultr)
+    group = vultr.cluster.firewall_group_id if vultr and vultr.cluster else ""
     web = [rule for rule in foreign if _reaches(rule, seen.expected.web_ports)]
     wide = [r for r in foreign if r not in web and _from_everybody(r) and r["protocol"] != "icmp"]
     for rules, fault, means in (

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from components.dataplane.kernels import advice, stuck
 from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.facts import ClusterFacts, Workload
@@ -27,7 +28,9 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             "calico-missing",
             "there is no DaemonSet kube-system/calico-node",
             "No pod gets a network on new nodes, and nobody balances services.",
-            "Vultr's support: the cluster's own Calico is gone",
+            "apply Calico's manifest or operator anew, in the release that ran"
+            if seen.expected.given
+            else "Vultr's support: the cluster's own Calico is gone",
         )
         return
     yield from _felix(seen, cluster, cluster.calico)
@@ -62,11 +65,14 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
             f"felix gave eBPF up on {some(fell_back)}",
             "It carries on with iptables, says that it is ready, and what it should balance "
             "hangs: the kernel lacks something.",
-            "recycle these nodes in Vultr's console; if it stays so, another version: "
+            "a kernel of these nodes that has it (docs/dataplane.md), then restart them"
+            if seen.expected.given
+            else "recycle these nodes in Vultr's console; if it stays so, another version: "
             "docs/dataplane.md",
         )
     elif isinstance(cluster.fell_back, Unasked):
         yield Note("dataplane", stack, cluster.fell_back.cause)
+    yield from _kernels(seen, cluster, calico)
     for container, image in sorted(wanted["images"].items()):
         if calico.images.get(container) != image:
             yield _finding(
@@ -89,6 +95,22 @@ def _felix(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterato
                 if pod
                 else "kubectl -n kube-system describe daemonset calico-node",
             )
+
+
+def _kernels(seen: RegionSeen, cluster: ClusterFacts, calico: Workload) -> Iterator[Finding]:
+    release = re.search(r":(v\d+\.\d+\.\d+)", calico.images.get("calico-node", ""))
+    if release is None or seen.expected.calico["dataplane"] != "ebpf":
+        return
+    if found := stuck({n.name: n.kernel for n in cluster.nodes}, release[1]):
+        yield _finding(
+            seen,
+            "felix-kernel",
+            f"Calico {release[1]} on {some(found)}",
+            "This release's eBPF can't start on such a kernel: felix panics and starts again, for "
+            "ever, and new pods get no network.",
+            f"say calico.version: {advice(release[1])} or newer in {seen.expected.file}, then "
+            f"pulumi up -s {seen.expected.stack}",
+        )
 
 
 def _fell_back(seen: RegionSeen, cluster: ClusterFacts) -> list[str]:

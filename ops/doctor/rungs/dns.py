@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from components.firewall import cloudflare_ranges
 from ops.doctor.finding import Blind, Finding, Note, Told, some
-from ops.live.asking import Unasked
+from ops.live.asking import Unasked, known
 from ops.live.facts import Record
 from ops.live.seen import EdgeSeen, RegionSeen
 
@@ -19,6 +19,10 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
     expected = seen.expected
     if isinstance(seen.vultr, Unasked):
         yield Blind("Vultr", expected.stack, seen.vultr.cause)
+    if isinstance(seen.given, Unasked):
+        yield Blind("its API server", expected.stack, seen.given.cause)
+    elif seen.unlisted and not isinstance(seen.vultr, Unasked):
+        yield Note("dns", expected.stack, f"records that lead nowhere: {seen.unlisted}")
     if isinstance(seen.records, Unasked):
         yield Blind("Cloudflare", expected.stack, seen.records.cause)
         return
@@ -29,26 +33,39 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
 
 
 def _missing(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:
-    expected, vultr = seen.expected, seen.vultr
-    if isinstance(vultr, Unasked) or vultr.cluster is None or expected.withdrawn:
+    expected = seen.expected
+    if expected.withdrawn:
         return
     there = {record.content for record in records}
-    nodes = [n for n in vultr.cluster.ready_nodes(False) if n.pool not in expected.apart]
     lacking = [
-        f"{node.label} ({address})"
-        for node in nodes
-        for address in (node.ipv4, node.ipv6 if expected.ipv6 else "")
+        f"{node} ({address})"
+        for node, addresses in _serving(seen)
+        for address in addresses
         if address and address not in there
     ]
     if lacking:
         yield _finding(
             seen,
             "record-missing",
-            f"the records of {expected.hostname} at Cloudflare, the nodes at Vultr",
+            f"the records of {expected.hostname} at Cloudflare, {_nodes(seen)}",
             f"no record for {some(lacking)}",
             "No visitor is sent to these addresses; the other nodes carry their share.",
             f"pulumi up --refresh -s {expected.stack}",
         )
+
+
+def _serving(seen: RegionSeen) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The stack's nodes that should have records, by name, with their addresses."""
+    expected, vultr, given = seen.expected, known(seen.vultr), known(seen.given)
+    for node in given.nodes.serving if given else ():
+        yield node.name, (node.ipv4, node.ipv6)
+    for node in vultr.cluster.ready_nodes(False) if vultr and vultr.cluster else ():
+        if node.pool not in expected.apart:
+            yield node.label, (node.ipv4, node.ipv6 if expected.ipv6 else "")
+
+
+def _nodes(seen: RegionSeen) -> str:
+    return "its nodes" if seen.expected.given else "the nodes at Vultr"
 
 
 def _dead(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:
@@ -74,7 +91,7 @@ def _dead(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:
             yield _finding(
                 seen,
                 "record-dead",
-                f"the records of {expected.hostname} at Cloudflare, the nodes at Vultr",
+                f"the records of {expected.hostname} at Cloudflare, {_nodes(seen)}",
                 f"{some([f'{r.type} {r.content}' for r in dead])}: no node of the region",
                 "Visitors are sent to an address that is no longer ours. Cloudflare tries another "
                 "once it fails; if it is somebody else's by now, he gets them.",
@@ -86,7 +103,8 @@ def _is_ours(seen: RegionSeen, record: Record) -> bool:
     """Whether it is for this stack to tell: its own, and of nobody's for one of the region."""
     if owner := _OWNER.fullmatch(record.comment):
         return owner[1] == seen.expected.stack
-    return seen.expected.label == min(seen.expected.region_labels)
+    members = seen.expected.members
+    return members[0].label == min(member.label for member in members)
 
 
 def _node_of(record: Record) -> str:
@@ -97,9 +115,10 @@ def _node_of(record: Record) -> str:
 
 def _down(seen: RegionSeen) -> set[str]:
     """Ids of machines that don't run: they may have no address, and are told as such."""
-    if isinstance(seen.vultr, Unasked) or seen.vultr.cluster is None:
+    vultr = known(seen.vultr)
+    if vultr is None or vultr.cluster is None:
         return set()
-    return {node.id for node in seen.vultr.cluster.nodes if node.status != "active"}
+    return {node.id for node in vultr.cluster.nodes if node.status != "active"}
 
 
 def _bare(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]:

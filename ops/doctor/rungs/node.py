@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from components.vendors.vultr_cluster import LiveNode
-from ops.doctor.finding import Blind, Finding, Note, Told, some
-from ops.live.asking import Unasked
+from ops.doctor.finding import Blind, Finding, Note, Told, recycle, some
+from ops.doctor.rungs import given_node
+from ops.live.asking import Unasked, known
 from ops.live.ends import end_of
 from ops.live.facts import ClusterFacts, NodeFacts, VultrFacts
 from ops.live.seen import RegionSeen
@@ -21,7 +22,9 @@ CONNTRACK_USED = 80
 def of_region(seen: RegionSeen, now: datetime) -> Iterator[Told]:
     """The cluster first: without it there are no nodes."""
     stack, vultr, cluster = seen.expected.stack, seen.vultr, seen.cluster
-    if isinstance(vultr, Unasked):
+    if vultr is None:
+        yield from given_node.of_cluster(seen, now)
+    elif isinstance(vultr, Unasked):
         yield Blind("Vultr", stack, vultr.cause)
     elif gone := list(_cluster(seen, vultr)):
         yield from gone
@@ -31,7 +34,7 @@ def of_region(seen: RegionSeen, now: datetime) -> Iterator[Told]:
     if isinstance(cluster, Unasked):
         yield Blind("its API server", stack, cluster.cause)
     else:
-        yield from _nodes(seen, None if isinstance(vultr, Unasked) else vultr, cluster)
+        yield from _nodes(seen, known(vultr), cluster)
         yield from _probed(seen, cluster)
 
 
@@ -109,19 +112,20 @@ def _nodes(seen: RegionSeen, vultr: VultrFacts | None, cluster: ClusterFacts) ->
                 "the node's conditions",
                 some([*node.problems]),
                 "Its kubelet evicts pods, or takes no new ones.",
-                f"kubectl describe node {node.name}; recycle it in Vultr's console if it stays so",
+                f"kubectl describe node {node.name}; {recycle(seen)} if it stays so",
             )
     for machine in machines.values():
         yield from _machine(seen, machine, machine.id in joined)
 
 
 def _not_ready(seen: RegionSeen, node: NodeFacts, gone: bool) -> Finding:
-    means = (
-        "Vultr has no such machine any more."
-        if gone
-        else "Its kubelet doesn't report. Pods there aren't served; its records stay as long as "
-        "Vultr says that the machine runs."
-    )
+    means = "Its kubelet doesn't report. Pods there aren't served; its records "
+    means += "stay as long as Vultr says that the machine runs."
+    if seen.expected.given:
+        means = "Its kubelet doesn't report. Pods there aren't served; its records go with the "
+        means += "next `up`."
+    elif gone:
+        means = "Vultr has no such machine any more."
     return _finding(
         seen,
         "node-not-ready",
@@ -129,7 +133,7 @@ def _not_ready(seen: RegionSeen, node: NodeFacts, gone: bool) -> Finding:
         "the node's conditions",
         f"not ready: {node.why or 'no word from its kubelet'}",
         means,
-        f"kubectl describe node {node.name}; recycle it in Vultr's console, then "
+        f"kubectl describe node {node.name}; {recycle(seen)}, then "
         f"pulumi up -s {seen.expected.stack}",
     )
 
@@ -184,14 +188,18 @@ def _probed(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Told]:
                 probe.disk_used,
                 DISK_USED,
                 "kubelet evicts pods and pulls no images.",
-                "recycle it in Vultr's console, or choose a larger plan",
+                "delete what fills it, or give it a larger disk"
+                if seen.expected.given
+                else "recycle it in Vultr's console, or choose a larger plan",
             ),
             (
                 "steal",
                 probe.steal,
                 STEAL,
                 "Other tenants of the host take the CPU: the node is slow by no fault of yours.",
-                "recycle it in Vultr's console: it comes to another host",
+                "ask who runs the host, or take another machine"
+                if seen.expected.given
+                else "recycle it in Vultr's console: it comes to another host",
             ),
             (
                 "conntrack-full",

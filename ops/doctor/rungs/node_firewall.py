@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from components.firewall.node import NAME
-from ops.doctor.finding import Blind, Finding, Told, some
+from ops.doctor.finding import Blind, Finding, Note, Told, some
 from ops.live.asking import Unasked
 from ops.live.seen import RegionSeen
 
@@ -23,7 +23,8 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             seen,
             "keeper-missing",
             f"there is no DaemonSet kube-system/{NAME}",
-            "Nobody keeps the nodes' ufw: new nodes are open to whom Vultr's group lets in.",
+            "Nobody keeps the nodes' ufw: new nodes are open to "
+            + ("everybody." if seen.expected.given else "whom Vultr's group lets in."),
             up,
         )
         return
@@ -66,6 +67,28 @@ def of_region(seen: RegionSeen, _: datetime) -> Iterator[Told]:
             came,
             means,
             f"kubectl -n kube-system logs {pod.name}; docs/security.md says what each state is",
+        )
+    if seen.expected.given:
+        yield from _open(seen)
+
+
+def _open(seen: RegionSeen) -> Iterator[Told]:
+    """Ports of a node that nothing but its own firewall stands before."""
+    stack = seen.expected.stack
+    if isinstance(seen.open_ports, Unasked):
+        yield Note("node-firewall", stack, f"ports from here: {seen.open_ports.cause}")
+    elif seen.open_ports:
+        yield Finding(
+            "node-firewall",
+            "node-port-reachable",
+            stack,
+            stack,
+            "a connection from this machine to a node, past Cloudflare",
+            f"{some([*seen.open_ports])} took it",
+            "The keeper says that the table holds, and somebody else than Cloudflare gets in. (Or "
+            "this machine is one that the table lets in.)",
+            f"kubectl -n kube-system logs ds/{NAME}; on the node: ufw status verbose",
+            symptom=True,
         )
 
 

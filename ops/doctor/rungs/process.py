@@ -48,7 +48,7 @@ def of_region(seen: RegionSeen, now: datetime) -> Iterator[Told]:
 def _pods(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
     namespace = seen.expected.namespace
     pods = {pod.node: pod for workload in cluster.ingress for pod in workload.pods}
-    serving = [n for n in cluster.nodes if n.ready and n.pool not in seen.expected.apart]
+    serving = [n for n in cluster.nodes if n.ready and seen.serves(n)]
     if lacking := [node.name for node in serving if node.name not in pods]:
         yield _finding(
             seen,

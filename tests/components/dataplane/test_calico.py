@@ -7,15 +7,21 @@ import pytest
 import yaml
 
 from components.dataplane.calico import endpoint_of
+from components.dataplane.calico_network import (
+    NetworkOptions,
+    detection_environment,
+    felix_spec,
+    pool_spec,
+    tunnels,
+    veth_mtu,
+)
 from components.dataplane.calico_options import (
     CalicoMistake,
     CalicoOptions,
     expected,
     felix_environment,
-    felix_spec,
     goes_past_ufw,
     images,
-    pool_spec,
     refuse,
     services_endpoint,
 )
@@ -39,6 +45,10 @@ def test_the_baseline():
     ("given", "changed"),
     [
         ({"dataplane": "iptables"}, {"FELIX_BPFENABLED": "false"}),
+        (
+            {"dataplane": "iptables", "nftables": True},
+            {"FELIX_BPFENABLED": "false", "FELIX_NFTABLESMODE": "Enabled"},
+        ),
         ({"ipv6": True}, {"FELIX_IPV6SUPPORT": "true"}),
         ({"ipv6": False}, {}),
         ({"external_service_mode": "DSR"}, {"FELIX_BPFEXTERNALSERVICEMODE": "DSR"}),
@@ -76,9 +86,20 @@ def test_each_option_sets_its_variables(given: dict[str, Any], changed: dict[str
         ({"dataplane": "iptables", "external_service_mode": "DSR"}, "means nothing with"),
         ({"dataplane": "iptables", "kube_proxy_cleanup": True}, "means nothing with"),
         ({"dataplane": "iptables", "kube_proxy": "stopped"}, "nothing would serve"),
+        ({"nftables": True}, "nftables means nothing with dataplane ebpf"),
+        (
+            {"nftables": True, "dataplane": "iptables", "version": "v3.28.2"},
+            "felix writes nftables from v3.29 on",
+        ),
         ({"mtu": 1000}, "between 1280"),
         ({"mtu": 9001}, "between 1280"),
+        ({"mtu": 1450, "nic_mtu": 1500}, "the one follows from the other"),
+        ({"nic_mtu": 1300}, "nic_mtu 1300: leaves pods 1250, not 1280"),
+        ({"nic_mtu": 1500, "dataplane": "iptables"}, "nic_mtu without encapsulation"),
         ({"autodetection": "eth0"}, "one of first-found"),
+        ({"autodetection": "cidrs=10.0.0.0/8"}, "one of first-found"),
+        ({"autodetection": "cidr=10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
+        ({"autodetection": "interface=eth("}, "unterminated subpattern"),
         ({"version": "3.32.1"}, "like v3.32.1"),
         ({"version": "v3.33.0"}, "version v3.33.0: from v3.33 calico-node has other images"),
         ({"version": "v3.100.1"}, "Say a release of v3.32"),
@@ -98,6 +119,8 @@ def test_what_does_not_go_together_is_refused(given: dict[str, Any], why: str):
         {"dataplane": "iptables", "encapsulation": "ipip"},
         {"autodetection": "can-reach=192.0.2.1"},
         {"mtu": 1450, "version": "v3.32.1"},
+        {"autodetection": "cidr=10.9.0.0/16,2001:db8::/48"},
+        {"autodetection": "interface=eth.*,bond0"},
         {"ipv6": True, "version": "v3.28.0"},
         {"ipv6": True, "version": "v3.27.4", "dataplane": "iptables"},
         {"version": "v3.27.4"},
@@ -204,3 +227,45 @@ def test_what_a_check_compares_with():
 )
 def test_releases_whose_ebpf_goes_past_ufw(given: dict[str, Any], past: bool):
     assert goes_past_ufw(options(**given)) is past
+
+
+@pytest.mark.parametrize(
+    ("given", "pods"),
+    [
+        ({}, None),
+        ({"mtu": 1400}, 1400),
+        ({"nic_mtu": 1500}, 1450),
+        ({"nic_mtu": 1500, "encapsulation": "none"}, 1450),
+        ({"nic_mtu": 9000, "encapsulation": "none", "dataplane": "iptables"}, 9000),
+        ({"nic_mtu": 1500, "encapsulation": "ipip", "dataplane": "iptables"}, 1480),
+        ({"nic_mtu": 1500, "encapsulation": "crossSubnet", "dataplane": "iptables"}, 1450),
+    ],
+)
+def test_the_pods_mtu_follows_from_the_cards(given: dict[str, Any], pods: int | None):
+    assert veth_mtu(NetworkOptions(**given)) == pods
+    assert expected(options(**given))["mtu"] == pods
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ({}, ("vxlan",)),
+        ({"encapsulation": "none"}, ("vxlan",)),
+        ({"encapsulation": "none", "dataplane": "iptables"}, ()),
+        ({"encapsulation": "crossSubnet", "dataplane": "iptables"}, ("vxlan",)),
+        ({"encapsulation": "ipip", "dataplane": "iptables"}, ("ipip",)),
+        ({"dataplane": "iptables"}, ("vxlan",)),
+    ],
+)
+def test_tunnels_that_are_used(given: dict[str, Any], used: tuple[str, ...]):
+    assert tunnels(NetworkOptions(**given)) == used
+
+
+def test_both_families_are_found_on_an_interface_that_is_named():
+    method = "IP_AUTODETECTION_METHOD"
+    assert detection_environment({}) == {}
+    assert detection_environment({"autodetection": "interface=eth1"}) == {method: "interface=eth1"}
+    both = detection_environment({"autodetection": "interface=eth1", "ipv6": True})
+    assert both == dict.fromkeys([method, "IP6_AUTODETECTION_METHOD"], "interface=eth1")
+    one = detection_environment({"autodetection": "cidr=10.9.0.0/16", "ipv6": True})
+    assert one == {method: "cidr=10.9.0.0/16"}

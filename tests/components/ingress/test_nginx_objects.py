@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from components.firewall.rule_table import node_rules
-from components.ingress.nginx.keys import FLAGS, KEYS, OPTIONS, PLUS_KEYS, SNIPPETS, IngressMistake
+from components.ingress.mistake import IngressMistake
+from components.ingress.nginx.keys import FLAGS, KEYS, OPTIONS, PLUS_KEYS, SNIPPETS
 from components.ingress.nginx.options import (
     ACCESS_LOG,
     HEALTH_SNIPPET,
@@ -19,8 +20,9 @@ from components.ingress.nginx.options import (
     full_secret_name,
     nginx_config,
 )
-from components.ingress.nginx.pod import cluster_rules, daemon_set_spec, own_rules, pod_spec
+from components.ingress.nginx.pod import cluster_rules, own_rules, pod_spec
 from components.ingress.nginx.trust import config as trust_config
+from components.ingress.placing import daemon_set_spec
 from components.ingress.trust import EdgeTrust
 from tests.data import manifest, table
 

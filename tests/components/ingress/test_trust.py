@@ -2,13 +2,14 @@
 
 import pytest
 
+from components.ingress.mistake import IngressMistake
 from components.ingress.nginx.daemon_set import IngressDaemonSet, IngressDaemonSetArgs
-from components.ingress.nginx.keys import IngressMistake
 from components.ingress.nginx.options import nginx_config
-from components.ingress.nginx.trust import FOLDER, content_name
+from components.ingress.nginx.trust import FOLDER
 from components.ingress.nginx.trust import config as trust_config
 from components.ingress.nginx.trust import files as trust_files
 from components.ingress.origin_tls import renewal_days
+from components.ingress.placing import content_name
 from components.ingress.trust import EdgeTrust, Step, origin_secrets
 
 NEW, OLD = "n" * 40, "o" * 40

@@ -7,6 +7,7 @@ import pytest
 
 from components.cluster.drained_pool import DrainedPool
 from components.dataplane.host_endpoints import HostEndpoints
+from components.dataplane.kernels import KernelsFit
 from components.firewall.in_step import NodesInStep
 from components.firewall.node_networks import NodeNetworks
 from components.server_side.ownership import OwnNames
@@ -37,6 +38,7 @@ MAKERS: dict[str, Callable[[], pulumi.Resource]] = {
         {"kubeconfig": "plain", "namespace": "n", "object_name": "o", "generation": 1},
     ),
     "node networks": lambda: NodeNetworks("w", {"kubeconfig": "plain", "rules": []}),
+    "kernels": lambda: KernelsFit("k", {"kubeconfig": "plain", "version": "v3.30.4"}),
     "names": lambda: OwnNames("n", {"kubeconfig": "plain", "objects": []}),
 }
 

@@ -98,9 +98,97 @@ def test_a_region_of_both_kinds_lies_where_one_of_them_says(project: Path):
     assert "Pulumi.a-metal.yaml: edgefleet:coordinates: is required" in str(caught.value)
 
 
+TOR = {"name": "tor-1", "address": "10.9.0.1", "asNumber": 64500}
+
+
+def bgp(**said: Any) -> dict[str, Any]:
+    return {**metal(), "calico": {"encapsulation": "none", "bgp": said}}
+
+
+def test_pods_routes_are_told_before_they_are_needed(project: Path):
+    config = bgp(mesh=False, peers=[TOR], routeReflectors={"nodes": ["n1", "n2"]})
+    config["calico"] |= {"dataplane": "iptables", "kubeProxy": "left", "nicMtu": 9000}
+    write_stack(project, "metal", config)
+    found = {r.name: r for r in rendered(project, "metal").resources}
+    assert found["metal-pod-routes"].inputs["bare"] is True
+    assert found["metal-bgp-tor-1"].inputs["spec"] == {"peerIP": "10.9.0.1", "asNumber": 64500}
+    assert found["metal-bgp-reflector-n2"].inputs["kind"] == "Node"
+    assert found["metal-calico-pool"].inputs["fields"]["spec"]["vxlanMode"] == "Never"
+    assert found["metal-calico-mtu"].inputs["fields"]["data"] == {"veth_mtu": "9000"}
+    after = " ".join(found["metal-calico"].options["dependsOn"])
+    assert "PodRoutes::metal-pod-routes" in after
+    assert "metal-bgp-configuration" in after
+
+    table = {rule.name: rule for rule in node_table(region_stack(project, "metal"))}
+    assert table["bgp"].source == ("10.9.0.0/16",)
+    assert table["bgp-peers"].source == ("10.9.0.1/32",)
+    for name in ("node-udp", "pod-udp"):
+        assert not any(low <= 4789 <= high for low, high in table[name].ports)
+
+
+def test_bgp_is_open_to_whom_it_is_spoken_with(project: Path):
+    write_stack(project, "metal", bgp(mesh=False, peers=[TOR]))
+    table = {rule.name: rule for rule in node_table(region_stack(project, "metal"))}
+    assert "bgp" not in table
+    assert table["bgp-peers"].ports == ((179, 179),)
+    # eBPF tunnels in VXLAN, whatever pools do.
+    assert any(low <= 4789 <= high for low, high in table["node-udp"].ports)
+
+
+def test_felix_writes_what_kube_proxy_does(project: Path):
+    config = {"calico": {"dataplane": "iptables"}, "kubeProxy": {"mode": "nftables"}}
+    write_stack(project, "metal", {**metal(), **config})
+    found = {r.name: r for r in rendered(project, "metal").resources}
+    assert found["metal-kube-proxy-configuration"].inputs["fields"] == {"mode": "nftables"}
+    env = found["metal-calico-felix"].inputs["containers"]["calico-node"]["env"]
+    assert env["FELIX_NFTABLESMODE"] == "Enabled"
+    after = " ".join(found["metal-calico"].options["dependsOn"])
+    assert "metal-kube-proxy-rollout" in after
+
+
+def test_a_peers_password_is_a_secret_of_the_stack(project: Path):
+    config = bgp(peers=[{**TOR, "password": True}])
+    write_stack(project, "metal", config)
+    with pytest.raises(SettingsError, match="bgpPassword: is required, as calico"):
+        rendered(project, "metal")
+    write_stack(project, "metal", {**config, "bgpPassword": {"secure": "v1:x:y"}})
+    found = {r.name: r for r in rendered(project, "metal").resources}
+    assert "password" in found["metal-bgp-tor-1"].inputs["spec"]
+    assert "metal-bgp-role-binding" in found
+
+
+def test_nobody_knows_what_vultr_forwards(project: Path):
+    write_stack(project, "us", {**region(), "calico": {"encapsulation": "none"}})
+    (warning,) = (w for w in load(project).warnings if "encapsulation" in w)
+    assert "Pulumi.us.yaml: edgefleet:calico.encapsulation: 'none' on VKE: nobody has" in warning
+    assert not [w for w in load(project).warnings if "Pulumi.metal" in w]
+
+
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
+        (
+            {**region("metal"), "calico": {"bgp": {}}},
+            "calico.bgp: goes with cluster.existing: on VKE nobody knows of a router",
+        ),
+        (
+            {**metal(), "kubeProxy": {"mode": "ipvs"}},
+            "kubeProxy.mode: 'ipvs' with calico.dataplane ebpf: there felix serves",
+        ),
+        (
+            {**region("metal"), "kubeProxy": {"mode": "ipvs"}},
+            "kubeProxy: goes with cluster.existing: VKE's kube-proxy is Vultr's",
+        ),
+        (
+            {**metal(), "kubeProxy": {"mode": "nftables", "scheduler": "rr"}},
+            "kubeProxy: scheduler 'rr' means nothing with mode nftables",
+        ),
+        (bgp(mesh=False), "calico.bgp: mesh false without peers and routeReflectors: no node"),
+        (
+            bgp(routeReflectors={"nodes": ["n1"]}),
+            "calico.bgp: routeReflectors beside the mesh: every node would",
+        ),
+        (bgp(peers=[{**TOR, "asNumber": 2**32 - 2}]), "peers.tor-1.asNumber 4294967294: from 1"),
         (metal(kubeconfig=None), "cluster.existing.kubeconfig: is required: a path outside"),
         (metal(kubeconfig="kubeconfig"), "'kubeconfig': must be an absolute path, or begin with ~"),
         (metal(kubeconf=1), "cluster.existing.kubeconf: is not a known key; did you mean kubecon"),

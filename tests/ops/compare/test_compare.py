@@ -10,7 +10,7 @@ from ops.compare.matrix import Matrix, matrix
 from ops.compare.text import html, text
 from ops.live.asking import Unasked, known
 from ops.live.seen import RegionSeen
-from tests.ops.live.healthy import changed, region, without
+from tests.ops.live.healthy import changed, metal, region, without
 
 
 def three(eu: RegionSeen) -> Matrix:
@@ -161,3 +161,45 @@ def test_twenty_clusters_and_one():
     assert odd(found) == [("eu", "FELIX_BPFENABLED")]
     assert odd(matrix([region("us")])) == []
     assert odd(matrix([calico(FELIX_BPFENABLED=None)])) == [("eu", "FELIX_BPFENABLED")]
+
+
+def test_what_comes_from_a_clusters_maker_is_no_finding_beside_another_makers():
+    found = matrix([region("us"), metal(), metal("us-metal-2")])
+    assert odd(found) == []
+    assert found.unseen == ()
+    marks = {row.trait: [cell.mark for cell in row.cells] for row in found.rows}
+    for trait in ("Kubernetes", "kernel", "node's OS", "CoreDNS", "cloud firewall"):
+        assert marks[trait] == ["meant"] * 3, trait
+    assert marks["ingress"] == marks["node firewall"] == ["same"] * 3
+    shown = text(found)
+    assert "~   us-metal    (not Vultr's)" in shown
+    assert "No difference but those that the files or the clusters' makers mean (~)." in shown
+    assert shown.splitlines()[-3:] == [
+        "  us: VKE",
+        "  us-metal: kubeadm or the like",
+        "  us-metal-2: kubeadm or the like",
+    ]
+
+
+def old() -> RegionSeen:
+    found = known(metal().cluster)
+    assert found
+    nodes = tuple(replace(node, kernel="5.15.0-1") for node in found.nodes)
+    return changed(metal("old"), "cluster", nodes=nodes)
+
+
+def test_two_of_one_maker_are_held_against_each_other():
+    found = matrix([region("us"), metal(), metal("us-metal-2"), old()])
+    assert odd(found) == [("old", "kernel")]
+    assert found.differences[0].right == "6.12.48"
+    two = matrix([region("us"), metal(), old()])
+    assert two.differences[0].right == "the others have 5.15.0-1 (old)"
+    k3s = changed(old(), "cluster", version="v1.36.2+k3s1")
+    assert odd(matrix([region("us"), metal(), k3s])) == []
+
+
+def test_what_is_ours_is_odd_whoever_made_the_cluster():
+    bare = changed(metal(), "cluster", node_firewall=None)
+    assert odd(matrix([region("us"), bare])) == [("us-metal", "node firewall")]
+    gone = changed(metal(), records=without(known(metal().records) or (), 6))
+    assert odd(matrix([region("us"), gone])) == [("us-metal", "records")]

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 import ops.doctor.rungs
+from components.cluster.node_objects import NodesSeen
 from components.vendors.vultr_cluster import LiveCluster, LiveNode
 from ops.doctor.finding import RUNGS
 from ops.doctor.ladder import Report, climb_down
+from ops.doctor.text import text
+from ops.expected import Member
 from ops.live.asking import Unasked, known
 from ops.live.facts import (
     ClusterFacts,
@@ -27,7 +30,7 @@ from ops.live.facts import (
 from ops.live.probe_facts import ProbeFacts
 from ops.live.seen import EdgeSeen, RegionSeen, Seen
 from ops.live.status_page import RegionStatus
-from tests.ops.live.healthy import NOW, changed, edge, fleet, region, without
+from tests.ops.live.healthy import NOW, changed, edge, fleet, metal, region, without
 from tests.projects import ROOT
 
 Us = Callable[[RegionSeen], RegionSeen]
@@ -100,6 +103,14 @@ def keeper(why: str) -> Us:
         found = facts(seen).node_firewall
         assert found
         return changed(seen, "cluster", node_firewall=unready(found, why))
+
+    return change
+
+
+def kernels(kernel: str) -> Us:
+    def change(seen: RegionSeen) -> RegionSeen:
+        nodes = tuple(replace(node, kernel=kernel) for node in facts(seen).nodes)
+        return changed(seen, "cluster", nodes=nodes)
 
     return change
 
@@ -439,6 +450,14 @@ REGION: Mapping[str, tuple[str, Us, str]] = {
         both(cluster(fell_back=Unasked("no log")), probed(fell_back=True)),
         "gave eBPF up on edge-1",
     ),
+    "felix-kernel": (
+        "dataplane",
+        both(
+            workload("calico", images={"calico-node": "quay.io/calico/node:v3.31.2@sha256:0"}),
+            kernels("6.12.53-1-amd64"),
+        ),
+        "Calico v3.31.2 on ",
+    ),
     "calico-image": (
         "dataplane",
         lambda seen: wants(
@@ -589,12 +608,120 @@ def test_a_healthy_fleet():
     assert report.well == RUNGS
 
 
+def given(**changes: Any) -> Us:
+    return lambda seen: changed(seen, "given", **changes)
+
+
+def serving(seen: RegionSeen) -> NodesSeen:
+    found = known(seen.given)
+    assert found
+    return found.nodes
+
+
+def unable(ready: bool) -> Us:
+    """A node that can't serve, as `why` has it; its records are still there."""
+
+    def change(seen: RegionSeen) -> RegionSeen:
+        nodes = serving(seen)
+        why = f"{nodes.serving[0].name} ({'no public IPv4 address' if ready else 'not ready'})"
+        seen = given(nodes=replace(nodes, serving=nodes.serving[1:], unable=(why,)))(seen)
+        if ready:
+            return seen
+        first = replace(facts(seen).nodes[0], ready=False, why="NodeStatusUnknown: no word")
+        return changed(seen, "cluster", nodes=(first, *facts(seen).nodes[1:]))
+
+    return change
+
+
+def asked_nothing(seen: RegionSeen) -> RegionSeen:
+    """As `looking` has it of another cluster."""
+    return replace(seen, cluster=Unasked("opens another cluster"), addresses=None, due=None)
+
+
+GIVEN: Mapping[str, tuple[str, Us, str]] = {
+    "record-missing": (
+        "dns",
+        lambda seen: replace(seen, records=(known(seen.records) or ())[:-1]),
+        "no record for us-metal-3 (2001:db8:9::3)",
+    ),
+    "record-dead": (
+        "dns",
+        also_record("198.51.100.77", "edgefleet us-metal node us-metal-7"),
+        "A 198.51.100.77: no node of the region",
+    ),
+    "cluster-other": (
+        "node",
+        both(asked_nothing, given(identity="uid-2", nodes=NodesSeen((), (), ()))),
+        "the kubeconfig opens uid-2; the stack was made in uid-1",
+    ),
+    "node-not-ready": ("node", unable(ready=False), "NodeStatusUnknown"),
+    "node-without-address": ("node", unable(ready=True), "us-metal-1 (no public IPv4"),
+    "node-address-wrong": (
+        "node",
+        both(
+            lambda seen: replace(seen, addresses=None, due=None),
+            given(nodes=NodesSeen((), (), ()), mistake="us-metal-1: ipv4: '10.0.0.5' is no public"),
+        ),
+        "10.0.0.5",
+    ),
+    "version-ended": ("node", cluster(version="v1.33.1"), "v1.33.1 ended on 2026-06-28"),
+    "node-port-reachable": (
+        "node-firewall",
+        lambda seen: replace(seen, open_ports=("198.51.100.1:443",)),
+        "198.51.100.1:443 took it",
+    ),
+    "kube-proxy-beside": (
+        "dataplane",
+        workload("kube_proxy", desired=3),
+        "kube-proxy (nftables) runs on 3 nodes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_fault_of_a_cluster_that_vultr_did_not_make(name: str):
+    """By name, with nothing else blamed, and nobody sent to Vultr."""
+    rung, change, said = GIVEN[name]
+    report = look(Seen((change(metal()),)))
+    assert [(f.rung, f.fault) for f in report.findings] == [(rung, name)]
+    (finding,) = report.findings
+    assert said in finding.came
+    assert report.blind == ()
+    for part in (finding.subject, finding.asked, finding.means, finding.do):
+        assert part
+        assert "Vultr" not in part
+
+
+def test_what_is_vultrs_alone_is_off_and_said_once():
+    report = look(Seen((metal(), metal("ber"))))
+    assert (report.findings, report.blind, report.left) == ((), (), ())
+    assert "cloud-firewall" not in report.well
+    assert {note.rung for note in report.notes} == {"cloud-firewall"}
+    shown = " ".join(text(report).split())
+    assert shown.count("stands before a cluster that it didn't make") == 1
+    assert "us-metal, ber: no firewall of Vultr's" in shown
+    both_kinds = look(Seen((region(), metal())))
+    assert (both_kinds.findings, both_kinds.blind) == ((), ())
+    assert "cloud-firewall" in both_kinds.well
+
+
+def test_who_is_beside_a_cluster_and_cannot_be_asked_leaves_its_records_alone():
+    stray = also_record("198.51.100.77", "")
+    us = replace(stray(region()), addresses=None, due=None, unlisted="us-metal: no answer")
+    report = look(Seen((us,)))
+    assert (report.findings, report.blind) == ((), ())
+    assert [note.text for note in report.notes] == [
+        "records that lead nowhere: us-metal: no answer"
+    ]
+
+
 def test_every_fault_that_there_is_has_a_test_and_stands_in_the_runbook():
     rungs = Path(ops.doctor.rungs.__file__).parent
-    text = "".join(path.read_text() for path in sorted(rungs.glob("*.py")))
+    sources = "".join(path.read_text() for path in sorted(rungs.glob("*.py")))
     named = {name.partition(":")[0] for name in FAULTS}
     # What a call names itself; others come from tables, and have their test above.
-    told = set(re.findall(r'inding\(\s*(?:seen|stack|"[a-z-]+"),\s*"([a-z0-9-]+)"', text))
+    named |= set(GIVEN)
+    told = set(re.findall(r'inding\(\s*(?:seen|stack|"[a-z-]+"),\s*"([a-z0-9-]+)"', sources))
     assert len(told) > 40
     assert told <= named
     runbook = (ROOT / "docs" / "runbook.md").read_text()
@@ -684,10 +811,11 @@ def test_a_region_that_drains_beside_another_has_no_records():
 def test_clusters_of_one_region_share_its_records():
     seen = region("us")
     other = "203.0.113.50"
+    us_2 = Member("us-2", "Pulumi.us-2.yaml", "edgefleet-us-2")
     twin = Record("r-2", "us.example.com", "A", other, True, "edgefleet us-2 node id-7")
     shared = replace(
         seen,
-        expected=replace(seen.expected, region_labels=("edgefleet-us", "edgefleet-us-2")),
+        expected=replace(seen.expected, members=(*seen.expected.members, us_2)),
         records=(*(known(seen.records) or ()), twin),
         addresses=(seen.addresses or frozenset()) | {other},
     )

@@ -6,14 +6,17 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from components.cluster.contract import Node
+from components.cluster.node_objects import NodesSeen
 from components.vendors.vultr_cluster import LiveCluster, LiveNode, Pool
 from infra.fleet.reading import load
-from ops.expected import EdgeExpected, RegionExpected, chosen
+from ops.expected import EdgeExpected, Given, Member, RegionExpected, chosen
 from ops.live.asking import known
 from ops.live.facts import (
     Certificate,
     ClusterFacts,
     EdgeFacts,
+    GivenFacts,
     NodeFacts,
     PodFacts,
     Record,
@@ -78,9 +81,58 @@ def region(name: str = "us", count: int = 3) -> RegionSeen:
         answers=dict(PROXIED),
         open_ports=(),
         addresses=addresses,
+        due=addresses,
         state=StateFacts(),
         web=WebAnswer(200, expected.region),
         probes={n.label: ProbeFacts(40.0, 1.0, 2.0, 1500, True, True) for n in nodes},
+    )
+
+
+def metal(name: str = "us-metal", count: int = 3) -> RegionSeen:
+    """A further cluster of region us, on servers: kubeadm's, with nodes and a kernel of its own."""
+    us = region("us")
+    machines = tuple(
+        LiveNode(f"{name}-{i}", f"{name}-{i}", "", "", f"198.51.100.{i}", f"2001:db8:9::{i}")
+        for i in range(1, count + 1)
+    )
+    said = Given("/srv/kubeconfigs/us-metal", {}, True)
+    own = Member(name, f"Pulumi.{name}.yaml", f"edgefleet-{name}", given=said)
+    expected = replace(
+        us.expected,
+        stack=name,
+        file=own.file,
+        label=own.label,
+        version="",
+        rules={},
+        members=(own, *us.expected.members),
+    )
+    nodes = tuple(Node(n.id, n.label, n.ipv4, n.ipv6) for n in machines)
+    addresses = frozenset(a for node in nodes for a in (node.ipv4, node.ipv6))
+    found = cluster(us.expected, machines)
+    found = replace(
+        found,
+        version="v1.36.2",
+        nodes=tuple(replace(n, pool="", kernel="6.12.48", os="Debian 13") for n in found.nodes),
+        kube_proxy=replace(workload("kube-proxy", []), desired=0),
+        kube_proxy_mode="nftables",
+        corefile=COREFILE.replace("cache 30", "cache 60"),
+    )
+    records = tuple(
+        Record(f"m{a}", us.expected.hostname, "AAAA" if ":" in a else "A", a, True,
+               f"edgefleet {name} node {node.id}")
+        for node in nodes
+        for a in (node.ipv4, node.ipv6)
+    )  # fmt: skip
+    return replace(
+        us,
+        expected=expected,
+        vultr=None,
+        given=GivenFacts("uid-1", "uid-1", NodesSeen(nodes, (), (), addresses)),
+        cluster=found,
+        records=(*(known(us.records) or ()), *records),
+        addresses=(us.addresses or frozenset()) | addresses,
+        due=(us.due or frozenset()) | addresses,
+        probes={n.name: ProbeFacts(40.0, 1.0, 2.0, 1500, True, True) for n in nodes},
     )
 
 

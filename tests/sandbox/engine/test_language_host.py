@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from sandbox.engine.language_host import executor_arguments, required_plugins
+from sandbox.engine.language_host import executor_arguments
+from sandbox.engine.python_environment import required_plugins
 from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
 from tests.projects import ROOT
 

@@ -1,0 +1,75 @@
+"""Where an ingress's pods run and what they take: the same for every controller on host ports."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+
+class Resources(TypedDict):
+    """Kubernetes quantities by resource; what is left out isn't limited."""
+
+    requests: Mapping[str, str]
+    limits: Mapping[str, str]
+
+
+class Canary(TypedDict):
+    """Another image on the nodes that have all of these labels; the others stay as they are."""
+
+    image: str
+    node_selector: Mapping[str, str]
+
+
+RESOURCES: Resources = {
+    "requests": {"cpu": "100m", "memory": "256Mi"},
+    # No limit on CPU: throttling an edge that has cores to spare only makes it slow.
+    "limits": {"memory": "1Gi"},
+}
+TOLERATIONS: Sequence[Mapping[str, str]] = ({"operator": "Exists"},)
+"""Every node: each one's address is in the region's DNS."""
+
+
+def affinity(
+    avoided: Mapping[str, str] | None, not_on: Mapping[str, Sequence[str]] | None
+) -> dict[str, Any]:
+    """The key `affinity` of a pod's spec, or nothing.
+
+    `avoided` are labels of nodes that another DaemonSet serves: one that has all of them. A node
+    serves nobody whose label has one of the values in `not_on`.
+    """
+    terms = _terms(avoided or {}, not_on or {})
+    if not terms:
+        return {}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {"affinity": {"nodeAffinity": required}}
+
+
+def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Which nodes are ours: those that match one of these. A node that has all of the labels in
+    `avoided` is the other's; one that lacks any of them is ours."""
+
+    def without(key: str, values: Sequence[str]) -> dict[str, Any]:
+        return {"key": key, "operator": "NotIn", "values": list(values)}
+
+    always = [without(key, values) for key, values in sorted(not_on.items()) if values]
+    either = [[without(key, [value])] for key, value in sorted(avoided.items())]
+    expressions = [[*always, *one] for one in either or [[]]]
+    return [{"matchExpressions": each} for each in expressions if each]
+
+
+def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:
+    """A DaemonSet of pods that are told apart by the label app.kubernetes.io/name."""
+    return {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+        # Two pods can't share a host port, so one goes before its successor comes.
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+        "template": {
+            "metadata": {"labels": {**labels, "app.kubernetes.io/name": name}},
+            "spec": pod,
+        },
+    }
+
+
+def content_name(prefix: str, files: Mapping[str, str]) -> str:
+    """A name that changes with the content, so that what mounts it is rolled."""
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+    return f"{prefix}-{digest[:10]}"

@@ -1,0 +1,89 @@
+"""The library as others install it: one wheel, whose import name is `edgefleet`."""
+
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.projects import ROOT
+
+LIBRARY = ROOT / "components"
+PROJECT = tomllib.loads((LIBRARY / "pyproject.toml").read_text())
+USE = """
+import importlib.util
+from pathlib import Path
+
+import edgefleet
+from edgefleet.edge.deployment import WORKER
+from edgefleet.firewall import cloudflare_ranges, node
+
+here = Path(edgefleet.__file__).parent
+for name in edgefleet.__all__:
+    assert getattr(edgefleet, name).__module__.startswith("edgefleet."), name
+assert cloudflare_ranges.load().cidrs
+assert WORKER.is_relative_to(here) and WORKER.exists(), WORKER
+assert (node._FOLDER / "node_sync.sh").exists() and (node._FOLDER / "node_loop.sh").exists()
+assert (here / "py.typed").exists()
+for name in ("components", "infra", "ops", "sandbox", "tests"):
+    assert importlib.util.find_spec(name) is None, name
+print(here)
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that has the wheel and its dependencies, and nothing of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    # From a copy: setuptools leaves a build folder beside what it builds.
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "components"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    for file in filter(None, files):
+        if (ROOT / file).is_file():
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / file).read_bytes())
+    subprocess.run([*build, "--wheel-dir", str(folder), str(folder / "components")], check=True)
+    (wheel,) = folder.glob("edgefleet-*.whl")
+    venv.create(folder / "venv", with_pip=False)
+    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site)
+    # A folder named in a .pth file is searched; .pth files in it, this checkout's, are not read.
+    (site / "dependencies.pth").write_text(
+        "\n".join(path for path in sys.path if path.endswith("site-packages"))
+    )
+    return folder / "venv" / "bin" / "python"
+
+
+def test_it_is_edgefleet_with_all_that_it_needs_and_nothing_else(
+    python: Path, tmp_path: Path
+) -> None:
+    command = [str(python), "-I", "-c", USE]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert Path(ran.stdout.strip()).is_relative_to(python.parents[1])
+
+
+def test_each_of_its_folders_is_in_it() -> None:
+    folders = {
+        ".".join(["edgefleet", *path.parent.relative_to(LIBRARY).parts])
+        for path in LIBRARY.rglob("__init__.py")
+    }
+    assert folders == set(PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_what_the_fleet_is_locked_to_lies_within_what_it_asks_for() -> None:
+    asked = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+    locked = {each: version(each.name) for each in asked}
+    assert {each: has for each, has in locked.items() if has not in each.specifier} == {}
