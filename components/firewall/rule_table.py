@@ -96,8 +96,7 @@ def node_rules(
             "other. Name the VPC's network, or the nodes' addresses."
         )
     web = tuple((port, port) for port in sorted(web_ports))
-    shut = [NODE_PORTS, (ssh_port, ssh_port), *web]
-    private = without((1024, 65535), shut)
+    private = without((1024, 65535), shut := [NODE_PORTS, (ssh_port, ssh_port), *web])
     # Who reaches VXLAN's port speaks to pods as one of them.
     untunneled = [] if "vxlan" in tunnels else [(_VXLAN, _VXLAN)]
     datagrams = without((1024, 65535), [*shut, *untunneled])
