@@ -7,7 +7,8 @@ BIN := .venv/bin
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
-  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev
+  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev \
+  frr
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,7 +25,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix)) ## Run every test; with FAST=1 what takes a minute and a half
+test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix metallb)) ## Run every test; with FAST=1 what takes a minute and a half
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
