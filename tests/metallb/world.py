@@ -1,0 +1,298 @@
+"""Nodes with MetalLB's real speaker, the real controller, and a router with FRR: namespaces.
+
+The router has a bridge, `lan`, on which all nodes are. The API server is real; what kubelets and
+its controllers would say of nodes and endpoints is said here.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.ingress.contract import LoadBalancerService
+from components.ingress.service import service_spec
+from components.load_balancer.metallb_objects import NAMESPACE, annotations, objects
+from components.load_balancer.metallb_options import Peer, Pool, refuse
+from sandbox.clusters import commands, etcd
+from sandbox.clusters.api import ApiError, ClusterApi
+from sandbox.clusters.pki import kubeconfig, make_pki
+from sandbox.felix.node import RELAY
+from sandbox.processes import Child, Processes, free_port
+from sandbox.toolchain.install import Toolchain, default_cache
+from tests.packets.netns import Namespace
+
+ROUTER, ROUTER6 = "10.77.0.1", "fd77::1"
+ROUTER_ASN, OUR_ASN = 64512, 64513
+FRR = Path("/usr/lib/frr")
+_PATIENCE = 60.0
+"""Seconds after which what should happen is taken for not happening. Nothing is timed."""
+
+
+def until(what: str, met: Callable[[], bool]) -> float:
+    """Poll; the seconds it took. Fails with `what` when time runs out."""
+    start = time.monotonic()
+    while not met():
+        assert time.monotonic() - start < _PATIENCE, f"{what}: not within {_PATIENCE:g} s"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+class ControlPlane:
+    """etcd and an API server for both families, with MetalLB's own definitions."""
+
+    def __init__(self, folder: Path, processes: Processes, crds: Path) -> None:
+        toolchain = Toolchain(default_cache())
+        pki = folder / "pki"
+        make_pki(pki, "localhost", commands.SERVICE_IP)
+        etcd_port, self.port = free_port(), free_port()
+        store = commands.etcd(toolchain.binary("etcd"), folder / "etcd", etcd_port, free_port())
+        child = processes.start("etcd", store, commands.GO_ENVIRONMENT)
+        server = commands.kube_apiserver(
+            toolchain.binary("kube-apiserver"), pki, self.port, etcd_port, "/metallb"
+        )
+        server += [
+            # No controller makes service accounts.
+            "--disable-admission-plugins=ServiceAccount",
+            f"--service-cluster-ip-range={commands.SERVICE_RANGE},fd00:96::/112",
+        ]
+        child.wait_until(lambda: etcd.ready(etcd_port), 60, what="health")
+        child = processes.start("kube-apiserver", server, commands.GO_ENVIRONMENT)
+        self.api = ClusterApi(self.port, pki)
+        child.wait_until(self.api.ready, 180, what="/readyz")
+        self.kubeconfig = folder / "kubeconfig"
+        url = f"https://127.0.0.1:{self.port}"
+        self.kubeconfig.write_text(kubeconfig(pki, "admin", url, "metallb"))
+        for file in sorted(crds.glob("*.yaml")):
+            definition = yaml.safe_load(file.read_text())
+            # The conversion of old objects is its controller's, and here are none.
+            definition["spec"].pop("conversion", None)
+            self.apply(definition)
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+
+    def apply(self, obj: Mapping[str, Any]) -> None:
+        """Apply it, and wait until its kind is served."""
+
+        def done() -> bool:
+            try:
+                self.api.apply(dict(obj), "tests")
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+                return False
+            return True
+
+        until(f"{obj['kind']} is served", done)
+
+    def configure(self, pools: Sequence[Pool], peers: Sequence[Peer]) -> None:
+        """What `MetalLb` makes after its chart."""
+        refuse(pools, peers, "native")
+        for peer in peers:
+            if (password := peer.get("password")) is not None:
+                self.apply(
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Secret",
+                        "metadata": {"namespace": NAMESPACE, "name": f"bgp-{peer['name']}"},
+                        "type": "kubernetes.io/basic-auth",
+                        "stringData": {"password": password},
+                    }
+                )
+        for _, manifest in objects(pools, peers):
+            self.apply(manifest)
+
+    def node(self, name: str, address: str, labels: Mapping[str, str]) -> None:
+        """A Node that is ready."""
+        meta = {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}}
+        self.apply({"apiVersion": "v1", "kind": "Node", "metadata": meta})
+        status = {
+            "addresses": [{"type": "InternalIP", "address": address}],
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        self.api.merge(f"api/v1/nodes/{name}/status", {"status": status}, "tests")
+
+    def service(self, name: str, addresses: Sequence[str]) -> None:
+        """A Service as an ingress has it."""
+        wanted: LoadBalancerService = {
+            "addresses": addresses,
+            "annotations": annotations(addresses),
+            "sources": ["0.0.0.0/0", "::/0"],
+        }
+        meta = {"namespace": "default", "name": name, "annotations": wanted["annotations"]}
+        spec = service_spec(wanted, {"app": name})
+        self.apply({"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec})
+
+    def pods_on(self, service: str, nodes: Sequence[str]) -> None:
+        """The Service's pods that are ready are on these nodes, for both families."""
+        for family, prefix in (("IPv4", "10.244.0."), ("IPv6", "fd00:244::")):
+            endpoints = [
+                {
+                    "addresses": [f"{prefix}{number + 1}"],
+                    "nodeName": node,
+                    "conditions": {"ready": True, "serving": True, "terminating": False},
+                }
+                for number, node in enumerate(nodes)
+            ]
+            name = f"{service}-{family.lower()}"
+            labels = {"kubernetes.io/service-name": service}
+            self.apply(
+                {
+                    "apiVersion": "discovery.k8s.io/v1",
+                    "kind": "EndpointSlice",
+                    "metadata": {"namespace": "default", "name": name, "labels": labels},
+                    "addressType": family,
+                    "endpoints": endpoints,
+                    "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+                }
+            )
+
+    def given(self, service: str) -> list[str]:
+        """The addresses that the Service was given."""
+        live = self.api.get(f"api/v1/namespaces/default/services/{service}")
+        found = live.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+        return [entry["ip"] for entry in found]
+
+
+class Router(Namespace):
+    """FRR with a bridge on which the nodes are; BGP with whoever dials from there."""
+
+    def __init__(self, folder: Path, processes: Processes, password: str) -> None:
+        super().__init__("sysctl -qw net.ipv6.conf.all.accept_dad=0")
+        for line in (
+            "link add lan type bridge",
+            f"addr add {ROUTER}/24 dev lan",
+            f"addr add {ROUTER6}/64 dev lan nodad",
+            "link set lan up",
+        ):
+            self.run("ip", *line.split())
+        self._sockets = folder / "frr"
+        self._sockets.mkdir()
+        config = folder / "frr.conf"
+        config.write_text(
+            f"""\
+hostname router
+router bgp {ROUTER_ASN}
+ bgp router-id {ROUTER}
+ no bgp ebgp-requires-policy
+ neighbor nodes peer-group
+ neighbor nodes remote-as {OUR_ASN}
+ neighbor nodes password {password}
+ bgp listen range 10.77.0.0/24 peer-group nodes
+"""
+        )
+        zebra = self._sockets / "zserv.api"
+        for name in ("zebra", "bgpd"):
+            command = [
+                str(FRR / name), "-f", str(config), "-i", str(self._sockets / f"{name}.pid"),
+                "-z", str(zebra), "--vty_socket", str(self._sockets), "-A", "127.0.0.1",
+                "-u", "root", "-g", "root",
+            ]  # fmt: skip
+            child = processes.start(f"router-{name}", self.inside(*command))
+            socket = self._sockets / f"{name}.vty"
+            child.wait_until(socket.exists, 30, what="its socket")
+
+    def inside(self, *command: str) -> list[str]:
+        """A command in this network, with the machine's own files."""
+        return ["nsenter", "-t", str(self.pid), "-n", "--", *command]
+
+    def show(self, what: str) -> Any:
+        """An answer of FRR's."""
+        done = subprocess.run(
+            ["vtysh", "--vty_socket", str(self._sockets), "-c", f"show {what} json"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    def next_hops(self, address: str) -> set[str]:
+        """Where the kernel of the router sends packets for an address."""
+        said = json.loads(self.run("ip", "-j", "route", "show", address))
+        hops = [hop for route in said for hop in route.get("nexthops", [route])]
+        return {hop["gateway"] for hop in hops if "gateway" in hop}
+
+    def owner(self, address: str) -> str:
+        """The hardware address that answers for an address, "" where nobody does."""
+        self.run("ip", "neigh", "flush", "dev", "lan")
+        # A packet to anywhere has the kernel ask its neighbours, for three seconds.
+        self.run("bash", "-c", f"echo >/dev/udp/{address}/9", check=False)
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            for entry in json.loads(self.run("ip", "-j", "neigh", "show", "dev", "lan")):
+                if entry["dst"] == address and "lladdr" in entry:
+                    return entry["lladdr"]
+            time.sleep(0.05)
+        return ""
+
+
+class MetalNode(Namespace):
+    """A node on the router's bridge; `speaker` starts MetalLB's there."""
+
+    def __init__(self, number: int, world: "World", labels: Mapping[str, str]) -> None:
+        super().__init__("sysctl -qw net.ipv6.conf.all.accept_dad=0")
+        self.name, self._world = f"n{number}", world
+        self.address, self.address6 = f"10.77.0.1{number}", f"fd77::1{number}"
+        router, inner = world.router, str(self.pid)
+        router.run("ip", "link", "add", self.name, "type", "veth", "peer", "eth0", "netns", inner)
+        router.run("ip", "link", "set", self.name, "master", "lan", "up")
+        for line in (
+            f"addr add {self.address}/24 dev eth0",
+            f"addr add {self.address6}/64 dev eth0 nodad",
+            "link set eth0 up",
+        ):
+            self.run("ip", *line.split())
+        (link,) = json.loads(self.run("ip", "-j", "link", "show", "eth0"))
+        self.mac = link["address"]
+        relay = ["python3", "-I", str(RELAY), inner, str(world.plane.port), "listening"]
+        child = world.processes.start(f"{self.name}-relay", relay)
+        child.wait_until(lambda: "listening" in child.log.read_text(), 20, what="a relay")
+        world.plane.node(self.name, self.address, labels)
+
+    def speaker(self) -> Child:
+        """MetalLB's speaker, in native mode, as its chart starts it."""
+        command = [str(self._world.built / "speaker"), "--port=0", "--log-level=info"]
+        env = {
+            **commands.GO_ENVIRONMENT,
+            "KUBECONFIG": str(self._world.plane.kubeconfig),
+            "METALLB_NODE_NAME": self.name,
+            "METALLB_NAMESPACE": NAMESPACE,
+            "METALLB_POD_NAME": f"speaker-{self.name}",
+            "METALLB_BGP_TYPE": "native",
+        }
+        inside = ["nsenter", "-t", str(self.pid), "-n", "--", *command]
+        return self._world.processes.start(f"{self.name}-speaker", inside, env)
+
+
+class World:
+    """The control plane, the router, two nodes and MetalLB's controller."""
+
+    def __init__(self, folder: Path, built: Path, stack: ExitStack, password: str) -> None:
+        self.built = built
+        self.processes = Processes(folder / "processes")
+        stack.callback(self.processes.stop_all)
+        self.plane = ControlPlane(folder, self.processes, built / "crds")
+        self.router = Router(folder, self.processes, password)
+        stack.enter_context(self.router)
+        self.nodes: list[MetalNode] = []
+        for number, labels in ((1, dict[str, str]()), (2, {"edge": "yes"})):
+            node = MetalNode(number, self, labels)
+            stack.enter_context(node)
+            self.nodes.append(node)
+        env = {
+            **commands.GO_ENVIRONMENT,
+            "KUBECONFIG": str(self.plane.kubeconfig),
+            "METALLB_NAMESPACE": NAMESPACE,
+            "METALLB_BGP_TYPE": "native",
+        }
+        self.processes.start(
+            "controller",
+            [
+                str(built / "controller"), "--port=0", "--webhook-mode=disabled",
+                f"--health-probe-port={free_port()}",
+            ],
+            env,
+        )  # fmt: skip
