@@ -91,9 +91,9 @@ def site(port: int) -> list[Json]:
             "apiVersion": "traefik.io/v1alpha1",
             "kind": "IngressRoute",
             "metadata": meta("crd"),
-            # As high as a user may go, and still not before the refusals.
+            # About as high as its definition lets a user go, and not before the refusals.
             "spec": {"routes": [{"kind": "Rule", "match": f"Host(`{HOSTS[1]}`)",
-                                 "priority": 2**63 - 1 - 1000,
+                                 "priority": 2**63 - 2048,
                                  "services": [{"name": "web", "port": 80}]}]},
         },
         {
