@@ -191,6 +191,6 @@ def precedence(said: Providers) -> tuple[str, ...]:
         "file",
         *(["kubernetesgateway"] if said["gateway"] else []),
         *(["kubernetescrd"] if said["custom_resources"] else []),
-        "kubernetesingress",
+        "kubernetes",
         *(["kubernetesingressnginx"] if said["nginx_class"] else []),
     )
