@@ -38,10 +38,15 @@ def start(
         list[str] | None,
         typer.Option(help="A provider to take from its installed plugin instead; repeatable."),
     ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="The project whose stacks it runs.")
+    ] = None,
 ) -> None:
     """Start the sandbox, or join the one that runs."""
     try:
-        lifecycle.start(_directory(), _PROJECT, real or [], _say)
+        # Plugins read files by paths from the project's folder, as the engine starts them there.
+        project = folder.resolve() if folder else _PROJECT
+        lifecycle.start(_directory(), project, real or [], _say)
     except lifecycle.SandboxError as error:
         raise _fail(error) from error
     _say('now run: eval "$(fleet sandbox env)"')
