@@ -52,7 +52,8 @@ class Given:
 
 @dataclass(frozen=True)
 class Member:
-    """A cluster that shares a region's host name, by its stack. `given` is None for Vultr's."""
+    """A cluster that shares a region's host name, by its stack. `given` is None for Vultr's.
+    `announced` are the ingress's own addresses, which have records in place of the nodes'."""
 
     stack: str
     file: str
@@ -60,6 +61,7 @@ class Member:
     withdrawn: bool = False
     apart: frozenset[str] = frozenset()
     given: Given | None = None
+    announced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class RegionExpected:
     def given(self) -> Given | None:
         """How it is known where somebody else made it; None for a cluster of Vultr's."""
         return self.members[0].given
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """The addresses that have its records in place of its nodes'; none where the nodes' do."""
+        return self.members[0].announced
 
 
 @dataclass(frozen=True)
@@ -187,8 +194,16 @@ def _member(stack: RegionStack, inventory: Inventory) -> Member:
     if isinstance(cluster, ExistingCluster):
         said = cluster.existing
         given = Given(said.kubeconfig, said.node_addresses(), cluster.ipv6)
+    balancer = stack.settings.load_balancer
+    announced = balancer.ingress.said if balancer and balancer.ingress else []
     return Member(
-        stack.name, stack.file, stack.label, inventory.withdrawn(stack), _apart(stack), given
+        stack.name,
+        stack.file,
+        stack.label,
+        inventory.withdrawn(stack),
+        _apart(stack),
+        given,
+        tuple(announced),
     )
 
 

@@ -1,4 +1,4 @@
-"""The addresses of a region's nodes, whoever made its clusters: pure."""
+"""The addresses of a region, nodes' or load balancers', whoever made its clusters: pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,6 +33,8 @@ def addresses(
 def _of(
     member: Member, answers: Mapping[str, Any], vultr: Vultr
 ) -> tuple[set[str], set[str]] | Unasked:
+    if member.announced:
+        return {*member.announced}, {*member.announced}
     if not member.given:
         if isinstance(vultr, Unasked):
             return vultr

@@ -55,8 +55,12 @@ def _missing(seen: RegionSeen, records: tuple[Record, ...]) -> Iterator[Finding]
 
 
 def _serving(seen: RegionSeen) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The stack's nodes that should have records, by name, with their addresses."""
+    """Who of the stack should have records, by name, with their addresses: nodes, or a load
+    balancer in their place."""
     expected, vultr, given = seen.expected, known(seen.vultr), known(seen.given)
+    if expected.announced:
+        yield "the ingress's Service", expected.announced
+        return
     for node in given.nodes.serving if given else ():
         yield node.name, (node.ipv4, node.ipv6)
     for node in vultr.cluster.ready_nodes(False) if vultr and vultr.cluster else ():
@@ -65,6 +69,8 @@ def _serving(seen: RegionSeen) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _nodes(seen: RegionSeen) -> str:
+    if seen.expected.announced:
+        return f"loadBalancer.ingress in {seen.expected.file}"
     return "its nodes" if seen.expected.given else "the nodes at Vultr"
 
 

@@ -16,6 +16,7 @@ from ops.doctor.finding import RUNGS
 from ops.doctor.ladder import Report, climb_down
 from ops.doctor.text import text
 from ops.expected import Member
+from ops.live.addresses import addresses
 from ops.live.asking import Unasked, known
 from ops.live.facts import (
     ClusterFacts,
@@ -809,6 +810,31 @@ def test_a_region_that_drains_beside_another_has_no_records():
         return replace(seen, expected=expected, records=())
 
     assert look(with_us(change)).findings == ()
+
+
+def test_a_load_balancers_addresses_have_the_records_of_its_nodes():
+    seen = metal("us")
+    own = replace(seen.expected.members[0], announced=("203.0.113.80", "2001:db8:8::80"))
+    service = [
+        Record(f"s{a}", "us.example.com", "AAAA" if ":" in a else "A", a, True,
+               "edgefleet us node load-balancer")
+        for a in own.announced
+    ]  # fmt: skip
+    found = addresses([own], {}, Unasked("nobody is asked"))
+    assert found == (frozenset(own.announced), frozenset(own.announced), "")
+    behind = replace(
+        seen,
+        expected=replace(seen.expected, members=(own,)),
+        records=tuple(service),
+        addresses=found[0],
+        due=found[1],
+    )
+    assert look(Seen((behind,))).findings == ()
+    (lacks,) = look(Seen((replace(behind, records=tuple(service[:1])),))).findings
+    assert (lacks.fault, lacks.came) == (
+        "record-missing",
+        "no record for the ingress's Service (2001:db8:8::80)",
+    )
 
 
 def test_clusters_of_one_region_share_its_records():
