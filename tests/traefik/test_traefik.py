@@ -239,7 +239,7 @@ def test_required_nobody_may_go_round_it(
     assert "TLS options of its own" in said
     assert "edgefleet:originPulls is require" in said
     kinds = ("traefik.io/v1alpha1", "shop")
-    route = named(kinds[0], "IngressRoute", "crd", kinds[1])
+    route = named(kinds[0], "IngressRoute", "own-options", kinds[1])
     assert "tls.options" in refused(
         {**route, "spec": {"routes": [], "tls": {"options": {"name": "x"}}}}
     )
@@ -263,13 +263,14 @@ def test_observed_everybody_gets_an_answer_and_the_log_says_what_they_showed(
     # Who signed it isn't looked at: Traefik logs the subject, whoever made it.
     assert [line.get("TLSClientSubject") for line in lines] == [None, SUBJECT, SUBJECT]
 
-    # A renewed certificate is taken over while it runs, as the kubelet puts it there.
+    # A renewed certificate is taken over while it runs, as the kubelet puts it there. (That of the
+    # Gateway's host comes from the API server, which still has the first here.)
     files = {p.name: p.read_text() for p in node.dynamic.iterdir() if p.is_file()}
     renewed = {"tls.crt": certificates["second"], "tls.key": certificates["second-key"]}
     node.project(files | renewed)
     until(
         lambda: (
-            ssl.DER_cert_to_PEM_cert(node.ask(HOSTS[0]).certificate).split()
+            ssl.DER_cert_to_PEM_cert(node.ask("example.org").certificate).split()
             == certificates["second"].split()
         ),
         "the renewed certificate",
