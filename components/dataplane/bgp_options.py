@@ -98,10 +98,10 @@ def _mistakes(options: BgpOptions) -> list[str]:
 
 
 def _as_number(where: str, number: int) -> list[str]:
-    # Calico's own type takes 32 bits; its CRDs say int32, and what is above isn't stored.
-    if 1 <= number <= 2**31 - 1:
+    # RFC 6793; the CRDs say int32, and a real API server stores what is above all the same.
+    if 1 <= number <= 2**32 - 1:
         return []
-    return [f"{where} {number}: from 1 to 2147483647, as Calico's objects hold it"]
+    return [f"{where} {number}: from 1 to 4294967295"]
 
 
 def _address(text: str, version: int | None = None) -> bool:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
+from itertools import count
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from tests.twin.machine import require
 THOROUGH = bool(os.environ.get("THOROUGH"))
 SEED = random.Random(os.environ.get("EDGEFLEET_SEED", "0")).randrange(1 << 31)
 REQUESTS, RATE = (100_000, 150.0) if THOROUGH else (3_000, 40.0)
+HURT = {*chaos.NODE_KINDS, *chaos.REGION_KINDS}
 BOTH = "eu"
 """The region whose nodes Calico protects, too."""
 NEAREST = {"Frankfurt": "eu", "Tokyo": "apac", "New York": "us"}
@@ -138,16 +140,29 @@ def gauge(metrics: str, name: str) -> int:
     return int(float(line.split()[1]))
 
 
+def hurting(site: Site) -> int:
+    """A seed by which both lanes begin with what visitors can meet: a slow machine gets no further
+    in so few requests."""
+    nodes = {cluster: len(site.of(cluster)) for cluster in site.clusters}
+    kinds = [kind for kind in chaos.KINDS if site.felix or kind not in chaos.FELIX_KINDS]
+    return next(
+        seed
+        for seed in count(SEED)
+        if {next(lane).kind for lane in chaos.lanes(seed, nodes, kinds)} <= HURT
+    )
+
+
 def test_no_get_is_lost_and_no_post_runs_twice_while_the_site_is_hurt(world: World) -> None:
     site, changes = world
-    outcome = run(site, changes, Plan(SEED, REQUESTS, RATE), print)
+    seed = hurting(site)
+    outcome = run(site, changes, Plan(seed, REQUESTS, RATE), print)
     print(account.summary(outcome))  # noqa: T201
-    assert outcome.broken == [], f"seed {SEED}"
+    assert outcome.broken == [], f"seed {seed}"
     assert len(outcome.asked) == REQUESTS
     assert outcome.knocks > 1000
     kinds = {each.kind for each in outcome.happened}
     # Something was hurt, and it showed.
-    assert len(kinds & {*chaos.NODE_KINDS, *chaos.REGION_KINDS}) >= 2
+    assert len(kinds & HURT) >= 2
     assert any(each.attempts > 1 for each in outcome.asked)
     if THOROUGH:
         without = () if site.felix else chaos.FELIX_KINDS

@@ -5,7 +5,9 @@ its controllers would say of nodes and endpoints is said here.
 """
 
 import json
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -115,6 +117,14 @@ class ControlPlane:
         }
         self.api.merge(f"api/v1/nodes/{name}/status", {"status": status}, "tests")
 
+    def pod(self, name: str, node: str) -> str:
+        """The Pod that one of MetalLB's programs looks for: it owns what the program makes."""
+        container = {"name": "metallb", "image": "quay.io/metallb/controller:v0.16.2"}
+        spec = {"nodeName": node, "containers": [container]}
+        meta = {"namespace": NAMESPACE, "name": name}
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+        return name
+
     def service(self, name: str, addresses: Sequence[str]) -> None:
         """A Service as an ingress has it."""
         wanted: LoadBalancerService = {
@@ -169,9 +179,11 @@ class Router(Namespace):
             "link set lan up",
         ):
             self.run("ip", *line.split())
-        self._sockets = folder / "frr"
-        self._sockets.mkdir()
-        config = folder / "frr.conf"
+        # FRR gives its privileges up, and pytest's folders are its owner's alone.
+        self._sockets = Path(tempfile.mkdtemp(prefix="edgefleet-frr-"))
+        shutil.chown(self._sockets, "frr", "frr")
+        self._sockets.chmod(0o755)
+        config = self._sockets / "frr.conf"
         config.write_text(
             f"""\
 hostname router
@@ -189,7 +201,7 @@ router bgp {ROUTER_ASN}
             command = [
                 str(FRR / name), "-f", str(config), "-i", str(self._sockets / f"{name}.pid"),
                 "-z", str(zebra), "--vty_socket", str(self._sockets), "-A", "127.0.0.1",
-                "-u", "root", "-g", "root",
+                "-u", "frr", "-g", "frr",
             ]  # fmt: skip
             child = processes.start(f"router-{name}", self.inside(*command))
             socket = self._sockets / f"{name}.vty"
@@ -260,7 +272,7 @@ class MetalNode(Namespace):
             "KUBECONFIG": str(self._world.plane.kubeconfig),
             "METALLB_NODE_NAME": self.name,
             "METALLB_NAMESPACE": NAMESPACE,
-            "METALLB_POD_NAME": f"speaker-{self.name}",
+            "METALLB_POD_NAME": self._world.plane.pod(f"speaker-{self.name}", self.name),
             "METALLB_BGP_TYPE": "native",
         }
         inside = ["nsenter", "-t", str(self.pid), "-n", "--", *command]
@@ -286,6 +298,7 @@ class World:
             **commands.GO_ENVIRONMENT,
             "KUBECONFIG": str(self.plane.kubeconfig),
             "METALLB_NAMESPACE": NAMESPACE,
+            "METALLB_POD_NAME": self.plane.pod("controller", self.nodes[0].name),
             "METALLB_BGP_TYPE": "native",
         }
         self.processes.start(

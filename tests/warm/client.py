@@ -40,7 +40,7 @@ def _known(arguments: Sequence[str]) -> bool:
 
 def _connected(sockets: Sequence[str]) -> socket.socket | None:
     """One of them, by chance: each has another order of sets."""
-    first = os.getpid() % len(sockets)
+    first = os.urandom(1)[0] % len(sockets)
     for path in (*sockets[first:], *sockets[:first]):
         connection = socket.socket(socket.AF_UNIX)
         with contextlib.suppress(OSError):
@@ -65,8 +65,14 @@ def _follow(connection: socket.socket, bound: bool) -> int:
     Args:
         bound: whether the work ends with the parent of this process (which it can't see).
     """
+
+    def pass_on(number: int, _: object) -> None:
+        # Work that has ended already hears nothing.
+        with contextlib.suppress(OSError):
+            connection.send(bytes([number]))
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda each, _: connection.send(bytes([each])))
+        signal.signal(number, pass_on)
     parent, told = os.getppid(), b""
     while len(told) < 4:
         ready, _, _ = select.select([connection], [], [], _POLL_SECONDS)
@@ -75,7 +81,7 @@ def _follow(connection: socket.socket, bound: bool) -> int:
             if not part:
                 return signal.SIGKILL
         elif bound and os.getppid() != parent:
-            connection.send(bytes([signal.SIGTERM]))
+            pass_on(signal.SIGTERM, None)
             bound = False
     return struct.unpack("!I", told)[0]
 

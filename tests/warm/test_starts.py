@@ -99,7 +99,7 @@ def test_anything_else_is_a_started_one(python: Path, tmp_path: Path) -> None:
 
 
 def test_the_order_of_sets_differs_between_the_servers(python: Path, tmp_path: Path) -> None:
-    """By the number of the client's process, which others' take part in."""
+    """By chance, each time."""
     command, seen = ("-u", script(tmp_path, HASH)), set[str]()
     eventually(lambda: seen.add(ran(python, tmp_path, *command)[1]) or len(seen) == starts.SERVERS)
 

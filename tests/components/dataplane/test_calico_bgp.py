@@ -40,7 +40,7 @@ def options(**given: Any) -> BgpOptions:
             "cluster_id '7': in IPv4's form",
         ),
         ({"as_number": 0}, "as_number 0: from 1"),
-        ({"peers": [{**TOR, "as_number": 4200000000}]}, "peers.tor-1.as_number 4200000000: from 1"),
+        ({"peers": [{**TOR, "as_number": 2**32}]}, "peers.tor-1.as_number 4294967296: from 1"),
         ({"peers": [TOR, TOR]}, "two peers are called tor-1"),
         ({"peers": [{**TOR, "name": "ToR"}]}, "peers.ToR: a name is a DNS label"),
         ({"peers": [{**TOR, "address": "router"}]}, "peers.tor-1.address 'router': an IP address"),

@@ -129,10 +129,6 @@ def test_the_sessions_password_stays_secret(project: Path):
             balanced(metallb=None, kubeVip={"interface": "eth0", "controlPlane": "10.9.0.9"}),
             "ingress: nobody announces addresses of Services: kubeVip.services",
         ),
-        (
-            {**balanced(), "ingress": {"controller": "traefik"}},
-            "loadBalancer.ingress: goes with NGINX's ingress",
-        ),
         (balanced(metallb=None), "names nobody who announces: say metallb or kubeVip"),
         (balanced(ingress={}), "names no address: say ipv4, ipv6 or both"),
         (balanced(metallb={"pools": [POOL]}), "pool web: bgp without a peer"),
