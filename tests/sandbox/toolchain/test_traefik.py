@@ -22,9 +22,9 @@ def test_another_recipe_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert traefik.built(tmp_path) is None
 
 
-def test_ci_makes_it() -> None:
+def test_ci_makes_it_where_all_is_asked_for() -> None:
     text = MAKEFILE.read_text()
-    assert "$(if $(filter true,$(CI)),felix metallb traefik)" in text
+    assert "$(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))" in text
     assert re.search(r"^traefik: .*\n\t.*-m sandbox\.toolchain traefik$", text, re.MULTILINE)
 
 
