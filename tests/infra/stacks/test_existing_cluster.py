@@ -188,7 +188,7 @@ def test_nobody_knows_what_vultr_forwards(project: Path):
             bgp(routeReflectors={"nodes": ["n1"]}),
             "calico.bgp: routeReflectors beside the mesh: every node would",
         ),
-        (bgp(peers=[{**TOR, "asNumber": 2**32 - 2}]), "peers.tor-1.asNumber 4294967294: from 1"),
+        (bgp(peers=[{**TOR, "asNumber": 2**32}]), "peers.tor-1.asNumber 4294967296: from 1"),
         (metal(kubeconfig=None), "cluster.existing.kubeconfig: is required: a path outside"),
         (metal(kubeconfig="kubeconfig"), "'kubeconfig': must be an absolute path, or begin with ~"),
         (metal(kubeconf=1), "cluster.existing.kubeconf: is not a known key; did you mean kubecon"),
