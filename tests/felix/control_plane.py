@@ -1,64 +1,27 @@
 """An API server with Calico's own resources, for the real felix: etcd and the server, no more."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sandbox.clusters import commands, etcd, host_endpoints
-from sandbox.clusters.api import ApiError, ClusterApi
-from sandbox.clusters.pki import kubeconfig, make_pki
+from sandbox.clusters import host_endpoints
 from sandbox.felix.pods import node_annotations, pod_object, pod_status
-from sandbox.processes import Processes, free_port
-from sandbox.toolchain.install import Toolchain, default_cache
+from sandbox.processes import Processes
+from tests.bare_api_server import MANAGER, BareApiServer
 
-MANAGER = "tests"
 _CALICO = "apis/crd.projectcalico.org/v1"
 Object = dict[str, Any]
 
 
-class ControlPlane:
-    """Serves on 127.0.0.1:`port`, with the definitions of the folder `crds`.
-
-    No controller runs: what they would make of nodes and services is made here.
-    """
+class ControlPlane(BareApiServer):
+    """With the definitions of the folder `crds`, as felix's build has them."""
 
     def __init__(self, folder: Path, processes: Processes, crds: Path) -> None:
-        toolchain = Toolchain(default_cache())
-        pki = folder / "pki"
-        make_pki(pki, "localhost", commands.SERVICE_IP)
-        etcd_port, self.port = free_port(), free_port()
-        store = commands.etcd(toolchain.binary("etcd"), folder / "etcd", etcd_port, free_port())
-        child = processes.start("etcd", store, commands.GO_ENVIRONMENT)
-        server = commands.kube_apiserver(
-            toolchain.binary("kube-apiserver"), pki, self.port, etcd_port, "/felix"
-        )
-        # No controller makes service accounts.
-        server.append("--disable-admission-plugins=ServiceAccount")
-        child.wait_until(lambda: etcd.ready(etcd_port), 60, what="health")
-        child = processes.start("kube-apiserver", server, commands.GO_ENVIRONMENT)
-        self.api = ClusterApi(self.port, pki)
-        child.wait_until(self.api.ready, 180, what="/readyz")
-        self.kubeconfig = folder / "kubeconfig"
-        text = kubeconfig(pki, "admin", f"https://127.0.0.1:{self.port}", "felix")
-        self.kubeconfig.write_text(text)
-        for file in sorted(crds.glob("crd.*.yaml")) + sorted(crds.glob("policy.*.yaml")):
-            self.apply(yaml.safe_load(file.read_text()))
-
-    def apply(self, obj: Object) -> None:
-        """Apply it, and wait until its kind is served."""
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                self.api.apply(obj, MANAGER)
-            except ApiError as error:
-                if error.status != 404 or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+        files = [*sorted(crds.glob("crd.*.yaml")), *sorted(crds.glob("policy.*.yaml"))]
+        definitions = (yaml.safe_load(file.read_text()) for file in files)
+        super().__init__(folder, processes, "felix", definitions)
 
     def calico(self, kind: str, name: str, spec: Object, **metadata: Any) -> None:
         """Apply one of Calico's resources."""

@@ -20,17 +20,18 @@ from components.ingress.contract import LoadBalancerService
 from components.ingress.service import service_spec
 from components.load_balancer.metallb_objects import NAMESPACE, annotations, objects
 from components.load_balancer.metallb_options import Peer, Pool, refuse
-from sandbox.clusters import commands, etcd
-from sandbox.clusters.api import ApiError, ClusterApi
-from sandbox.clusters.pki import kubeconfig, make_pki
+from sandbox.clusters import commands
 from sandbox.felix.node import RELAY
 from sandbox.processes import Child, Processes, free_port
-from sandbox.toolchain.install import Toolchain, default_cache
+from tests.bare_api_server import MANAGER, BareApiServer
 from tests.packets.netns import Namespace
 
 ROUTER, ROUTER6 = "10.77.0.1", "fd77::1"
 ROUTER_ASN, OUR_ASN = 64512, 64513
 FRR = Path("/usr/lib/frr")
+# A tentative link-local address keeps an interface from the speaker for ten seconds, and one that
+# it finds later never joins the groups of addresses announced before (docs/load-balancers.md).
+_NO_DAD = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
 _PATIENCE = 60.0
 """Seconds after which what should happen is taken for not happening. Nothing is timed."""
 
@@ -44,51 +45,18 @@ def until(what: str, met: Callable[[], bool]) -> float:
     return time.monotonic() - start
 
 
-class ControlPlane:
-    """etcd and an API server for both families, with MetalLB's own definitions."""
+class ControlPlane(BareApiServer):
+    """For both families, with MetalLB's own definitions."""
 
     def __init__(self, folder: Path, processes: Processes, crds: Path) -> None:
-        toolchain = Toolchain(default_cache())
-        pki = folder / "pki"
-        make_pki(pki, "localhost", commands.SERVICE_IP)
-        etcd_port, self.port = free_port(), free_port()
-        store = commands.etcd(toolchain.binary("etcd"), folder / "etcd", etcd_port, free_port())
-        child = processes.start("etcd", store, commands.GO_ENVIRONMENT)
-        server = commands.kube_apiserver(
-            toolchain.binary("kube-apiserver"), pki, self.port, etcd_port, "/metallb"
-        )
-        server += [
-            # No controller makes service accounts.
-            "--disable-admission-plugins=ServiceAccount",
-            f"--service-cluster-ip-range={commands.SERVICE_RANGE},fd00:96::/112",
-        ]
-        child.wait_until(lambda: etcd.ready(etcd_port), 60, what="health")
-        child = processes.start("kube-apiserver", server, commands.GO_ENVIRONMENT)
-        self.api = ClusterApi(self.port, pki)
-        child.wait_until(self.api.ready, 180, what="/readyz")
-        self.kubeconfig = folder / "kubeconfig"
-        url = f"https://127.0.0.1:{self.port}"
-        self.kubeconfig.write_text(kubeconfig(pki, "admin", url, "metallb"))
-        for file in sorted(crds.glob("*.yaml")):
-            definition = yaml.safe_load(file.read_text())
+        services = f"{commands.SERVICE_RANGE},fd00:96::/112"
+        definitions = [yaml.safe_load(file.read_text()) for file in sorted(crds.glob("*.yaml"))]
+        for definition in definitions:
             # The conversion of old objects is its controller's, and here are none.
             definition["spec"].pop("conversion", None)
-            self.apply(definition)
+        ranges = f"--service-cluster-ip-range={services}"
+        super().__init__(folder, processes, "metallb", definitions, ranges)
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-
-    def apply(self, obj: Mapping[str, Any]) -> None:
-        """Apply it, and wait until its kind is served."""
-
-        def done() -> bool:
-            try:
-                self.api.apply(dict(obj), "tests")
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                return False
-            return True
-
-        until(f"{obj['kind']} is served", done)
 
     def configure(self, pools: Sequence[Pool], peers: Sequence[Peer]) -> None:
         """What `MetalLb` makes after its chart."""
@@ -115,7 +83,7 @@ class ControlPlane:
             "addresses": [{"type": "InternalIP", "address": address}],
             "conditions": [{"type": "Ready", "status": "True"}],
         }
-        self.api.merge(f"api/v1/nodes/{name}/status", {"status": status}, "tests")
+        self.api.merge(f"api/v1/nodes/{name}/status", {"status": status}, MANAGER)
 
     def pod(self, name: str, node: str) -> str:
         """The Pod that one of MetalLB's programs looks for: it owns what the program makes."""
@@ -171,7 +139,9 @@ class Router(Namespace):
     """FRR with a bridge on which the nodes are; BGP with whoever dials from there."""
 
     def __init__(self, folder: Path, processes: Processes, password: str) -> None:
-        super().__init__("sysctl -qw net.ipv6.conf.all.accept_dad=0")
+        super().__init__(
+            "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
+        )
         for line in (
             "link add lan type bridge",
             f"addr add {ROUTER}/24 dev lan",
@@ -245,7 +215,9 @@ class MetalNode(Namespace):
     """A node on the router's bridge; `speaker` starts MetalLB's there."""
 
     def __init__(self, number: int, world: "World", labels: Mapping[str, str]) -> None:
-        super().__init__("sysctl -qw net.ipv6.conf.all.accept_dad=0")
+        super().__init__(
+            "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
+        )
         self.name, self._world = f"n{number}", world
         self.address, self.address6 = f"10.77.0.1{number}", f"fd77::1{number}"
         router, inner = world.router, str(self.pid)
