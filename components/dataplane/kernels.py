@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult
 
 from ..json_object import object_at
-from ..server_side.api import Refused, ServerObject, Unreachable
+from ..server_side.api import ServerObject
+from ..server_side.precondition import Precondition
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
 
 _STRICT = ((6, 12, 53), (6, 17, 5))
 """The first kernels of their lines that refuse; later lines all do. Of 6.13 to 6.16, which nobody
@@ -72,36 +71,18 @@ class KernelsFitArgs(TypedDict):
     version: str
 
 
-class _Provider(Awaited):
+class _Provider(Precondition):
+    key = "version"
+    subject = "the nodes' kernels"
+    spared = "calico-node was left as it is"
+
     def name(self, props: Mapping[str, Any]) -> str:
         return "kernels"
 
-    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """In a preview too, of a cluster that is there."""
-        problem = None
-        if isinstance(news.get("kubeconfig"), str) and olds.get("generation") != news["generation"]:
-            try:
-                problem = _problem(news, patient=False)
-            except (Refused, Unreachable):
-                # Whoever makes something there will say more.
-                problem = None
-        return CheckResult(news, [CheckFailure("version", problem)] if problem else [])
-
-    def wait(self, props: Mapping[str, Any]) -> None:
-        try:
-            problem = _problem(props, patient=True)
-        except (Refused, Unreachable) as error:
-            raise RuntimeError(
-                f"the nodes' kernels are not known: {error}. calico-node was left as it is"
-            ) from None
-        if problem:
-            raise RuntimeError(problem)
-
-
-def _problem(props: Mapping[str, Any], *, patient: bool) -> str | None:
-    named = {"kind": "DaemonSet", "namespace": "kube-system", "object_name": "calico-node"}
-    server = ServerObject({**named, **props}, patient=patient)
-    return problem(server.items("/api/v1/nodes"), props["version"])
+    def problem(self, props: Mapping[str, Any], *, patient: bool) -> str | None:
+        named = {"kind": "DaemonSet", "namespace": "kube-system", "object_name": "calico-node"}
+        server = ServerObject({**named, **props}, patient=patient)
+        return problem(server.items("/api/v1/nodes"), props["version"])
 
 
 def problem(nodes: Iterable[Mapping[str, Any]], version: str) -> str | None:

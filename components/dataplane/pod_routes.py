@@ -4,21 +4,18 @@ Without an overlay a packet between pods has pods' addresses on the wire: each n
 node has them, and every router between two nodes, too.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult
 
 from ..json_object import object_at, objects_at
-from ..server_side.api import APPEAR_SECONDS, CLUSTER_LEVEL, Refused, ServerObject, Unreachable
+from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject
+from ..server_side.precondition import Precondition
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
 from .bgp_options import BgpOptions
 
-_POLL_SECONDS = 1.0
 _CALICO = "/apis/crd.projectcalico.org/v1"
 _ADDRESS = "projectcalico.org/IPv4Address"
 
@@ -95,50 +92,26 @@ def networks_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-class _Provider(Awaited):
+class _Provider(Precondition):
+    key = "routes"
+    subject = "the cluster's routes"
+    spared = "Nothing was changed"
+
     def name(self, props: Mapping[str, Any]) -> str:
         return "pod-routes"
 
-    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """In a preview too, of a cluster that is there."""
-        problem = None
-        if isinstance(news.get("kubeconfig"), str) and olds.get("generation") != news["generation"]:
-            try:
-                problem = _problem(news, patient=False)
-            except (Refused, Unreachable):
-                # Whoever makes something there will say more.
-                problem = None
-        return CheckResult(news, [CheckFailure("routes", problem)] if problem else [])
-
-    def wait(self, props: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + APPEAR_SECONDS
-        while True:
-            try:
-                problem = _problem(props)
-                break
-            except (Refused, Unreachable) as error:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"after {APPEAR_SECONDS // 60} minutes the cluster's routes are not known: "
-                        f"{error}. Nothing was changed"
-                    ) from None
-            time.sleep(_POLL_SECONDS)
-        if problem:
-            raise RuntimeError(problem)
-
-
-def _problem(props: Mapping[str, Any], *, patient: bool = True) -> str | None:
-    server = ServerObject({**CLUSTER_LEVEL, **props}, patient=patient)
-    config = _get(server, "/api/v1/namespaces/kube-system/configmaps/calico-config")
-    seen: Seen = {
-        "nodes": server.items("/api/v1/nodes"),
-        "backend": object_at(config, "data").get("calico_backend"),
-        "bgp": object_at(_get(server, f"{_CALICO}/bgpconfigurations/default"), "spec"),
-        "peers": len(objects_at(_get(server, f"{_CALICO}/bgppeers"), "items")),
-        "felix": object_at(_get(server, f"{_CALICO}/felixconfigurations/default"), "spec"),
-    }
-    found = obstacles(seen, props["bare"], props.get("bgp"))
-    return f"pods' addresses would lead nowhere: {'; '.join(found)}" if found else None
+    def problem(self, props: Mapping[str, Any], *, patient: bool) -> str | None:
+        server = ServerObject({**CLUSTER_LEVEL, **props}, patient=patient)
+        config = _get(server, "/api/v1/namespaces/kube-system/configmaps/calico-config")
+        seen: Seen = {
+            "nodes": server.items("/api/v1/nodes"),
+            "backend": object_at(config, "data").get("calico_backend"),
+            "bgp": object_at(_get(server, f"{_CALICO}/bgpconfigurations/default"), "spec"),
+            "peers": len(objects_at(_get(server, f"{_CALICO}/bgppeers"), "items")),
+            "felix": object_at(_get(server, f"{_CALICO}/felixconfigurations/default"), "spec"),
+        }
+        found = obstacles(seen, props["bare"], props.get("bgp"))
+        return f"pods' addresses would lead nowhere: {'; '.join(found)}" if found else None
 
 
 def _get(server: ServerObject, path: str) -> Mapping[str, Any]:

@@ -3,21 +3,18 @@
 A table whose networks are guessed wrong shuts nodes from each other and from their pods.
 """
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.dynamic import CheckFailure, CheckResult
 
 from ..json_object import object_at, objects_at
-from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
+from ..server_side.api import Refused, ServerObject
+from ..server_side.precondition import Precondition
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
 from .rule_table import Rule
 
-_POLL_SECONDS = 1.0
 _CALICO = "projectcalico.org/"
 _TUNNELS = ("IPv4VXLANTunnelAddr", "IPv4IPIPTunnelAddr")
 
@@ -98,51 +95,26 @@ def _subnet(network: str, of: str) -> bool:
     return inner.version == outer.version and inner[0] in outer and inner[-1] in outer
 
 
-class _Provider(Awaited):
+class _Provider(Precondition):
+    key = "nodes"
+    subject = "the nodes' networks"
+    spared = "Nothing was closed"
+
     def name(self, props: Mapping[str, Any]) -> str:
         return "node-networks"
 
-    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """In a preview too, of a cluster that is there."""
-        problem = None
-        known = isinstance(news.get("kubeconfig"), str) and isinstance(news.get("generation"), str)
-        if known and olds.get("generation") != news["generation"]:
-            try:
-                problem = _problem(news, patient=False)
-            except (Refused, Unreachable):
-                # Whoever makes something there will say more.
-                problem = None
-        return CheckResult(news, [CheckFailure("nodes", problem)] if problem else [])
-
-    def wait(self, props: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + APPEAR_SECONDS
-        while True:
-            try:
-                problem = _problem(props)
-                break
-            except (Refused, Unreachable) as error:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"after {APPEAR_SECONDS // 60} minutes the nodes' networks are not known: "
-                        f"{error}. Nothing was closed"
-                    ) from None
-            time.sleep(_POLL_SECONDS)
-        if problem:
-            raise RuntimeError(problem)
-
-
-def _problem(props: Mapping[str, Any], *, patient: bool = True) -> str | None:
-    named = {"kind": "IPPool", "object_name": "default-ipv4-ippool"}
-    server = ServerObject({**named, **props}, patient=patient)
-    try:
-        pools = server.items("/apis/crd.projectcalico.org/v1/ippools")
-    except Refused as refused:
-        if refused.status != 404:
-            raise
-        # No Calico: another dataplane's pods are for who runs it to know.
-        pools = []
-    outside = strays(server.items("/api/v1/nodes"), pools, props["nodes"], props["pods"])
-    return refusal(outside, props["nodes"], props["pods"]) if outside else None
+    def problem(self, props: Mapping[str, Any], *, patient: bool) -> str | None:
+        named = {"kind": "IPPool", "object_name": "default-ipv4-ippool"}
+        server = ServerObject({**named, **props}, patient=patient)
+        try:
+            pools = server.items("/apis/crd.projectcalico.org/v1/ippools")
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            # No Calico: another dataplane's pods are for who runs it to know.
+            pools = []
+        outside = strays(server.items("/api/v1/nodes"), pools, props["nodes"], props["pods"])
+        return refusal(outside, props["nodes"], props["pods"]) if outside else None
 
 
 class NodeNetworks(ClusterResource, module="index", name="NodeNetworks"):

@@ -56,6 +56,30 @@ def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> l
     return [{"matchExpressions": each} for each in expressions if each]
 
 
+def placed_pod(
+    account: str,
+    *,
+    host_ports: bool,
+    node_selector: Mapping[str, str] | None,
+    tolerations: Sequence[Mapping[str, str]],
+    avoided: Mapping[str, str] | None,
+    not_on: Mapping[str, Sequence[str]] | None,
+) -> dict[str, Any]:
+    """What the pods of every controller say of where they run; `affinity` says what keeps them off
+    a node."""
+    return {
+        "serviceAccountName": account,
+        "enableServiceLinks": False,
+        # With hostNetwork the node's resolver is the default, and Services would not resolve.
+        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
+        "priorityClassName": "system-node-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
+        "tolerations": [dict(toleration) for toleration in tolerations],
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        **affinity(avoided, not_on),
+    }
+
+
 def daemon_set_spec(name: str, labels: Mapping[str, str], pod: Mapping[str, Any]) -> dict[str, Any]:
     """A DaemonSet of pods that are told apart by the label app.kubernetes.io/name."""
     return {

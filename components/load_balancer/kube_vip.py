@@ -14,7 +14,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from ..server_side.kubernetes_object import KubernetesObject
-from ..server_side.ownership import LABEL, OwnNames
+from ..server_side.ownership import LABEL, NamedObject, only_own_names
 from .addresses import LoadBalancerMistake
 
 IMAGE = "ghcr.io/kube-vip/kube-vip:v1.0.2"
@@ -211,19 +211,11 @@ class KubeVip(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        if kubeconfig := args.get("kubeconfig"):
-            ours = OwnNames(
-                f"{name}-names",
-                {
-                    "kubeconfig": kubeconfig,
-                    "objects": [
-                        {"kind": "ClusterRole", "object_name": APP},
-                        {"kind": "DaemonSet", "namespace": NAMESPACE, "object_name": APP},
-                    ],
-                },
-                child,
-            )
-            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
+        names: list[NamedObject] = [
+            {"kind": "ClusterRole", "object_name": APP},
+            {"kind": "DaemonSet", "namespace": NAMESPACE, "object_name": APP},
+        ]
+        child = only_own_names(name, args.get("kubeconfig"), names, child)
         here = {"namespace": NAMESPACE, "name": APP, "labels": _LABELS}
         wide = {"name": APP, "labels": _LABELS}
         rbac = "rbac.authorization.k8s.io"

@@ -9,7 +9,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 
 from ..server_side.kubernetes_object import KubernetesObject
-from ..server_side.ownership import OwnNames
+from ..server_side.ownership import NamedObject, only_own_names
 from .addresses import LoadBalancerMistake, refuse_taken
 from .metallb_objects import (
     CHART,
@@ -60,16 +60,8 @@ class MetalLb(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
         )
-        if kubeconfig := args.get("kubeconfig"):
-            ours = OwnNames(
-                f"{name}-names",
-                {
-                    "kubeconfig": kubeconfig,
-                    "objects": [{"kind": "Namespace", "object_name": NAMESPACE}],
-                },
-                child,
-            )
-            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
+        names: list[NamedObject] = [{"kind": "Namespace", "object_name": NAMESPACE}]
+        child = only_own_names(name, args.get("kubeconfig"), names, child)
         namespace = KubernetesObject(
             f"{name}-namespace",
             {

@@ -130,3 +130,16 @@ class OwnNames(ClusterResource, module="index", name="OwnNames"):
         self, name: str, args: OwnNamesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(_Provider(), name, args, opts)
+
+
+def only_own_names(
+    name: str,
+    kubeconfig: pulumi.Input[str] | None,
+    objects: Sequence[NamedObject],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.ResourceOptions:
+    """`opts` of what is made once nobody else has these names; without a kubeconfig nobody asks."""
+    if not kubeconfig:
+        return opts
+    ours = OwnNames(f"{name}-names", {"kubeconfig": kubeconfig, "objects": objects}, opts)
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[ours]))

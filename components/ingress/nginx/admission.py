@@ -7,53 +7,31 @@ off, and the controller checks paths and hosts itself. What is left is a locatio
 
 from typing import Any
 
+from ..admission import admission_policy
 from ..contract import HEALTH_PATH
 from .pod import APP, LABELS
 
 NAME = f"{APP}-health-path"
-_GROUP = "admissionregistration.k8s.io/v1"
 
 
 def health_path_policy(ingress_class: str) -> list[dict[str, Any]]:
-    """A policy and its binding (in Kubernetes since 1.30): no Ingress of the class, or of none,
+    """A policy and its binding: no Ingress of the class, or of none,
     takes the health URL, which every server has already."""
     taken = f"p.pathType == 'Exact' && has(p.path) && p.path == '{HEALTH_PATH}'"
     named = "object.spec.ingressClassName"
     mine = f"!has({named}) || {named} == '{ingress_class}'"
-    rule = {
-        "apiGroups": ["networking.k8s.io"],
-        "apiVersions": ["v1"],
-        "operations": ["CREATE", "UPDATE"],
-        "resources": ["ingresses"],
-    }
-    policy = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [rule]},
-            "matchConditions": [{"name": "of-this-controller", "expression": mine}],
-            "validations": [
-                {
-                    "expression": (
-                        "!has(object.spec.rules) || object.spec.rules.all(r, "
-                        f"!has(r.http) || !r.http.paths.exists(p, {taken}))"
-                    ),
-                    "message": (
-                        f"the path {HEALTH_PATH} of type Exact is the edge's health URL on every "
-                        "host: nginx would refuse it twice, and with it every other Ingress's "
-                        "changes. Take another path"
-                    ),
-                    "reason": "Invalid",
-                }
-            ],
-        },
-    }
-    binding = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {"policyName": NAME, "validationActions": ["Deny"]},
-    }
-    return [policy, binding]
+    return admission_policy(
+        NAME,
+        LABELS,
+        [("networking.k8s.io", "v1", ["ingresses"])],
+        [
+            (
+                "!has(object.spec.rules) || object.spec.rules.all(r, "
+                f"!has(r.http) || !r.http.paths.exists(p, {taken}))",
+                f"the path {HEALTH_PATH} of type Exact is the edge's health URL on every "
+                "host: nginx would refuse it twice, and with it every other Ingress's "
+                "changes. Take another path",
+            )
+        ],
+        ("of-this-controller", mine),
+    )

@@ -1,18 +1,13 @@
-"""What the controller needs in the cluster besides its pods: a namespace, its rights, its class."""
+"""What the controller needs in the cluster besides its pods: names, and its rights."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import pulumi
-
-from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import NamedObject
+from ..controller import rule
 from .admission import NAME as HEALTH_PATH_POLICY
-from .admission import health_path_policy
-from .pod import APP, LABELS, cluster_rules, own_rules
+from .pod import APP
 
-Metadata = Mapping[str, Any]
-_RBAC = "rbac.authorization.k8s.io"
+CONTROLLER = "nginx.org/ingress-controller"
 
 
 def own_names(namespace: str, ingress_class: str) -> list[NamedObject]:
@@ -32,66 +27,34 @@ def own_names(namespace: str, ingress_class: str) -> list[NamedObject]:
     ]
 
 
-def make_namespace(name: str, namespace: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """The controller's own; gives its name."""
-    # hostNetwork and host ports: Pod Security has no milder word for them.
-    enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
-    metadata = {"name": namespace, "labels": {**LABELS, **enforced}}
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-    return KubernetesObject(f"{name}-namespace", manifest, opts).name
+def cluster_rules(
+    custom_resources: bool = False, report_status: bool = False
+) -> list[dict[str, Any]]:
+    """What the controller reads in the whole cluster, and the events that it writes."""
+    read = ["get", "list", "watch"]
+    rules = [
+        rule("", ["namespaces", "pods", "secrets", "services"], read),
+        rule("", ["events"], ["create", "patch", "list"]),
+        rule("discovery.k8s.io", ["endpointslices"], read),
+        rule("networking.k8s.io", ["ingresses"], read),
+        rule("networking.k8s.io", ["ingressclasses"], ["get", "list"]),
+    ]
+    if report_status:
+        rules.append(rule("networking.k8s.io", ["ingresses/status"], ["update"]))
+    if custom_resources:
+        kinds = ["virtualservers", "virtualserverroutes", "transportservers", "policies"]
+        status = [f"{kind}/status" for kind in kinds]
+        rules.append(rule("k8s.nginx.org", [*kinds, "globalconfigurations"], read))
+        rules.append(rule("k8s.nginx.org", status, ["update"]))
+    return rules
 
 
-def make_class(
-    name: str, ingress_class: str, default: bool, opts: pulumi.ResourceOptions
-) -> pulumi.Resource:
-    """The IngressClass, the cluster's default or not."""
-    annotations = {"ingressclass.kubernetes.io/is-default-class": str(default).lower()}
-    metadata = {"name": ingress_class, "labels": LABELS, "annotations": annotations}
-    return KubernetesObject(
-        f"{name}-class",
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IngressClass",
-            "metadata": metadata,
-            "spec": {"controller": "nginx.org/ingress-controller"},
-        },
-        opts,
-    )
-
-
-def refuse_health_path(
-    name: str, ingress_class: str, opts: pulumi.ResourceOptions
-) -> list[pulumi.Resource]:
-    """The admission policy of `admission.py`."""
-    policy, binding = health_path_policy(ingress_class)
-    first = KubernetesObject(f"{name}-health-path", policy, opts)
-    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[first]))
-    return [first, KubernetesObject(f"{name}-health-path-binding", binding, after)]
-
-
-def bind_rights(
-    name: str,
-    here: Metadata,
-    custom_resources: bool,
-    report_status: bool,
-    opts: pulumi.ResourceOptions,
-) -> list[pulumi.Resource]:
-    """Bindings of the controller's account: to the cluster's objects, and to its own namespace."""
-    subjects = [{"kind": "ServiceAccount", "name": APP, "namespace": here["namespace"]}]
-    everywhere = cluster_rules(custom_resources, report_status)
-    cluster_wide: Metadata = {"name": APP, "labels": LABELS}
-
-    def rbac(part: str, kind: str, metadata: Metadata, **content: Any) -> KubernetesObject:
-        manifest = {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": metadata, **content}
-        return KubernetesObject(f"{name}-{part}", manifest, opts)
-
-    def bound(part: str, kind: str, metadata: Metadata, role: KubernetesObject) -> KubernetesObject:
-        ref = {"apiGroup": _RBAC, "kind": kind, "name": role.name}
-        return rbac(part, f"{kind}Binding", metadata, roleRef=ref, subjects=subjects)
-
-    role = rbac("role", "ClusterRole", cluster_wide, rules=everywhere)
-    own = rbac("own-role", "Role", here, rules=own_rules(report_status))
+def own_rules(report_status: bool = False) -> list[dict[str, Any]]:
+    """What it does in its own namespace: follow its ConfigMap, label its pod with its version, and
+    agree with the others on who reports status."""
+    lease = ["get", "list", "watch", "update", "create"]
     return [
-        bound("binding", "ClusterRole", cluster_wide, role),
-        bound("own-binding", "Role", here, own),
+        rule("", ["configmaps"], ["get", "list", "watch"]),
+        rule("", ["pods"], ["update"]),
+        *([rule("coordination.k8s.io", ["leases"], lease)] if report_status else []),
     ]

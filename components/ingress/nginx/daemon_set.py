@@ -6,34 +6,31 @@ retired with open CVEs, so the controller is NGINX's own (docs/facts/calico-ingr
 each setting does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NotRequired
 
 import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
-from ...server_side.ownership import OwnNames
-from ..contract import Certificate, IngressArgs
-from ..mistake import IngressMistake
-from ..placing import (
-    RESOURCES,
-    TOLERATIONS,
-    Canary,
-    Resources,
-    content_name,
-    daemon_set_spec,
-)
-from ..service import expose
-from ..trust import EdgeTrust
-from .cluster_objects import (
+from ...server_side.ownership import only_own_names
+from ..controller import (
+    ControllerArgs,
     Metadata,
     bind_rights,
+    edge_trust,
+    make_account,
+    make_certificate,
     make_class,
+    make_daemon_sets,
     make_namespace,
-    own_names,
-    refuse_health_path,
+    make_policy,
 )
+from ..placing import RESOURCES, TOLERATIONS, content_name
+from ..service import expose
+from ..trust import EdgeTrust
+from .admission import health_path_policy
+from .cluster_objects import CONTROLLER, cluster_rules, own_names, own_rules
 from .options import (
     INGRESS_CLASS,
     METRICS_PORT,
@@ -43,41 +40,19 @@ from .options import (
     nginx_config,
     shutdown_timeout,
 )
-from .pod import (
-    APP,
-    CONFIG,
-    LABELS,
-    NAMESPACE,
-    pod_spec,
-)
+from .pod import APP, CONFIG, LABELS, NAMESPACE, pod_spec
 from .trust import FOLDER, files
 
-CERTIFICATE = "origin-tls"
-"""The secret with `default_certificate`."""
 
+class IngressDaemonSetArgs(ControllerArgs):
+    """What every controller is given, and what is this one's own.
 
-class IngressDaemonSetArgs(IngressArgs):
-    """What every ingress is given, and what is this controller's own.
-
-    `config` are keys of the controller's ConfigMap. `custom_resources`: the controller's own kinds
-    (VirtualServer, Policy …), whose definitions somebody has to install. `default_class` makes its
-    IngressClass the cluster's default. `namespace` is made for it and goes with it; `ingress_class`
-    is the name by which Ingresses ask for it. With the cluster's `kubeconfig`, a name that somebody
-    else has there already is refused, and not taken over.
+    `config` are keys of the controller's ConfigMap. Its own kinds (`custom_resources`) are
+    VirtualServer, Policy and others.
     """
 
-    kubeconfig: NotRequired[pulumi.Input[str]]
-    namespace: NotRequired[str]
-    ingress_class: NotRequired[str]
     config: NotRequired[Mapping[str, str]]
     tuning: NotRequired[Tuning]
-    resources: NotRequired[Resources | None]
-    tolerations: NotRequired[Sequence[Mapping[str, str]]]
-    node_selector: NotRequired[Mapping[str, str]]
-    canary: NotRequired[Canary | None]
-    custom_resources: NotRequired[bool]
-    default_class: NotRequired[bool]
-    metrics: NotRequired[bool]
     ipv6: NotRequired[bool]
 
 
@@ -101,19 +76,14 @@ class IngressDaemonSet(pulumi.ComponentResource):
         )
         named = args.get("namespace", NAMESPACE)
         class_name = args.get("ingress_class", INGRESS_CLASS)
-        if kubeconfig := args.get("kubeconfig"):
-            objects = own_names(named, class_name)
-            ours = OwnNames(f"{name}-names", {"kubeconfig": kubeconfig, "objects": objects}, child)
-            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
-        namespace = make_namespace(name, named, child)
+        names = own_names(named, class_name)
+        child = only_own_names(name, args.get("kubeconfig"), names, child)
+        namespace = make_namespace(name, named, LABELS, child)
         here: Metadata = {"namespace": namespace, "name": APP, "labels": LABELS}
-        account = KubernetesObject(
-            f"{name}-account",
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
-            child,
-        )
+        account = make_account(name, here, child)
         status = bool(args.get("status_address"))
-        rights = bind_rights(name, here, args.get("custom_resources", False), status, child)
+        everywhere = cluster_rules(args.get("custom_resources", False), status)
+        rights = bind_rights(name, here, everywhere, child, own_rules(status))
         files_name = _files_name(trust, args.get("origin_secrets"))
         config_name = _config_name(files_name)
         config = KubernetesObject(
@@ -126,11 +96,14 @@ class IngressDaemonSet(pulumi.ComponentResource):
             },
             child,
         )
-        ingress_class = make_class(name, class_name, args.get("default_class", True), child)
-        refused = refuse_health_path(name, class_name, child)
+        default = args.get("default_class", True)
+        ingress_class = make_class(
+            f"{name}-class", class_name, CONTROLLER, LABELS, child, default=default
+        )
+        refused = make_policy(f"{name}-health-path", health_path_policy(class_name), child)
         secret = args.get("default_tls_secret")
         if certificate := args.get("default_certificate"):
-            secret = _certificate(name, here, certificate, child)
+            secret = make_certificate(name, here, certificate, child)
         mounted = _files(name, {**here, "name": files_name}, trust, args, child)
         before = [account, *rights, config, ingress_class, *refused]
         ready = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=before))
@@ -148,53 +121,18 @@ class IngressDaemonSet(pulumi.ComponentResource):
         if service := args.get("service"):
             metrics = [METRICS_PORT] if args.get("metrics", True) else []
             expose(name, here, service, metrics, child)
-        self._controllers(name, args, namespace, pod, ready)
+        make_daemon_sets(name, here, args, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
 
-    def _controllers(
-        self,
-        name: str,
-        args: IngressDaemonSetArgs,
-        namespace: pulumi.Output[str],
-        pod: Callable[..., dict[str, Any]],
-        opts: pulumi.ResourceOptions,
-    ) -> None:
-        """The DaemonSet, and that of the canary on its nodes."""
-
-        def controller(part: str, app: str, image: str, **placed: Mapping[str, str] | None) -> None:
-            labels = {**LABELS, "app.kubernetes.io/name": app}
-            KubernetesObject(
-                f"{name}-{part}",
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "DaemonSet",
-                    "metadata": {"namespace": namespace, "name": app, "labels": labels},
-                    "spec": daemon_set_spec(app, labels, pod(image, **placed)),
-                },
-                opts,
-            )
-
-        selector, canary = args.get("node_selector"), args.get("canary")
-        avoided = canary["node_selector"] if canary else None
-        controller("controller", APP, args["image"], node_selector=selector, avoided=avoided)
-        if canary:
-            both = {**(selector or {}), **canary["node_selector"]}
-            controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
-
 
 def _config(args: IngressDaemonSetArgs) -> dict[str, str]:
-    trust = args.get("trust", EdgeTrust())
-    if trust.header != "off" and args.get("origin_secrets") is None:
-        raise IngressMistake(
-            f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
-        )
     return nginx_config(
         args["trusted_proxies"],
         args.get("tuning", {}),
         args.get("config"),
         args.get("region"),
-        trust,
+        edge_trust(args),
         args.get("status_address"),
     )
 
@@ -221,26 +159,6 @@ def _arguments(
         for server in ("default-server", "wildcard"):
             found.append(pulumi.Output.concat(f"-{server}-tls-secret=", full))
     return found
-
-
-def _certificate(
-    name: str, metadata: Metadata, pair: Certificate, opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    """The secret with a certificate, which is there before the pods look for it."""
-    return KubernetesObject(
-        f"{name}-certificate",
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {**metadata, "name": CERTIFICATE},
-            "type": "kubernetes.io/tls",
-            "stringData": {
-                "tls.crt": pair["certificate"],
-                "tls.key": pulumi.Output.secret(pair["key"]),
-            },
-        },
-        opts,
-    ).name
 
 
 def _files_name(

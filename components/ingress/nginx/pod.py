@@ -1,4 +1,4 @@
-"""The ingress controller's pod and rights, as Kubernetes objects.
+"""The ingress controller's pod.
 
 Compared with NGINX's own (deployments/daemon-set and deployments/rbac of v5.5.4) in
 tests/components/ingress/test_nginx_objects.py, where each difference has its reason.
@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from ..contract import PORTS
-from ..placing import RESOURCES, TOLERATIONS, Resources, affinity
+from ..placing import RESOURCES, TOLERATIONS, Resources, placed_pod
 from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
@@ -39,43 +39,6 @@ _WRITABLE = {
 }
 
 
-def cluster_rules(
-    custom_resources: bool = False, report_status: bool = False
-) -> list[dict[str, Any]]:
-    """What the controller reads in the whole cluster, and the events that it writes."""
-    read = ["get", "list", "watch"]
-    rules = [
-        _rule("", ["namespaces", "pods", "secrets", "services"], read),
-        _rule("", ["events"], ["create", "patch", "list"]),
-        _rule("discovery.k8s.io", ["endpointslices"], read),
-        _rule("networking.k8s.io", ["ingresses"], read),
-        _rule("networking.k8s.io", ["ingressclasses"], ["get", "list"]),
-    ]
-    if report_status:
-        rules.append(_rule("networking.k8s.io", ["ingresses/status"], ["update"]))
-    if custom_resources:
-        kinds = ["virtualservers", "virtualserverroutes", "transportservers", "policies"]
-        status = [f"{kind}/status" for kind in kinds]
-        rules.append(_rule("k8s.nginx.org", [*kinds, "globalconfigurations"], read))
-        rules.append(_rule("k8s.nginx.org", status, ["update"]))
-    return rules
-
-
-def own_rules(report_status: bool = False) -> list[dict[str, Any]]:
-    """What it does in its own namespace: follow its ConfigMap, label its pod with its version, and
-    agree with the others on who reports status."""
-    lease = ["get", "list", "watch", "update", "create"]
-    return [
-        _rule("", ["configmaps"], ["get", "list", "watch"]),
-        _rule("", ["pods"], ["update"]),
-        *([_rule("coordination.k8s.io", ["leases"], lease)] if report_status else []),
-    ]
-
-
-def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
-
-
 def pod_spec(
     image: str,
     flags: Sequence[pulumi.Input[str]],
@@ -97,16 +60,16 @@ def pod_spec(
     into a volume. `avoided` are labels of nodes that another DaemonSet serves; a node serves nobody
     whose label has one of the values in `not_on`; `files` is a secret's name and where to mount it.
     """
-    spec: dict[str, Any] = {
-        "serviceAccountName": APP,
-        "enableServiceLinks": False,
-        # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
-        "priorityClassName": "system-node-critical",
-        "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
-        "tolerations": [dict(toleration) for toleration in tolerations],
+    return {
+        **placed_pod(
+            APP,
+            host_ports=host_ports,
+            node_selector=node_selector,
+            tolerations=tolerations,
+            avoided=avoided,
+            not_on=not_on,
+        ),
         "terminationGracePeriodSeconds": DRAIN_SECONDS + shutdown_seconds + _MARGIN_SECONDS,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [
             *({"name": name, "emptyDir": {}} for name in _WRITABLE),
             *([{"name": "files", "secret": {"secretName": files[0]}}] if files else []),
@@ -123,7 +86,6 @@ def pod_spec(
         ],
         "containers": [_controller(image, flags, resources, metrics, files, host_ports)],
     }
-    return spec | affinity(avoided, not_on)
 
 
 def _controller(

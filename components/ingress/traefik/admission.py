@@ -7,11 +7,11 @@ certificate; and two sets of options named `default` make neither hold, for any 
 from collections.abc import Iterator
 from typing import Any
 
+from ..admission import admission_policy
 from ..trust import EdgeTrust
 from .pod import APP, LABELS
 
 NAME = f"{APP}-origin-trust"
-_GROUP = "admissionregistration.k8s.io/v1"
 _ANNOTATIONS = (
     "traefik.ingress.kubernetes.io/router.tls.options",
     "nginx.ingress.kubernetes.io/auth-tls-secret",
@@ -19,44 +19,19 @@ _ANNOTATIONS = (
 
 
 def origin_trust_policy(trust: EdgeTrust, custom_resources: bool) -> list[dict[str, Any]]:
-    """A policy and its binding (in Kubernetes since 1.30); none where there is nothing to lose."""
+    """A policy and its binding; none where there is nothing to lose."""
     rules = [*_rules(trust, custom_resources)]
     if not rules:
         return []
-    policy = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": [group],
-                        "apiVersions": ["*"],
-                        "operations": ["CREATE", "UPDATE"],
-                        "resources": resources,
-                    }
-                    for group, resources, _, _, _ in rules
-                ]
-            },
-            "validations": [
-                {
-                    "expression": f"!(object.kind in {list(kinds)}) || {allowed}",
-                    "message": message,
-                    "reason": "Invalid",
-                }
-                for _, _, kinds, allowed, message in rules
-            ],
-        },
-    }
-    binding = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {"policyName": NAME, "validationActions": ["Deny"]},
-    }
-    return [policy, binding]
+    return admission_policy(
+        NAME,
+        LABELS,
+        [(group, "*", resources) for group, resources, _, _, _ in rules],
+        [
+            (f"!(object.kind in {list(kinds)}) || {allowed}", message)
+            for _, _, kinds, allowed, message in rules
+        ],
+    )
 
 
 _Rule = tuple[str, list[str], tuple[str, ...], str, str]

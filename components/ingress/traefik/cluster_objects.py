@@ -1,6 +1,6 @@
-"""What Traefik needs in the cluster besides its pods: a namespace, rights, classes, a Gateway."""
+"""What Traefik needs in the cluster besides its pods: names, its rights, a Gateway."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -8,15 +8,37 @@ import pulumi
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import NamedObject
 from ..contract import PORTS
+from ..controller import Metadata, rule
 from .admission import NAME as ORIGIN_TRUST
-from .pod import APP, LABELS, cluster_rules
+from .pod import APP, LABELS
 
-Metadata = Mapping[str, Any]
-_RBAC = "rbac.authorization.k8s.io"
 _GATEWAY = "gateway.networking.k8s.io/v1"
 CONTROLLER = "traefik.io/ingress-controller"
 NGINX_CONTROLLER = "k8s.io/ingress-nginx"
 GATEWAY_CONTROLLER = "traefik.io/gateway-controller"
+_READ = ["get", "list", "watch"]
+_GATEWAY_KINDS = (
+    "gatewayclasses",
+    "gateways",
+    "httproutes",
+    "grpcroutes",
+    "tcproutes",
+    "tlsroutes",
+    "referencegrants",
+    "backendtlspolicies",
+)
+_CUSTOM_KINDS = (
+    "ingressroutes",
+    "ingressroutetcps",
+    "ingressrouteudps",
+    "middlewares",
+    "middlewaretcps",
+    "serverstransports",
+    "serverstransporttcps",
+    "tlsoptions",
+    "tlsstores",
+    "traefikservices",
+)
 
 
 def own_names(
@@ -35,30 +57,6 @@ def own_names(
     policies = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
     named = policies if admission else []
     return [*found, *(NamedObject(kind=kind, object_name=ORIGIN_TRUST) for kind in named)]
-
-
-def make_namespace(name: str, namespace: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """The controller's own; gives its name."""
-    # hostNetwork and host ports: Pod Security has no milder word for them.
-    enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
-    metadata = {"name": namespace, "labels": {**LABELS, **enforced}}
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-    return KubernetesObject(f"{name}-namespace", manifest, opts).name
-
-
-def make_class(
-    resource: str, ingress_class: str, controller: str, default: bool, opts: pulumi.ResourceOptions
-) -> pulumi.Resource:
-    """An IngressClass, the cluster's default or not."""
-    annotations = {"ingressclass.kubernetes.io/is-default-class": str(default).lower()}
-    metadata = {"name": ingress_class, "labels": LABELS, "annotations": annotations}
-    manifest = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "IngressClass",
-        "metadata": metadata,
-        "spec": {"controller": controller},
-    }
-    return KubernetesObject(resource, manifest, opts)
 
 
 def make_gateway(
@@ -99,41 +97,26 @@ def listeners(certificate: pulumi.Input[str] | None) -> list[dict[str, Any]]:
     return found
 
 
-def refuse_ways_round(
-    name: str, policies: Sequence[Metadata], opts: pulumi.ResourceOptions
-) -> list[pulumi.Resource]:
-    """The admission policy of `admission.py`."""
-    if not policies:
-        return []
-    policy, binding = policies
-    first = KubernetesObject(f"{name}-origin-trust", policy, opts)
-    after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[first]))
-    return [first, KubernetesObject(f"{name}-origin-trust-binding", binding, after)]
-
-
-def bind_rights(
-    name: str, namespace: pulumi.Output[str], opts: pulumi.ResourceOptions, **reads: bool
-) -> pulumi.Resource:
-    """The binding of the controller's account to what `pod.cluster_rules` lists."""
-    metadata: Metadata = {"name": APP, "labels": LABELS}
-    role = KubernetesObject(
-        f"{name}-role",
-        {
-            "apiVersion": f"{_RBAC}/v1",
-            "kind": "ClusterRole",
-            "metadata": metadata,
-            "rules": cluster_rules(**reads),
-        },
-        opts,
-    )
-    return KubernetesObject(
-        f"{name}-binding",
-        {
-            "apiVersion": f"{_RBAC}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role.name},
-            "subjects": [{"kind": "ServiceAccount", "name": APP, "namespace": namespace}],
-        },
-        opts,
-    )
+def cluster_rules(
+    *, custom_resources: bool = False, gateway: bool = False, nginx: bool = False, status: bool
+) -> list[dict[str, Any]]:
+    """What it reads in the whole cluster, and the status that it writes. As Traefik says it of each
+    provider (docs/content/reference/dynamic-configuration/kubernetes-*-rbac.yml), less the
+    pods, which only OpenTelemetry asks for, and ConfigMaps where nobody names one."""
+    maps = ["configmaps"] if custom_resources or gateway or nginx else []
+    rules = [
+        rule("", ["nodes", "secrets", "services", *maps], _READ),
+        rule("discovery.k8s.io", ["endpointslices"], _READ),
+        rule("networking.k8s.io", ["ingresses", "ingressclasses"], _READ),
+    ]
+    if status:
+        rules.append(rule("networking.k8s.io", ["ingresses/status"], ["update"]))
+    if gateway or nginx:
+        rules.append(rule("", ["namespaces"], ["list", "watch"]))
+    if custom_resources:
+        rules.append(rule("traefik.io", [*_CUSTOM_KINDS], _READ))
+    if gateway:
+        written = [f"{kind}/status" for kind in _GATEWAY_KINDS]
+        rules.append(rule("gateway.networking.k8s.io", [*_GATEWAY_KINDS], _READ))
+        rules.append(rule("gateway.networking.k8s.io", written, ["update"]))
+    return rules

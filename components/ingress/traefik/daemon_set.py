@@ -6,37 +6,37 @@ what each setting does, and when it is the better choice than nginx.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NotRequired
 
 import pulumi
 
 from ...server_side.kubernetes_object import KubernetesObject
-from ...server_side.ownership import OwnNames
-from ..contract import Certificate, IngressArgs
-from ..mistake import IngressMistake
-from ..placing import (
-    RESOURCES,
-    TOLERATIONS,
-    Canary,
-    Resources,
-    content_name,
-    daemon_set_spec,
+from ...server_side.ownership import only_own_names
+from ..controller import (
+    ControllerArgs,
+    Metadata,
+    bind_rights,
+    edge_trust,
+    make_account,
+    make_certificate,
+    make_class,
+    make_daemon_sets,
+    make_namespace,
+    make_policy,
 )
+from ..mistake import IngressMistake
+from ..placing import RESOURCES, TOLERATIONS, content_name
 from ..service import expose
 from ..trust import EdgeTrust
 from .admission import origin_trust_policy
 from .cluster_objects import (
     CONTROLLER,
     NGINX_CONTROLLER,
-    Metadata,
-    bind_rights,
-    make_class,
+    cluster_rules,
     make_gateway,
-    make_namespace,
     own_names,
-    refuse_ways_round,
 )
 from .options import (
     DYNAMIC_FOLDER,
@@ -60,35 +60,20 @@ from .pod import (
 )
 from .routing import edge_config, secret_config
 
-CERTIFICATE = "origin-tls"
-"""The secret with `default_certificate`."""
 
+class TraefikIngressArgs(ControllerArgs):
+    """What every controller is given, and what is this one's own.
 
-class TraefikIngressArgs(IngressArgs):
-    """What every ingress is given, and what is this controller's own.
-
-    `response_headers` are in every answer, in place of the application's. `custom_resources`:
-    IngressRoute, Middleware …; `gateway`: the Gateway API, with a GatewayClass and a Gateway; the
-    definitions of either somebody has to install. `nginx_class`: Ingresses of this class mean what
-    kubernetes/ingress-nginx made of their annotations. `default_class` makes its own IngressClass
-    the cluster's default. `namespace` is made for it and goes with it. With the cluster's
-    `kubeconfig`, a name that somebody else has there already is refused, and not taken over.
+    `response_headers` are in every answer, in place of the application's. Its own kinds
+    (`custom_resources`) are IngressRoute, Middleware and others; `gateway`: the Gateway API, with a
+    GatewayClass and a Gateway, whose definitions somebody has to install, too. `nginx_class`:
+    Ingresses of this class mean what kubernetes/ingress-nginx made of their annotations.
     """
 
-    kubeconfig: NotRequired[pulumi.Input[str]]
-    namespace: NotRequired[str]
-    ingress_class: NotRequired[str]
     nginx_class: NotRequired[str | None]
     response_headers: NotRequired[Mapping[str, str]]
     tuning: NotRequired[Tuning]
-    resources: NotRequired[Resources | None]
-    tolerations: NotRequired[Sequence[Mapping[str, str]]]
-    node_selector: NotRequired[Mapping[str, str]]
-    canary: NotRequired[Canary | None]
-    custom_resources: NotRequired[bool]
     gateway: NotRequired[bool]
-    default_class: NotRequired[bool]
-    metrics: NotRequired[bool]
 
 
 class TraefikIngress(pulumi.ComponentResource):
@@ -113,30 +98,31 @@ class TraefikIngress(pulumi.ComponentResource):
         gateway = args.get("gateway", False)
         named = args.get("namespace", NAMESPACE)
         policies = origin_trust_policy(trust, args.get("custom_resources", False))
-        if kubeconfig := args.get("kubeconfig"):
-            classes = [own, nginx] if nginx else [own]
-            objects = own_names(named, classes, gateway, bool(policies))
-            ours = OwnNames(f"{name}-names", {"kubeconfig": kubeconfig, "objects": objects}, child)
-            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[ours]))
-        namespace = make_namespace(name, named, child)
-        here: Metadata = {"namespace": namespace, "name": APP, "labels": LABELS}
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here}
+        names = own_names(named, [own, nginx] if nginx else [own], gateway, bool(policies))
+        child = only_own_names(name, args.get("kubeconfig"), names, child)
+        here: Metadata = {
+            "namespace": make_namespace(name, named, LABELS, child),
+            "name": APP,
+            "labels": LABELS,
+        }
+        everywhere = cluster_rules(
+            custom_resources=args.get("custom_resources", False),
+            gateway=gateway,
+            nginx=bool(nginx),
+            status=bool(args.get("status_address")),
+        )
+        default = args.get("default_class", True)
         before: list[pulumi.Resource] = [
-            KubernetesObject(f"{name}-account", account, child),
-            bind_rights(
-                name,
-                namespace,
-                child,
-                custom_resources=args.get("custom_resources", False),
-                gateway=gateway,
-                nginx=bool(nginx),
-                status=bool(args.get("status_address")),
-            ),
-            make_class(f"{name}-class", own, CONTROLLER, args.get("default_class", True), child),
+            make_account(name, here, child),
+            *bind_rights(name, here, everywhere, child),
+            make_class(f"{name}-class", own, CONTROLLER, LABELS, child, default=default),
         ]
         if nginx:
-            before.append(make_class(f"{name}-nginx-class", nginx, NGINX_CONTROLLER, False, child))
-        before += refuse_ways_round(name, policies, child)
+            resource = f"{name}-nginx-class"
+            before.append(
+                make_class(resource, nginx, NGINX_CONTROLLER, LABELS, child, default=False)
+            )
+        before += make_policy(f"{name}-origin-trust", policies, child)
         certificate = _certificate(name, here, args, child)
         if gateway:
             before += make_gateway(name, here, certificate, child)
@@ -157,48 +143,14 @@ class TraefikIngress(pulumi.ComponentResource):
         if service := args.get("service"):
             metrics = [METRICS_PORT] if args.get("metrics", True) else []
             expose(name, here, service, metrics, child)
-        self._controllers(name, args, namespace, pod, ready)
+        make_daemon_sets(name, here, args, pod, ready)
         self.image = pulumi.Output.from_input(args["image"])
         self.register_outputs({"image": self.image})
-
-    def _controllers(
-        self,
-        name: str,
-        args: TraefikIngressArgs,
-        namespace: pulumi.Output[str],
-        pod: Callable[..., dict[str, Any]],
-        opts: pulumi.ResourceOptions,
-    ) -> None:
-        """The DaemonSet, and that of the canary on its nodes."""
-
-        def controller(part: str, app: str, image: str, **placed: Mapping[str, str] | None) -> None:
-            labels = {**LABELS, "app.kubernetes.io/name": app}
-            KubernetesObject(
-                f"{name}-{part}",
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "DaemonSet",
-                    "metadata": {"namespace": namespace, "name": app, "labels": labels},
-                    "spec": daemon_set_spec(app, labels, pod(image, **placed)),
-                },
-                opts,
-            )
-
-        selector, canary = args.get("node_selector"), args.get("canary")
-        avoided = canary["node_selector"] if canary else None
-        controller("controller", APP, args["image"], node_selector=selector, avoided=avoided)
-        if canary:
-            both = {**(selector or {}), **canary["node_selector"]}
-            controller("canary", f"{APP}-canary", canary["image"], node_selector=both)
 
 
 def _files(args: TraefikIngressArgs) -> tuple[str, str]:
     """Static and dynamic configuration, as texts. JSON is YAML. Raises IngressMistake."""
-    trust = args.get("trust", EdgeTrust())
-    if trust.header != "off" and args.get("origin_secrets") is None:
-        raise IngressMistake(
-            f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
-        )
+    trust = edge_trust(args)
     providers = Providers(
         namespace=args.get("namespace", NAMESPACE),
         ingress_class=args.get("ingress_class", INGRESS_CLASS),
@@ -271,27 +223,8 @@ def _certificate(
 ) -> pulumi.Output[str] | None:
     """The name of the secret with the default certificate, in Traefik's own namespace."""
     if pair := args.get("default_certificate"):
-        return _own_certificate(name, here, pair, opts)
+        return make_certificate(name, here, pair, opts)
     if not (secret := args.get("default_tls_secret")):
         return None
     namespace = args.get("namespace", NAMESPACE)
     return pulumi.Output.from_input(secret).apply(lambda given: beside(given, namespace))
-
-
-def _own_certificate(
-    name: str, here: Metadata, pair: Certificate, opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    return KubernetesObject(
-        f"{name}-certificate",
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {**here, "name": CERTIFICATE},
-            "type": "kubernetes.io/tls",
-            "stringData": {
-                "tls.crt": pair["certificate"],
-                "tls.key": pulumi.Output.secret(pair["key"]),
-            },
-        },
-        opts,
-    ).name

@@ -1,4 +1,4 @@
-"""Traefik's pod and rights, as Kubernetes objects."""
+"""Traefik's pod."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import pulumi
 
 from ..contract import PORTS
 from ..mistake import IngressMistake
-from ..placing import RESOURCES, TOLERATIONS, Resources, affinity
+from ..placing import RESOURCES, TOLERATIONS, Resources, placed_pod
 from .options import DRAIN_SECONDS, DYNAMIC_FOLDER, LOCAL, METRICS_PORT, READINESS_PORT
 from .routing import READY_PATH
 
@@ -20,58 +20,6 @@ STATIC_FILE, EDGE_FILE, SECRETS_FILE = "traefik.yaml", "edge.yaml", "origin-secr
 SECRETS = f"{APP}-files"
 """How the secret with the edge's header's values begins."""
 _MARGIN_SECONDS = 10
-_READ = ["get", "list", "watch"]
-_GATEWAY_KINDS = (
-    "gatewayclasses",
-    "gateways",
-    "httproutes",
-    "grpcroutes",
-    "tcproutes",
-    "tlsroutes",
-    "referencegrants",
-    "backendtlspolicies",
-)
-_CUSTOM_KINDS = (
-    "ingressroutes",
-    "ingressroutetcps",
-    "ingressrouteudps",
-    "middlewares",
-    "middlewaretcps",
-    "serverstransports",
-    "serverstransporttcps",
-    "tlsoptions",
-    "tlsstores",
-    "traefikservices",
-)
-
-
-def cluster_rules(
-    *, custom_resources: bool = False, gateway: bool = False, nginx: bool = False, status: bool
-) -> list[dict[str, Any]]:
-    """What it reads in the whole cluster, and the status that it writes. As Traefik says it of each
-    provider (docs/content/reference/dynamic-configuration/kubernetes-*-rbac.yml), less the
-    pods, which only OpenTelemetry asks for, and ConfigMaps where nobody names one."""
-    maps = ["configmaps"] if custom_resources or gateway or nginx else []
-    rules = [
-        _rule("", ["nodes", "secrets", "services", *maps], _READ),
-        _rule("discovery.k8s.io", ["endpointslices"], _READ),
-        _rule("networking.k8s.io", ["ingresses", "ingressclasses"], _READ),
-    ]
-    if status:
-        rules.append(_rule("networking.k8s.io", ["ingresses/status"], ["update"]))
-    if gateway or nginx:
-        rules.append(_rule("", ["namespaces"], ["list", "watch"]))
-    if custom_resources:
-        rules.append(_rule("traefik.io", [*_CUSTOM_KINDS], _READ))
-    if gateway:
-        written = [f"{kind}/status" for kind in _GATEWAY_KINDS]
-        rules.append(_rule("gateway.networking.k8s.io", [*_GATEWAY_KINDS], _READ))
-        rules.append(_rule("gateway.networking.k8s.io", written, ["update"]))
-    return rules
-
-
-def _rule(group: str, resources: list[str], verbs: list[str]) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
 
 
 def pod_spec(
@@ -101,21 +49,20 @@ def pod_spec(
     together: list[dict[str, Any]] = [{"configMap": {"name": edge}}]
     together += [{"secret": {"name": name}} for name in (secrets, certificate) if name is not None]
     return {
-        "serviceAccountName": APP,
-        "enableServiceLinks": False,
-        # With hostNetwork the node's resolver is the default, and Services would not resolve.
-        **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
-        "priorityClassName": "system-node-critical",
-        "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
-        "tolerations": [dict(toleration) for toleration in tolerations],
+        **placed_pod(
+            APP,
+            host_ports=host_ports,
+            node_selector=node_selector,
+            tolerations=tolerations,
+            avoided=avoided,
+            not_on=not_on,
+        ),
         "terminationGracePeriodSeconds": grace,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": [
             {"name": "static", "configMap": {"name": static}},
             {"name": "dynamic", "projected": {"sources": together}},
         ],
         "containers": [_controller(image, resources, metrics, host_ports)],
-        **affinity(avoided, not_on),
     }
 
 

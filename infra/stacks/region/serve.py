@@ -5,7 +5,8 @@ import pulumi
 from components.cluster.drained_pool import POOL_LABEL
 from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.network_baseline import NetworkBaseline
-from components.ingress.contract import Certificate, IngressArgs, LoadBalancerService
+from components.ingress.contract import Certificate, LoadBalancerService
+from components.ingress.controller import ControllerArgs
 from components.ingress.nginx.daemon_set import IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
 from components.ingress.placing import Canary
@@ -26,44 +27,25 @@ def serve(site: Site, *closed: pulumi.Resource) -> IngressDaemonSet | TraefikIng
                 **_given(site),
                 "tuning": ingress.tuning.options(),
                 "response_headers": ingress.response_headers,
-                "resources": ingress.resources.options(),
-                "canary": _canary(site),
-                "custom_resources": ingress.custom_resources,
                 "gateway": ingress.gateway,
                 "nginx_class": ingress.nginx_class,
-                "default_class": ingress.default_class,
-                "metrics": ingress.metrics,
-                "kubeconfig": site.cluster.kubeconfig,
-                "namespace": ingress.namespace,
-                "ingress_class": ingress.ingress_class,
             },
             site.after(*closed),
         )
     return IngressDaemonSet(
         site.name("ingress"),
-        {
-            **_given(site),
-            "tuning": ingress.tuning.options(),
-            "config": ingress.config,
-            "resources": ingress.resources.options(),
-            "canary": _canary(site),
-            "custom_resources": ingress.custom_resources,
-            "default_class": ingress.default_class,
-            "metrics": ingress.metrics,
-            "kubeconfig": site.cluster.kubeconfig,
-            "namespace": ingress.namespace,
-            "ingress_class": ingress.ingress_class,
-        },
+        {**_given(site), "tuning": ingress.tuning.options(), "config": ingress.config},
         site.after(*closed),
     )
 
 
-def _given(site: Site) -> IngressArgs:
-    """What every ingress is given."""
+def _given(site: Site) -> ControllerArgs:
+    """What every controller is given."""
     settings = site.stack.settings
+    ingress = settings.ingress
     pools = site.stack.vke.pools if site.stack.vke else []
     return {
-        "image": pinned(settings.ingress.image, site.digests),
+        "image": pinned(ingress.image, site.digests),
         "trusted_proxies": site.ranges.cidrs,
         "region": site.stack.region,
         "default_certificate": None if settings.tls.secret else _certificate(site),
@@ -73,6 +55,14 @@ def _given(site: Site) -> IngressArgs:
         "status_address": site.stack.hostname,
         "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},
         "service": _service(site),
+        "kubeconfig": site.cluster.kubeconfig,
+        "namespace": ingress.namespace,
+        "ingress_class": ingress.ingress_class,
+        "resources": ingress.resources.options(),
+        "canary": _canary(site),
+        "custom_resources": ingress.custom_resources,
+        "default_class": ingress.default_class,
+        "metrics": ingress.metrics,
     }
 
 

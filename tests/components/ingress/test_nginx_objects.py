@@ -9,6 +9,7 @@ import pytest
 
 from components.firewall.rule_table import node_rules
 from components.ingress.mistake import IngressMistake
+from components.ingress.nginx.cluster_objects import cluster_rules, own_rules
 from components.ingress.nginx.keys import FLAGS, KEYS, OPTIONS, PLUS_KEYS, SNIPPETS
 from components.ingress.nginx.options import (
     ACCESS_LOG,
@@ -20,7 +21,7 @@ from components.ingress.nginx.options import (
     full_secret_name,
     nginx_config,
 )
-from components.ingress.nginx.pod import cluster_rules, own_rules, pod_spec
+from components.ingress.nginx.pod import pod_spec
 from components.ingress.nginx.trust import config as trust_config
 from components.ingress.placing import daemon_set_spec
 from components.ingress.trust import EdgeTrust

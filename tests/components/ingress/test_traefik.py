@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from components.ingress.mistake import IngressMistake
-from components.ingress.traefik.cluster_objects import listeners, own_names
+from components.ingress.traefik.cluster_objects import cluster_rules, listeners, own_names
 from components.ingress.traefik.daemon_set import TraefikIngress
 from components.ingress.traefik.options import Providers, Tuning, seconds, static_config
-from components.ingress.traefik.pod import beside, cluster_rules, is_certificate, pod_spec
+from components.ingress.traefik.pod import beside, is_certificate, pod_spec
 from components.ingress.traefik.routing import FIRST, edge_config, secret_config
 from components.ingress.trust import EdgeTrust
 from tests.registrations import all_registered
