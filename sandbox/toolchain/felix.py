@@ -2,8 +2,7 @@
 
 Upstream ships it only inside an image. Here it comes from the Go module proxy, libbpf from the
 registry that has its source under a checksum, and felix's BPF programs from clang. Everything that
-decides what comes out is in `RECIPE`, whose digest is part of the folder's name: another recipe is
-another build (docs/facts/felix.md).
+decides what comes out is in `RECIPE` (docs/facts/felix.md).
 """
 
 import hashlib
@@ -18,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import requests
-from filelock import FileLock
 
-from sandbox.toolchain import go_build
-from sandbox.toolchain.go_build import BuildFailed
-from sandbox.toolchain.placing import ToolchainError, placed
+from sandbox.toolchain import source_build
+from sandbox.toolchain.go_build import BuildFailed, writable_copy
+from sandbox.toolchain.placing import ToolchainError
+from sandbox.toolchain.source_build import Workshop, patch
 from sandbox.toolchain.tools import ARCH, OS
 
 VERSION = "3.31.0"
@@ -137,9 +136,9 @@ _HEADERS = {"libelf.h": "libelf-dev", "pcap.h": "libpcap-dev", "zlib.h": "zlib1g
 
 
 def folder() -> str:
-    """Name of what this recipe makes: version and digest of the recipe."""
+    """Name of what this recipe makes."""
     text = json.dumps([asdict(RECIPE), _OTHER_OBJECTS], sort_keys=True)
-    return f"felix-{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:10]}-{OS}-{ARCH}"
+    return source_build.folder("felix", VERSION, text)
 
 
 def built(cache: Path) -> Path | None:
@@ -148,8 +147,7 @@ def built(cache: Path) -> Path | None:
     There are ``calico-felix``, its BPF objects (``lib/calico/bpf``), and Calico's definitions for
     an API server (``crds``).
     """
-    found = cache / folder()
-    return found if found.is_dir() else None
+    return source_build.kept(cache, folder())
 
 
 def lacking() -> str | None:
@@ -170,36 +168,20 @@ def make(cache: Path, say: Callable[[str], None]) -> Path:
     if why := lacking():
         raise ToolchainError(f"felix {VERSION} can't be built: {why}")
 
-    def build(result: Path, work: Path) -> None:
-        say(f"building felix {VERSION} from source, about 10 minutes; once")
-        log = cache / "logs" / f"felix-{VERSION}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
-        try:
-            with FileLock(cache / "go.lock"):
-                go = go_build.find_go(cache, say)
-            _Build(go, work, log, say).into(result)
-        except (BuildFailed, OSError, subprocess.SubprocessError) as error:
-            raise ToolchainError(f"can't make felix {VERSION}: {error}") from error
-
-    return placed(cache, f"felix {VERSION}", folder(), build, say)
+    return source_build.make(
+        cache, f"felix {VERSION}", folder(), 10, lambda shop: _Build(shop).all(), say
+    )
 
 
 class _Build:
-    """One build, in the folder `work`."""
+    """One build."""
 
-    def __init__(self, go: Path, work: Path, log: Path, say: Callable[[str], None]) -> None:
-        self._go, self._work, self._log, self._say = go, work, log, say
-        self._tree = work / "calico"
-        self._env = {
-            **go_build.environment(),
-            "CGO_ENABLED": "1",
-            "GONOSUMDB": f"{_CALICO},{RECIPE.api.path}",
-        }
+    def __init__(self, shop: Workshop) -> None:
+        self._shop, self._tree = shop, shop.work / "calico"
+        shop.env |= {"CGO_ENABLED": "1", "GONOSUMDB": f"{_CALICO},{RECIPE.api.path}"}
 
-    def into(self, result: Path) -> None:
-        self._work.mkdir(parents=True)
-        (self._work / "go.mod").write_text("module work\n")
+    def all(self) -> None:
+        result = self._shop.result
         self._source()
         self._libbpf()
         self._objects(result / "lib/calico/bpf")
@@ -207,33 +189,24 @@ class _Build:
         shutil.copytree(self._tree / "libcalico-go/config/crd", result / "crds")
 
     def _source(self) -> None:
-        go_build.writable_copy(self._module(RECIPE.calico), self._tree)
-        go_build.writable_copy(self._module(RECIPE.std), self._tree / "lib/std")
+        writable_copy(self._module(RECIPE.calico), self._tree)
+        writable_copy(self._module(RECIPE.std), self._tree / "lib/std")
         self._module(RECIPE.api)
         # A module that nothing of felix's imports, and the proxy doesn't have.
         stub = self._tree / "lib/httpmachinery"
         stub.mkdir()
         (stub / "go.mod").write_text(f"module {_CALICO}/lib/httpmachinery\n")
-        for patch in RECIPE.patches:
-            file = self._tree / patch.file
-            text = file.read_text()
-            if text.count(patch.old) != 1:
-                raise BuildFailed(f"{patch.file} doesn't have this once: {patch.old.strip()}")
-            file.write_text(text.replace(patch.old, patch.new))
+        for change in RECIPE.patches:
+            patch(self._tree / change.file, change.old, change.new)
         for script in ("list-objs", "calculate-flags"):
             # The proxy's archive has no executables.
             (self._tree / "felix/bpf-gpl" / script).chmod(0o755)
 
     def _module(self, module: _Module) -> Path:
-        found = go_build.download(module.path, module.version, self._go, self._work, self._env)
-        if found["Sum"] != module.sum:
-            raise BuildFailed(
-                f"{module.path}@{module.version} has the sum {found['Sum']}, not {module.sum}"
-            )
-        return Path(found["Dir"])
+        return self._shop.module(module.path, module.version, module.sum)
 
     def _libbpf(self) -> None:
-        archive = self._work / "libbpf.crate"
+        archive = self._shop.work / "libbpf.crate"
         try:
             answer = requests.get(RECIPE.libbpf_url, timeout=30)
             answer.raise_for_status()
@@ -244,13 +217,13 @@ class _Build:
             raise BuildFailed(f"{RECIPE.libbpf_url} has SHA-256 {digest}, not the pinned one")
         archive.write_bytes(answer.content)
         with tarfile.open(archive) as crate:
-            crate.extractall(self._work, filter="data")
-        (source,) = self._work.glob("libbpf-sys-*/libbpf")
+            crate.extractall(self._shop.work, filter="data")
+        (source,) = self._shop.work.glob("libbpf-sys-*/libbpf")
         libbpf = self._tree / "felix/bpf-gpl/libbpf"
         source.rename(libbpf)
         # felix's programs include <bpf/…>, as of an installed libbpf.
         (libbpf / "src/bpf").symlink_to(".")
-        self._run(["make", "BUILD_STATIC_ONLY=1", f"OBJDIR={ARCH}"], libbpf / "src")
+        self._shop.run(["make", "BUILD_STATIC_ONLY=1", f"OBJDIR={ARCH}"], libbpf / "src")
 
     def _objects(self, result: Path) -> None:
         where = self._tree / "felix/bpf-gpl"
@@ -260,16 +233,13 @@ class _Build:
         pattern = re.compile("|".join(RECIPE.objects))
         wanted = [name for name in listed.stdout.split() if pattern.search(name)]
         wanted += [f"bin/{name}.o" for name in _OTHER_OBJECTS]
-        self._run(["make", f"-j{os.cpu_count()}", *RECIPE.make, *wanted], where)
+        self._shop.run(["make", f"-j{os.cpu_count()}", *RECIPE.make, *wanted], where)
         result.mkdir(parents=True)
         for name in wanted:
             shutil.copy2(where / name, result)
 
     def _program(self, result: Path) -> None:
         api = f"{RECIPE.api.path}={RECIPE.api.path}@{RECIPE.api.version}"
-        self._run([str(self._go), "mod", "edit", f"-replace={api}"], self._tree)
-        command = [str(self._go), "build", *RECIPE.go, "-o", str(result)]
-        self._run([*command, "./felix/cmd/calico-felix"], self._tree)
-
-    def _run(self, command: list[str], cwd: Path) -> None:
-        go_build.run(command, cwd, self._env, self._log, self._say)
+        self._shop.run_go(self._tree, "mod", "edit", f"-replace={api}")
+        package = "./felix/cmd/calico-felix"
+        self._shop.run_go(self._tree, "build", *RECIPE.go, "-o", str(result), package)

@@ -5,19 +5,15 @@ doesn't give (403); v0.0.26 differs in one field, for longer AS paths, which not
 that is taken out of MetalLB's part that speaks to frr-k8s; the rest is as released.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from sandbox.toolchain import go_build
-from sandbox.toolchain.go_build import BuildFailed
-from sandbox.toolchain.placing import ToolchainError, placed
-from sandbox.toolchain.tools import ARCH, OS
+from sandbox.toolchain import source_build
+from sandbox.toolchain.go_build import BuildFailed, writable_copy
+from sandbox.toolchain.source_build import Workshop
 
 PACKAGES = ("frr", "iproute2", "util-linux")
 """Debian's packages that the programs run with."""
@@ -44,55 +40,34 @@ RECIPE = _Recipe(
     ),
     function="toAdvertiseWithAsPathPrepend",
 )
+_VERSION = RECIPE.version.removeprefix("v")
 
 
 def folder() -> str:
-    """Name of what this recipe makes: version and digest of the recipe."""
-    digest = hashlib.sha256(json.dumps(asdict(RECIPE)).encode()).hexdigest()[:10]
-    return f"metallb-{RECIPE.version[1:]}-{digest}-{OS}-{ARCH}"
+    """Name of what this recipe makes."""
+    return source_build.folder("metallb", _VERSION, json.dumps(asdict(RECIPE)))
 
 
 def built(cache: Path) -> Path | None:
     """Where this recipe's `FILES` lie, if they were made."""
-    found = cache / folder()
-    return found if found.is_dir() else None
+    return source_build.kept(cache, folder())
 
 
 def make(cache: Path, say: Callable[[str], None]) -> Path:
     """The folder in the cache, built unless it is there. Raises ToolchainError."""
-
-    def build(result: Path, work: Path) -> None:
-        say(f"building MetalLB {RECIPE.version} from source, about 3 minutes; once")
-        try:
-            with FileLock(cache / "go.lock"):
-                go = go_build.find_go(cache, say)
-            _build(go, result, work, cache / "logs" / f"metallb-{RECIPE.version}.log", say)
-        except (BuildFailed, OSError) as error:
-            raise ToolchainError(f"can't make MetalLB {RECIPE.version}: {error}") from error
-
-    return placed(cache, f"metallb {RECIPE.version}", folder(), build, say)
+    return source_build.make(cache, f"metallb {_VERSION}", folder(), 3, _build, say)
 
 
-def _build(go: Path, result: Path, work: Path, log: Path, say: Callable[[str], None]) -> None:
-    work.mkdir(parents=True)
-    (work / "go.mod").write_text("module work\n")
-    tree, env = work / "metallb", go_build.environment()
-    source = go_build.module_folder(_MODULE, RECIPE.version, go, work)
-    # The module cache is read-only, and its copy is not to be.
-    shutil.copytree(source, tree, copy_function=shutil.copyfile)
-    for path in (tree, *(path for path in tree.rglob("*") if path.is_dir())):
-        path.chmod(0o755)
+def _build(shop: Workshop) -> None:
+    tree = shop.work / "metallb"
+    writable_copy(shop.module(_MODULE, RECIPE.version), tree)
     patched = tree / _PATCHED
     patched.write_text(without_longer_paths(patched.read_text()))
-    log.unlink(missing_ok=True)
-
-    def run(*command: str) -> None:
-        go_build.run([str(go), *command], tree, env, log, say)
-
-    run("mod", "edit", f"-replace={_FRR_K8S}={_FRR_K8S}@{RECIPE.frr_k8s}", "-toolchain=none")
+    older = f"-replace={_FRR_K8S}={_FRR_K8S}@{RECIPE.frr_k8s}"
+    shop.run_go(tree, "mod", "edit", older, "-toolchain=none")
     flags = ("-mod=mod", "-buildvcs=false", "-ldflags", "-s -w")
-    run("build", *flags, "-o", f"{result}/", "./controller", "./speaker")
-    shutil.copytree(tree / "config/crd/bases", result / "crds", copy_function=shutil.copyfile)
+    shop.run_go(tree, "build", *flags, "-o", f"{shop.result}/", "./controller", "./speaker")
+    shutil.copytree(tree / "config/crd/bases", shop.result / "crds")
 
 
 def without_longer_paths(text: str) -> str:

@@ -4,22 +4,18 @@ Its module lacks three things that a build needs: the dashboard's files, a modul
 own, and, on some module proxies, the versions of two libraries. And ACME's hundred DNS providers
 and Amazon's SDK would take longer to compile than all the rest; nobody here asks Let's Encrypt for
 anything, nor routes to ECS.
-Everything that decides what comes out is in `RECIPE`, whose digest is part of the folder's name.
+Everything that decides what comes out is in `RECIPE`.
 """
 
-import hashlib
 import json
-import subprocess
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
-from sandbox.toolchain import go_build
-from sandbox.toolchain.go_build import BuildFailed
-from sandbox.toolchain.placing import ToolchainError, placed
-from sandbox.toolchain.tools import ARCH, OS
+from sandbox.toolchain import source_build
+from sandbox.toolchain.go_build import writable_copy
+from sandbox.toolchain.source_build import Workshop, patch
 
 VERSION = "3.7.13"
 _MODULE = "github.com/traefik/traefik/v3"
@@ -27,6 +23,7 @@ _GATEWAY_API = ("sigs.k8s.io/gateway-api", "v1.6.1")
 """As Traefik's go.mod requires it."""
 _EXT = "pkg/config/dynamic/ext"
 _ECS = "pkg/provider/ecs"
+_DEFINITIONS = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
 _NO_ECS = """\
 package ecs
 
@@ -116,61 +113,37 @@ RECIPE = _Recipe(
 
 
 def folder() -> str:
-    """Name of what this recipe makes: version and digest of the recipe."""
-    text = json.dumps(asdict(RECIPE), sort_keys=True)
-    return f"traefik-{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:10]}-{OS}-{ARCH}"
+    """Name of what this recipe makes."""
+    return source_build.folder("traefik", VERSION, json.dumps(asdict(RECIPE), sort_keys=True))
 
 
 def built(cache: Path) -> Path | None:
     """Where this recipe's Traefik lies, if it was made: the program ``traefik``, and its
     definitions and the Gateway API's for an API server (``crds``)."""
-    found = cache / folder()
-    return found if found.is_dir() else None
+    return source_build.kept(cache, folder())
 
 
 def make(cache: Path, say: Callable[[str], None]) -> Path:
     """Traefik's folder in the cache, built unless it is there. Raises ToolchainError."""
-
-    def build(result: Path, work: Path) -> None:
-        say(f"building traefik {VERSION} from source, about 5 minutes; once")
-        log = cache / "logs" / f"traefik-{VERSION}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")
-        try:
-            with FileLock(cache / "go.lock"):
-                go = go_build.find_go(cache, say)
-            _build(go, work, result, log, say)
-        except (BuildFailed, OSError, subprocess.SubprocessError) as error:
-            raise ToolchainError(f"can't make traefik {VERSION}: {error}") from error
-
-    return placed(cache, f"traefik {VERSION}", folder(), build, say)
+    return source_build.make(cache, f"traefik {VERSION}", folder(), 5, _build, say)
 
 
-def _build(go: Path, work: Path, result: Path, log: Path, say: Callable[[str], None]) -> None:
-    env = {**go_build.environment(), "CGO_ENABLED": "0"}
-    work.mkdir(parents=True)
-    (work / "go.mod").write_text("module work\n")
+def _build(shop: Workshop) -> None:
+    shop.env["CGO_ENABLED"] = "0"
     module, _, version = RECIPE.module.partition("@")
-    found = go_build.download(module, version, go, work, env)
-    if found["Sum"] != RECIPE.sum:
-        raise BuildFailed(f"{RECIPE.module} has the sum {found['Sum']}, not {RECIPE.sum}")
-    tree = work / "traefik"
-    go_build.writable_copy(Path(found["Dir"]), tree)
+    tree = shop.work / "traefik"
+    writable_copy(shop.module(module, version, RECIPE.sum), tree)
     for name, content in RECIPE.files:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(content)
-    for patch in RECIPE.patches:
-        text = (tree / patch.file).read_text()
-        if text.count(patch.old) != 1:
-            raise BuildFailed(f"{patch.file} doesn't have this once: {patch.old.strip()}")
-        (tree / patch.file).write_text(text.replace(patch.old, patch.new))
+    for change in RECIPE.patches:
+        patch(tree / change.file, change.old, change.new)
     for name, instead in RECIPE.replaced:
-        go_build.run([str(go), "mod", "edit", f"-replace={name}={instead}"], tree, env, log, say)
-    command = [str(go), "build", *RECIPE.go, "-o", str(result / "traefik"), "./cmd/traefik"]
-    go_build.run(command, tree, env, log, say)
-    definitions = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
-    (result / "crds").mkdir()
-    (result / "crds" / "traefik.yaml").write_bytes((tree / definitions).read_bytes())
-    gateway_api = Path(go_build.download(*_GATEWAY_API, go, work, env)["Dir"])
-    for file in (gateway_api / "config/crd/standard").glob("gateway.networking.k8s.io_*.yaml"):
-        (result / "crds" / file.name).write_bytes(file.read_bytes())
+        shop.run_go(tree, "mod", "edit", f"-replace={name}={instead}")
+    shop.run_go(tree, "build", *RECIPE.go, "-o", f"{shop.result}/traefik", "./cmd/traefik")
+    crds = shop.result / "crds"
+    crds.mkdir()
+    shutil.copyfile(tree / _DEFINITIONS, crds / "traefik.yaml")
+    gateway_api = shop.module(*_GATEWAY_API) / "config/crd/standard"
+    for file in gateway_api.glob("gateway.networking.k8s.io_*.yaml"):
+        shutil.copyfile(file, crds / file.name)
