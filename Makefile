@@ -18,7 +18,7 @@ demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came
 # A sandbox of its own, so that the two demos don't take each other's stacks.
 METAL := examples/bare-metal
 demo-metal: export EDGEFLEET_SANDBOX_DIR = $(CURDIR)/$(METAL)/.sandbox
-demo-metal: setup ## The same on servers of one's own: two clusters without VKE, fra and ber
+demo-metal: metallb ## The same on servers of one's own: two clusters without VKE, fra and ber
 	$(BIN)/fleet sandbox start --dir $(METAL)
 	$(BIN)/fleet sandbox kubeadm fra --kubeconfig ~/.kube/edgefleet/fra
 	$(BIN)/fleet sandbox kubeadm ber --kubeconfig ~/.kube/edgefleet/ber

@@ -30,6 +30,7 @@ from sandbox.engine.environment import (
 )
 from sandbox.engine.stacks import retarget_stacks
 from sandbox.processes import Child, Processes, ProcessFailed, write_pid_file
+from sandbox.toolchain import metallb
 from sandbox.toolchain.install import Toolchain, ToolchainError, default_cache, install_pulumi
 from sandbox.vendors import servers
 from sandbox.vendors.ca import CertificateAuthority, write_bundle
@@ -86,7 +87,9 @@ class Daemon:
             say(f"ended a leftover of the last run: {name}")
         cleanup.callback(processes.stop_all)
 
-        planes = ControlPlanes(directory / "clusters", processes, binaries, say)
+        built = metallb.built(default_cache())
+        controller = built / "controller" if built else None
+        planes = ControlPlanes(directory / "clusters", processes, binaries, say, controller)
         say("starting etcd")
         planes.start()
         cleanup.callback(planes.stop)

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
-from sandbox.clusters import commands, etcd, kubeadm
+from sandbox.clusters import commands, etcd, kubeadm, service_addresses
 from sandbox.clusters.api import ApiError, ClusterApi
 from sandbox.clusters.backend import ClusterBackend, NodeSpec
+from sandbox.clusters.cluster import Cluster
 from sandbox.clusters.disruptions import undisruptable
 from sandbox.clusters.host_endpoints import keep_host_endpoints
 from sandbox.clusters.pki import OWNER, kubeconfig, make_pki, rotate_owner
@@ -22,36 +22,14 @@ from sandbox.processes import Child, Processes, ProcessFailed, free_port
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 
-_STAGES = Path(__file__).with_name("manifests") / "kwok-stages.yaml"
 _ETCD_SECONDS, _API_SECONDS, _RETRY_SECONDS = 60, 180, 5
-
-
-class _Cluster:
-    """One cluster: its files, its processes, and the thread that works for it."""
-
-    def __init__(self, folder: Path, record: Record) -> None:
-        self.folder = folder
-        self.record = record
-        self.pki = folder / "pki"
-        self.children: dict[str, Child] = {}
-        self.ready = threading.Event()
-        self.stopping = False
-        self.error = ""
-        self.retry_at = 0.0
-        self.nodes: list[NodeSpec] | None = None
-        self.worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=record.id)
-
-    def save(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "cluster.json.new"
-        partial.write_text(json.dumps(asdict(self.record), indent=1))
-        partial.rename(self.folder / "cluster.json")
 
 
 class ControlPlanes(ClusterBackend):
     """Clusters under ``folder``, started with ``binaries`` (name → path, see ``BINARIES``).
 
-    ``say`` gets a line for what a user may wait for.
+    ``say`` gets a line for what a user may wait for. ``metallb`` is its controller's program, where
+    it is built: clusters of servers run it when they have its pod.
     """
 
     def __init__(
@@ -60,12 +38,14 @@ class ControlPlanes(ClusterBackend):
         processes: Processes,
         binaries: Mapping[str, Path],
         say: Callable[[str], None] = lambda _: None,
+        metallb: Path | None = None,
     ) -> None:
         self._folder = folder
+        self._metallb = metallb
         self._processes = processes
         self._binaries = binaries
         self._say = say
-        self._clusters: dict[str, _Cluster] = {}
+        self._clusters: dict[str, Cluster] = {}
         self._lock = threading.Lock()
         # Starting an API server keeps a core busy: more at once only makes all of them late.
         self._boots = threading.Semaphore(max(2, os.cpu_count() or 2))
@@ -78,7 +58,7 @@ class ControlPlanes(ClusterBackend):
         self._start_etcd()
         for file in sorted(self._folder.glob("*/cluster.json")):
             record = Record(**json.loads(file.read_text()))
-            cluster = _Cluster(file.parent, record)
+            cluster = Cluster(file.parent, record, self._processes)
             with self._lock:
                 self._clusters[record.id] = cluster
             self._background(cluster, self._boot)
@@ -95,7 +75,7 @@ class ControlPlanes(ClusterBackend):
             if cluster_id in self._clusters:
                 return
             record = Record(cluster_id, label, version, free_port(), made_by=made_by)
-            cluster = _Cluster(self._folder / cluster_id, record)
+            cluster = Cluster(self._folder / cluster_id, record, self._processes)
             cluster.save()
             self._clusters[cluster_id] = cluster
         self._background(cluster, self._boot)
@@ -118,7 +98,7 @@ class ControlPlanes(ClusterBackend):
     def undisruptable(self, cluster_id: str) -> list[str]:
         cluster, found = self._clusters.get(cluster_id), list[str]()
         if cluster:
-            self._ask(cluster, lambda api: found.extend(undisruptable(api)))
+            cluster.ask(lambda api: found.extend(undisruptable(api)))
         return found
 
     def all_ready(self, cluster_id: str) -> bool:
@@ -126,7 +106,7 @@ class ControlPlanes(ClusterBackend):
         cluster, found = self._clusters.get(cluster_id), list[bool]()
         if cluster:
             with contextlib.suppress(ApiError):
-                self._ask(cluster, lambda api: found.append(kubeadm.all_ready(api)))
+                cluster.ask(lambda api: found.append(kubeadm.all_ready(api)))
         return found == [True]
 
     def sync_nodes(self, cluster_id: str, nodes: list[NodeSpec]) -> None:
@@ -200,7 +180,7 @@ class ControlPlanes(ClusterBackend):
         if self._etcd:
             self._etcd.stop()
 
-    def _background(self, cluster: _Cluster, work: Callable[[_Cluster], None]) -> None:
+    def _background(self, cluster: Cluster, work: Callable[[Cluster], None]) -> None:
         def run() -> None:
             try:
                 work(cluster)
@@ -214,7 +194,7 @@ class ControlPlanes(ClusterBackend):
         with contextlib.suppress(RuntimeError):  # The cluster is being deleted.
             cluster.worker.submit(run)
 
-    def _boot(self, cluster: _Cluster) -> None:
+    def _boot(self, cluster: Cluster) -> None:
         record, pki = cluster.record, cluster.pki
         with self._boots:
             if cluster.stopping:
@@ -226,8 +206,7 @@ class ControlPlanes(ClusterBackend):
             if "kube-apiserver" not in cluster.children:
                 record.port = free_port(record.port)
                 cluster.save()
-                self._start_child(
-                    cluster,
+                cluster.start(
                     "kube-apiserver",
                     commands.kube_apiserver(
                         self._binaries["kube-apiserver"],
@@ -244,7 +223,7 @@ class ControlPlanes(ClusterBackend):
                 )
                 if cluster.stopping:
                     return
-                self._start_clients(cluster)
+                cluster.start_clients(self._binaries)
                 if not record.seeded:
                     record.maker.seed(api, record.version, endpoint(record.id))
                     record.seeded = True
@@ -255,51 +234,45 @@ class ControlPlanes(ClusterBackend):
         self._say(f"cluster {record.label} ({record.id}) ready on 127.0.0.1:{record.port}")
         self._sync(cluster)
 
-    def _start_clients(self, cluster: _Cluster) -> None:
-        server = f"https://127.0.0.1:{cluster.record.port}"
-        for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
-            if name in cluster.children:
-                continue
-            file = cluster.pki / f"{name}.kubeconfig"
-            file.touch(mode=0o600)
-            file.write_text(kubeconfig(cluster.pki, name, server, "sandbox"))
-            binary = self._binaries[name]
-            if name == "kube-controller-manager":
-                command = commands.kube_controller_manager(binary, cluster.pki, file)
-            elif name == "kube-scheduler":
-                command = commands.kube_scheduler(binary, file)
-            else:
-                command = commands.kwok(binary, file, _STAGES)
-            self._start_child(cluster, name, command)
-
-    def _start_child(self, cluster: _Cluster, name: str, command: list[str]) -> None:
-        cluster.children[name] = self._processes.start(
-            f"{cluster.record.id}-{name}", command, commands.GO_ENVIRONMENT
-        )
-
-    def _sync(self, cluster: _Cluster) -> None:
+    def _sync(self, cluster: Cluster) -> None:
         if (nodes := cluster.nodes) is not None:
             made, version = cluster.record.maker, cluster.record.version
-            self._ask(cluster, lambda api: made.sync_nodes(api, nodes, version))
+            cluster.ask(lambda api: made.sync_nodes(api, nodes, version))
 
-    def _ship(self, cluster: _Cluster) -> None:
+    def _ship(self, cluster: Cluster) -> None:
         record = cluster.record
-        self._ask(cluster, lambda api: record.maker.seed(api, record.version, endpoint(record.id)))
+        cluster.ask(lambda api: record.maker.seed(api, record.version, endpoint(record.id)))
 
-    def _control(self, cluster: _Cluster) -> None:
+    def _control(self, cluster: Cluster) -> None:
         with contextlib.suppress(ApiError):  # Tried again within a second.
-            self._ask(cluster, keep_host_endpoints)
+            cluster.ask(keep_host_endpoints)
+            if cluster.record.made_by == "kubeadm":
+                cluster.ask(lambda api: self._give_addresses(cluster, api))
 
-    def _ask(self, cluster: _Cluster, work: Callable[[ClusterApi], None]) -> None:
-        if cluster.stopping or not cluster.ready.is_set():
-            return
-        api = ClusterApi(cluster.record.port, cluster.pki)
-        try:
-            work(api)
-        finally:
-            api.close()
+    def _give_addresses(self, cluster: Cluster, api: ClusterApi) -> None:
+        """MetalLB's controller runs while its pod does."""
+        name, pod = service_addresses.NAME, service_addresses.controller_pod(api)
+        if pod is None:
+            cluster.told = False
+            if child := cluster.children.pop(name, None):
+                child.stop()
+        elif name not in cluster.children:
+            if self._metallb is None:
+                if not cluster.told:
+                    self._say(
+                        f"cluster {cluster.record.label}: MetalLB isn't built here, and no Service "
+                        "gets its address: `make metallb`, and start the sandbox again"
+                    )
+                cluster.told = True
+                return
+            file = cluster.kubeconfig_file(OWNER)
+            cluster.start(
+                name,
+                service_addresses.command(self._metallb, pod, free_port()),
+                service_addresses.environment(file, pod),
+            )
 
-    def _remove(self, cluster: _Cluster) -> None:
+    def _remove(self, cluster: Cluster) -> None:
         for child in list(cluster.children.values()):
             child.stop()
         etcd.forget(self._etcd_port, _prefix(cluster.record.id))
