@@ -79,6 +79,7 @@ class RegionExpected:
         hosts: the site's, which come through the Worker.
         pulls: what its ingress does about Cloudflare's client certificate.
         controller: which ingress it has.
+        by_neighbours: whether its announced addresses are told by ARP and NDP, and not by BGP.
         certificate_hosts: what the ingress's certificate is for; none where a secret of somebody
             else's is named.
     """
@@ -107,6 +108,7 @@ class RegionExpected:
     hosts: tuple[str, ...] = ()
     pulls: Step = "off"
     controller: Literal["nginx", "traefik"] = "nginx"
+    by_neighbours: bool = False
 
     @property
     def given(self) -> Given | None:
@@ -157,7 +159,7 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
             images.pinned(NODE_FIREWALL_IMAGE, digests),
         )
     siblings = inventory.siblings(stack)
-    canary = settings.ingress.canary
+    canary, balancer = settings.ingress.canary, settings.load_balancer
     return RegionExpected(
         stack=stack.name,
         file=stack.file,
@@ -185,6 +187,7 @@ def expected_region(stack: RegionStack, inventory: Inventory) -> RegionExpected:
         hosts=tuple(stack.fleet.hosts),
         pulls=stack.fleet.origin_pulls if inventory.origin_ca else "off",
         controller=settings.ingress.controller,
+        by_neighbours=bool(balancer and balancer.by_neighbours),
     )
 
 

@@ -7,7 +7,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from components.cluster.node_objects import public_address
 from components.load_balancer import kube_vip
-from components.load_balancer.addresses import LoadBalancerMistake, refuse_outside, refuse_overlaps
+from components.load_balancer.addresses import (
+    LoadBalancerMistake,
+    address_range,
+    refuse_outside,
+    refuse_overlaps,
+)
 from components.load_balancer.kube_vip import BgpPeer, KubeVipOptions
 from components.load_balancer.metallb_options import (
     L2,
@@ -217,6 +222,20 @@ class LoadBalancer(Section):
         if self.kube_vip and self.kube_vip.services and self.ingress:
             found["ingress"] = [_alone(address) for address in self.ingress.said]
         return found
+
+    @property
+    def by_neighbours(self) -> bool:
+        """Whether MetalLB tells the ingress's addresses by ARP and NDP alone."""
+        if self.metallb is None or self.ingress is None:
+            return False
+        addresses = [ip_address(address) for address in self.ingress.said]
+        pools = [
+            pool
+            for pool in self.metallb.pools
+            for text in pool.addresses
+            if any(address_range(text).holds(address) for address in addresses)
+        ]
+        return all(pool.l2 is not None and pool.bgp is None for pool in pools)
 
     @model_validator(mode="after")
     def _one_for_each_address(self) -> "LoadBalancer":

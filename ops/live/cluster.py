@@ -15,8 +15,16 @@ from components.server_side.api import CLUSTER_LEVEL, Refused, ServerObject
 from components.server_side.rollout import unready
 from ops.live import logs
 from ops.live.asking import Unasked
+from ops.live.balancer import read_service
 from ops.live.certificates import read_certificate
-from ops.live.facts import Certificate, ClusterFacts, NodeFacts, PodFacts, Workload
+from ops.live.facts import (
+    Certificate,
+    ClusterFacts,
+    NodeFacts,
+    PodFacts,
+    ServiceFacts,
+    Workload,
+)
 
 SYSTEM = "kube-system"
 _NOT_READ = Unasked("nobody asked for its log")
@@ -79,6 +87,7 @@ def read_cluster(
             api.items("/api/v1/events", fieldSelector="involvedObject.kind=Ingress"),
             api.items("/apis/networking.k8s.io/v1/ingresses"),
         ),
+        service=api.service(namespace, ingress[0].name) if ingress else None,
     )
 
 
@@ -138,6 +147,11 @@ class _Api:
             return Unasked(f"secret {named}: {refused}")
         text = object_at(secret, "data").get("tls.crt") if secret else None
         return read_certificate(text) if text else None
+
+    def service(self, namespace: str, name: str) -> ServiceFacts | None:
+        """Named as the ingress's DaemonSet."""
+        found = self.object(f"/api/v1/namespaces/{namespace}/services/{name}")
+        return read_service(found, self.items, self.object)
 
     def log(self, path: str) -> str:
         return self._server.text(path)

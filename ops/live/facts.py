@@ -75,6 +75,16 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class ServiceFacts:
+    """The ingress's Service: the addresses that it was given, the nodes that answer ARP and NDP for
+    them, as MetalLB has it, and MetalLB's newest complaint."""
+
+    addresses: tuple[str, ...]
+    announcers: tuple[str, ...] = ()
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
 class ClusterFacts:
     """A cluster, as its API server tells it.
 
@@ -93,6 +103,7 @@ class ClusterFacts:
         shown: what the last requests for the site's hosts showed of Cloudflare's client
             certificate (SUCCESS, NONE, FAILED:why), counted; `Unasked` where no log was seen.
         bad_ingresses: what the ingress refused: `namespace/name: why`.
+        service: the one in front of the ingress; None where there is none.
     """
 
     version: str
@@ -113,6 +124,7 @@ class ClusterFacts:
     fell_back: tuple[str, ...] | Unasked = ()
     shown: Mapping[str, int] | Unasked = field(default_factory=dict[str, int])
     bad_ingresses: tuple[str, ...] = ()
+    service: ServiceFacts | None = None
 
     @property
     def ready_nodes(self) -> frozenset[str]:

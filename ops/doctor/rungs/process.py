@@ -29,6 +29,7 @@ def of_region(seen: RegionSeen, now: datetime) -> Iterator[Told]:
         )
         return
     yield from _pods(seen, cluster)
+    yield from _service(seen, cluster)
     yield from _image(seen, cluster)
     yield from _certificate(seen, cluster.certificate, now)
     for bad in cluster.bad_ingresses:
@@ -71,6 +72,38 @@ def _pods(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
                 f"kubectl -n {namespace} describe pod {pod.name}; "
                 f"kubectl -n {namespace} logs {pod.name} --previous",
             )
+
+
+def _service(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:
+    """Where addresses of a Service have the region's records."""
+    expected, service = seen.expected, cluster.service
+    if not expected.announced:
+        return
+    name = f"Service {expected.namespace}/{cluster.ingress[0].name}"
+    look = f"kubectl -n {expected.namespace} describe service {cluster.ingress[0].name}"
+    if service is None or {*service.addresses} != {*expected.announced}:
+        has = some([*service.addresses]) if service else "it isn't there"
+        why = f" ({service.complaint})" if service and service.complaint else ""
+        yield _finding(
+            seen,
+            "service-address",
+            name,
+            f"{has or 'no address'}{why}; the file says {some([*expected.announced])}",
+            "The region's records point to addresses that nobody serves.",
+            f"pulumi up --refresh -s {expected.stack}; then {look}",
+        )
+    elif expected.by_neighbours and not service.announcers:
+        why = f": {service.complaint}" if service.complaint else ""
+        yield _finding(
+            seen,
+            "service-unannounced",
+            name,
+            f"MetalLB has no node that answers ARP or NDP for {some([*service.addresses])}{why}",
+            "The region's records point to addresses that no neighbour finds. An interface that "
+            "the node lacks which MetalLB has chosen is enough: it tries no other.",
+            "make pools[].l2 interfaces and nodeSelector fit the nodes (edgefleet:loadBalancer in "
+            f"{expected.file}); kubectl -n metallb-system get servicel2statuses; {look}",
+        )
 
 
 def _image(seen: RegionSeen, cluster: ClusterFacts) -> Iterator[Finding]:

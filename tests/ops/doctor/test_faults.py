@@ -23,6 +23,7 @@ from ops.live.facts import (
     PodFacts,
     Record,
     Route,
+    ServiceFacts,
     StateFacts,
     Verdict,
     WebAnswer,
@@ -724,7 +725,7 @@ def test_every_fault_that_there_is_has_a_test_and_stands_in_the_runbook():
     sources = "".join(path.read_text() for path in sorted(rungs.glob("*.py")))
     named = {name.partition(":")[0] for name in FAULTS}
     # What a call names itself; others come from tables, and have their test above.
-    named |= set(GIVEN)
+    named |= {*GIVEN, *(name.partition(":")[0] for name in SERVICES)}
     told = set(re.findall(r'inding\(\s*(?:seen|stack|"[a-z-]+"),\s*"([a-z0-9-]+)"', sources))
     assert len(told) > 40
     assert told <= named
@@ -812,29 +813,65 @@ def test_a_region_that_drains_beside_another_has_no_records():
     assert look(with_us(change)).findings == ()
 
 
-def test_a_load_balancers_addresses_have_the_records_of_its_nodes():
+ANNOUNCED = ("203.0.113.80", "2001:db8:8::80")
+
+
+def behind(service: ServiceFacts | None, *, by_neighbours: bool = True) -> RegionSeen:
+    """A cluster of servers whose ingress stands behind a Service."""
     seen = metal("us")
-    own = replace(seen.expected.members[0], announced=("203.0.113.80", "2001:db8:8::80"))
-    service = [
+    own = replace(seen.expected.members[0], announced=ANNOUNCED)
+    records = [
         Record(f"s{a}", "us.example.com", "AAAA" if ":" in a else "A", a, True,
                "edgefleet us node load-balancer")
         for a in own.announced
     ]  # fmt: skip
     found = addresses([own], {}, Unasked("nobody is asked"))
-    assert found == (frozenset(own.announced), frozenset(own.announced), "")
-    behind = replace(
+    assert found == (frozenset(ANNOUNCED), frozenset(ANNOUNCED), "")
+    cluster = known(seen.cluster)
+    assert cluster
+    return replace(
         seen,
-        expected=replace(seen.expected, members=(own,)),
-        records=tuple(service),
+        expected=replace(seen.expected, members=(own,), by_neighbours=by_neighbours),
+        cluster=replace(cluster, service=service),
+        records=tuple(records),
         addresses=found[0],
         due=found[1],
     )
-    assert look(Seen((behind,))).findings == ()
-    (lacks,) = look(Seen((replace(behind, records=tuple(service[:1])),))).findings
+
+
+def test_a_load_balancers_addresses_have_the_records_of_its_nodes():
+    seen = behind(ServiceFacts(ANNOUNCED, ("us-1",)))
+    assert look(Seen((seen,))).findings == ()
+    (lacks,) = look(Seen((replace(seen, records=seen.records[:1]),))).findings  # pyright: ignore
     assert (lacks.fault, lacks.came) == (
         "record-missing",
         "no record for the ingress's Service (2001:db8:8::80)",
     )
+
+
+SERVICES: Mapping[str, tuple[ServiceFacts | None, str]] = {
+    "service-address: none there": (None, "it isn't there; the file says 203.0.113.80"),
+    "service-address: not given": (
+        ServiceFacts((), complaint='Failed to allocate IP for "traefik/traefik": in use'),
+        "no address (Failed to allocate IP",
+    ),
+    "service-address: others": (ServiceFacts(("203.0.113.81",), ("us-1",)), "203.0.113.81; the"),
+    "service-unannounced": (
+        ServiceFacts(ANNOUNCED, (), 'the interfaces specified by LB IP "203.0.113.80" doesn\'t'),
+        "no node that answers ARP or NDP for 203.0.113.80, 2001:db8:8::80: the interfaces",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_that_nobody_finds(name: str):
+    service, said = SERVICES[name]
+    (finding,) = look(Seen((behind(service),))).findings
+    assert (finding.rung, finding.fault) == ("process", name.partition(":")[0])
+    assert said in finding.came
+    # By BGP nobody is asked who tells the routers.
+    others = look(Seen((behind(service, by_neighbours=False),))).findings
+    assert len(others) == (finding.fault != "service-unannounced")
 
 
 def test_clusters_of_one_region_share_its_records():
