@@ -18,6 +18,7 @@ if "pulumi.dynamic" in sys.modules:
     import requests as _requests  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 if TYPE_CHECKING:
+    from .arguments import ArgumentsMistake
     from .cluster.contract import Cluster, Node, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from .server_side.rollout import Rollout
 
 _HOMES = {
+    "ArgumentsMistake": "arguments",
     "CalicoBgp": "dataplane.calico_bgp",
     "CalicoDataplane": "dataplane.calico",
     "CalicoHostProtection": "firewall.host_protection",
@@ -105,6 +107,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ArgumentsMistake",
     "CalicoBgp",
     "CalicoDataplane",
     "CalicoHostProtection",

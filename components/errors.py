@@ -12,7 +12,8 @@ EdgefleetError
     ├── PolicyMistake      dataplane/network_baseline.py
     ├── IngressMistake     ingress/mistake.py
     ├── LoadBalancerMistake load_balancer/addresses.py
-    └── EdgeMistake        edge/table.py
+    ├── EdgeMistake        edge/table.py
+    └── ArgumentsMistake   arguments.py: misspelt, missing, or of another type; a RunError too
 
 The programs and commands hang theirs below EdgefleetError: SettingsError and LockError (infra),
 CommandError (ops).

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..json_object import Json
 from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
 from .contract import Node
@@ -105,6 +106,7 @@ class ExistingCluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("ExistingCluster", name, ExistingClusterArgs, args)
         super().__init__("edgefleet:index:ExistingCluster", name, None, opts)
         self._name, self._args = name, args
         self.kubeconfig = pulumi.Output.secret(args["kubeconfig"])

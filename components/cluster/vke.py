@@ -8,6 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import ediri_vultr as vultr
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..errors import NoCredential, VultrError
 from ..vendors.credentials import stack_config, vultr_key
 from ..vendors.vultr import VultrApi
@@ -142,6 +143,7 @@ class VkeCluster(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: VkeClusterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("VkeCluster", name, VkeClusterArgs, args)
         super().__init__("edgefleet:index:VkeCluster", name, None, opts)
         self._args = args
         self._known: Known = args.get("known", {})

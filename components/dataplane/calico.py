@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pulumi
 import yaml
 
+from ..arguments import refuse_arguments
 from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
 from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
 from .calico_network import IP_POOL, detection_environment, felix_spec, pool_spec, veth_mtu
@@ -85,6 +86,7 @@ class CalicoDataplane(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CalicoDataplaneArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("CalicoDataplane", name, CalicoDataplaneArgs, args)
         super().__init__("edgefleet:index:CalicoDataplane", name, None, opts)
         environment = felix_environment(args)
         endpoint = _endpoint(args)

@@ -8,6 +8,7 @@ from typing import NotRequired
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
 from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
 from .bgp_options import (
@@ -45,6 +46,7 @@ class CalicoBgp(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CalicoBgpArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("CalicoBgp", name, CalicoBgpArgs, args)
         super().__init__("edgefleet:index:CalicoBgp", name, None, opts)
         refuse_bgp(args)
         self._args = args

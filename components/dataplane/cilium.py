@@ -10,6 +10,7 @@ from typing import Any, NotRequired
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.api import (
     APPEAR_SECONDS,
     CLUSTER_LEVEL,
@@ -105,6 +106,7 @@ class CiliumDataplane(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CiliumDataplaneArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("CiliumDataplane", name, CiliumDataplaneArgs, args)
         given = values(args)
         wanted = objects(args)
         super().__init__("edgefleet:index:CiliumDataplane", name, None, opts)

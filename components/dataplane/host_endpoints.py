@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
 from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
 from ..server_side.resource import ClusterResource
@@ -81,6 +82,7 @@ class HostEndpoints(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: HostEndpointsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("HostEndpoints", name, HostEndpointsArgs, args)
         super().__init__("edgefleet:index:HostEndpoints", name, None, opts)
         self.kubeconfig = args["kubeconfig"]
         child = pulumi.ResourceOptions(

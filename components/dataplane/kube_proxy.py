@@ -18,6 +18,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from ..arguments import refuse_arguments
 from ..json_object import Json, object_at
 from ..progress import say
 from ..server_side.api import Refused, ServerObject, Unreachable
@@ -218,6 +219,7 @@ class KubeProxy(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: KubeProxyArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("KubeProxy", name, KubeProxyArgs, args)
         super().__init__("edgefleet:index:KubeProxy", name, None, opts)
         refuse_kube_proxy(args)
         child = pulumi.ResourceOptions(

@@ -13,6 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..errors import OptionsError
 from ..server_side.kubernetes_object import KubernetesObject
 from .host_endpoints import HostEndpoints
@@ -129,6 +130,7 @@ class NetworkBaseline(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: NetworkBaselineArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("NetworkBaseline", name, NetworkBaselineArgs, args)
         super().__init__("edgefleet:index:NetworkBaseline", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None

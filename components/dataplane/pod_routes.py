@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..json_object import object_at, objects_at
 from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject
 from ..server_side.precondition import Precondition
@@ -131,6 +132,7 @@ class PodRoutes(ClusterResource, module="index", name="PodRoutes"):
     def __init__(
         self, name: str, args: PodRoutesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("PodRoutes", name, PodRoutesArgs, args)
         bgp = args.get("bgp")
         said = [f"bare={args['bare']}"]
         if bgp is not None:

@@ -5,6 +5,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..cluster.contract import Node
 from ..vendors import cloudflare_resources as cloudflare
 
@@ -70,6 +71,7 @@ class RegionalDns(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: RegionalDnsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("RegionalDns", name, RegionalDnsArgs, args)
         # Its records wait for what they depend on; it itself doesn't, or records that come while
         # an upgrade goes on would wait for that.
         after = opts.depends_on if opts else None

@@ -9,6 +9,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from ..arguments import refuse_arguments
 from ..ingress.trust import LEAF_NAME, LEAF_ORGANIZATION
 from ..vendors import cloudflare_resources as cloudflare
 from .zone_memory import ORIGIN_PULLS, ZoneMemory
@@ -41,6 +42,7 @@ class OriginPulls(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: OriginPullsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("OriginPulls", name, OriginPullsArgs, args)
         super().__init__("edgefleet:index:OriginPulls", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         # RSA, as in Cloudflare's own instructions; no source says that others are taken.

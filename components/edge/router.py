@@ -5,6 +5,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..dns.regional import AUTOMATIC_TTL
 from ..ingress.trust import SECRET_HEADER
 from ..vendors import cloudflare_resources as cloudflare
@@ -79,6 +80,7 @@ class EdgeRouter(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: EdgeRouterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("EdgeRouter", name, EdgeRouterArgs, args)
         super().__init__("edgefleet:index:EdgeRouter", name, None, opts)
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)

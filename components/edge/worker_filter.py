@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..json_object import objects_at
 from ..vendors import cloudflare_resources as cloudflare
 
@@ -55,6 +56,7 @@ class WorkerFilter(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: WorkerFilterArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("WorkerFilter", name, WorkerFilterArgs, args)
         super().__init__("edgefleet:index:WorkerFilter", name, None, opts)
         cloudflare.Ruleset(
             f"{name}-rules",

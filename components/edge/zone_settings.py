@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..vendors import cloudflare_resources as cloudflare
 from .zone_memory import ZoneMemory, zone_setting
 
@@ -25,6 +26,7 @@ class ZoneSettings(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: ZoneSettingsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("ZoneSettings", name, ZoneSettingsArgs, args)
         super().__init__("edgefleet:index:ZoneSettings", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         for setting, value in args["settings"].items():

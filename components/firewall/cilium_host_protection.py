@@ -5,6 +5,7 @@ from typing import TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
 from .renderings.cilium import NAME, host_policy
 from .rule_table import Rule, check_web_ports
@@ -28,6 +29,7 @@ class CiliumHostProtection(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CiliumHostProtectionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("CiliumHostProtection", name, CiliumHostProtectionArgs, args)
         check_web_ports(args["rules"])
         spec = host_policy(args["rules"], args["cloudflare"])
         super().__init__("edgefleet:index:CiliumHostProtection", name, None, opts)

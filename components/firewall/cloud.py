@@ -6,6 +6,7 @@ from typing import NotRequired, TypedDict
 import ediri_vultr as vultr
 import pulumi
 
+from ..arguments import refuse_arguments
 from .cloud_rules import VultrFirewallRules
 from .renderings.vultr import VultrRule, check_rule_limit, vultr_rules
 from .rule_table import Rule
@@ -41,6 +42,7 @@ class CloudFirewall(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CloudFirewallArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("CloudFirewall", name, CloudFirewallArgs, args)
         super().__init__("edgefleet:index:CloudFirewall", name, None, opts)
         try:
             held, others = split_rules(args["rules"], args.get("cloudflare"))

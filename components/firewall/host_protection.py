@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..dataplane.host_endpoints import HostEndpoints
 from ..dataplane.policy import global_policy
 from ..server_side.kubernetes_object import in_cluster_of
@@ -52,6 +53,7 @@ class CalicoHostProtection(pulumi.ComponentResource):
         args: CalicoHostProtectionArgs,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        refuse_arguments("CalicoHostProtection", name, CalicoHostProtectionArgs, args)
         super().__init__("edgefleet:index:CalicoHostProtection", name, None, opts)
         kubeconfig = args["host_endpoints"].kubeconfig
         child = in_cluster_of(self, name, kubeconfig, opts)

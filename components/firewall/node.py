@@ -11,6 +11,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
 from .in_step import NodesInStep, warning
 from .node_networks import NodeNetworks, NodeNetworksArgs
@@ -176,6 +177,7 @@ class NodeFirewall(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: NodeFirewallArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("NodeFirewall", name, NodeFirewallArgs, args)
         super().__init__("edgefleet:index:NodeFirewall", name, None, opts)
         mode: Mode = args.get("mode", "enforce")
         namespace = args.get("namespace", "kube-system")

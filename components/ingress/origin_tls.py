@@ -9,6 +9,7 @@ from typing import TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from ..arguments import refuse_arguments
 from ..vendors import cloudflare_resources as cloudflare
 
 _RENEWAL_DAYS = 90
@@ -43,6 +44,7 @@ class OriginTls(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: OriginTlsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("OriginTls", name, OriginTlsArgs, args)
         super().__init__("edgefleet:index:OriginTls", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         hostnames = sorted(args["hostnames"])

@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
 from ..server_side.ownership import LABEL, NamedObject, only_own_names
 from .addresses import LoadBalancerMistake
@@ -206,6 +207,7 @@ class KubeVip(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: KubeVipArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("KubeVip", name, KubeVipArgs, args)
         refuse(args)
         super().__init__("edgefleet:index:KubeVip", name, None, opts)
         child = pulumi.ResourceOptions(

@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
 from ..server_side.ownership import NamedObject, only_own_names
 from .addresses import LoadBalancerMistake, refuse_taken
@@ -54,6 +55,7 @@ class MetalLb(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: MetalLbArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("MetalLb", name, MetalLbArgs, args)
         pools, peers, mode = args["pools"], args.get("peers", ()), args.get("mode", "frr-k8s")
         refuse(pools, peers, mode, args.get("others"))
         super().__init__("edgefleet:index:MetalLb", name, None, opts)

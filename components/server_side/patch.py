@@ -23,6 +23,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from ..arguments import refuse_arguments
 from ..progress import say
 from ..vendors.credentials import forgets_the_unreachable
 from .api import Refused, ServerObject, Unreachable
@@ -316,5 +317,6 @@ class ServerSidePatch(ClusterResource, module="index", name="ServerSidePatch"):
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("ServerSidePatch", name, ServerSidePatchArgs, args)
         props = {"force": False, **args, "generation": None}
         super().__init__(_Provider(), name, props, opts)

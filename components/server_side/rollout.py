@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
+from ..arguments import refuse_arguments
 from ..json_object import object_at, objects_at
 from ..progress import say
 from .api import CredentialsRefused, Refused, ServerObject, Unreachable
@@ -116,4 +117,5 @@ class Rollout(ClusterResource, module="index", name="Rollout"):
     def __init__(
         self, name: str, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("Rollout", name, RolloutArgs, args)
         super().__init__(_Provider(), name, args, opts)

@@ -12,6 +12,7 @@ from typing import Any, NotRequired
 
 import pulumi
 
+from ...arguments import refuse_arguments
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import only_own_names
 from ..controller import (
@@ -67,6 +68,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("IngressDaemonSet", name, IngressDaemonSetArgs, args)
         # Before anything is registered.
         data = _config(args)
         tuning, trust = args.get("tuning", {}), args.get("trust", EdgeTrust())

@@ -12,6 +12,7 @@ from typing import Any, NotRequired
 
 import pulumi
 
+from ...arguments import refuse_arguments
 from ...server_side.kubernetes_object import KubernetesObject
 from ...server_side.ownership import only_own_names
 from ..controller import (
@@ -87,6 +88,7 @@ class TraefikIngress(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: TraefikIngressArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        refuse_arguments("TraefikIngress", name, TraefikIngressArgs, args)
         # Before anything is registered.
         static, edge = _files(args)
         trust = args.get("trust", EdgeTrust())
