@@ -19,7 +19,7 @@ if "pulumi.dynamic" in sys.modules:
 
 if TYPE_CHECKING:
     from .arguments import ArgumentsMistake
-    from .cluster.contract import Cluster, Node, in_cluster
+    from .cluster.contract import Cluster, Node, ServingNode, in_cluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
     from .dataplane.calico_bgp import CalicoBgp
@@ -96,6 +96,7 @@ _HOMES = {
     "Rollout": "server_side.rollout",
     "Rule": "firewall.rule_table",
     "ServerSidePatch": "server_side.patch",
+    "ServingNode": "cluster.contract",
     "TraefikIngress": "ingress.traefik.daemon_set",
     "VendorError": "errors",
     "VkeCluster": "cluster.vke",
@@ -142,6 +143,7 @@ __all__ = [
     "Rollout",
     "Rule",
     "ServerSidePatch",
+    "ServingNode",
     "TraefikIngress",
     "VendorError",
     "VkeCluster",

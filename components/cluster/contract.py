@@ -4,9 +4,9 @@
 cluster is one more file in this folder.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol, TypedDict
 
 import pulumi
 
@@ -23,6 +23,24 @@ class Node:
     name: str
     ipv4: str
     ipv6: str
+
+
+class ServingNode(TypedDict):
+    """A live node that can serve, as data."""
+
+    id: str
+    """Stays with the machine and goes with it: records are keyed by it."""
+    name: str
+    """What people call it."""
+    ipv4: str
+    """Public, in canonical form."""
+    ipv6: str
+    """Public, in canonical form; "" where the cluster's nodes may be without."""
+
+
+def as_data(nodes: Iterable[Node]) -> list[ServingNode]:
+    """Nodes, as a cluster gives them to others."""
+    return [ServingNode(**asdict(node)) for node in nodes]
 
 
 class Cluster(Protocol):
@@ -43,7 +61,7 @@ class Cluster(Protocol):
     kubeconfig: pulumi.Output[str]
     identity: pulumi.Output[str]
     version: pulumi.Output[str]
-    nodes: pulumi.Output[list[Node]]
+    nodes: pulumi.Output[list[ServingNode]]
     expected_nodes: pulumi.Output[int]
     before_nodes_go: Sequence[pulumi.Resource]
     owner: pulumi.Resource | None

@@ -10,7 +10,7 @@ import pulumi
 from ..arguments import refuse_arguments
 from ..json_object import Json
 from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
-from .contract import Node
+from .contract import Node, ServingNode, as_data
 from .node_objects import Addresses, NodeMistake, NodesSeen, nodes_seen
 
 
@@ -39,20 +39,17 @@ class ExistingKnown(TypedDict):
 
 
 class ExistingClusterArgs(TypedDict):
-    """A cluster by its kubeconfig, YAML, a secret.
-
-    `addresses` are public addresses by a node's name, for what its Node object doesn't know.
-    Without `ipv6`, nodes that have no IPv6 address serve too. `accept_loss` lets more than half of
-    the records go though their nodes are still in the cluster. `read` is how the cluster is read;
-    without one, its API server is asked.
-    """
+    """A cluster that is there."""
 
     kubeconfig: pulumi.Input[str]
+    """YAML, a secret. One that opens another cluster is refused."""
     addresses: NotRequired[Mapping[str, Addresses]]
+    """Public addresses by a node's name, for what its Node object doesn't know. Default: none."""
     ipv6: NotRequired[bool]
+    """Only nodes with an IPv6 address serve. Default: true."""
     accept_loss: NotRequired[bool]
-    known: NotRequired[ExistingKnown]
-    read: NotRequired[ReadCluster]
+    """Lets more than half of the records go though their nodes are still in the cluster. Default:
+    false."""
 
 
 def ask_api_server(kubeconfig: str) -> ClusterSeen:
@@ -99,21 +96,28 @@ class ExistingCluster(pulumi.ComponentResource):
     identity: pulumi.Output[str]
     version: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
-    nodes: pulumi.Output[list[Node]]
+    nodes: pulumi.Output[list[ServingNode]]
     expected_nodes: pulumi.Output[int]
     before_nodes_go: Sequence[pulumi.Resource] = ()
 
     def __init__(
-        self, name: str, args: ExistingClusterArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: ExistingClusterArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        known: ExistingKnown | None = None,
+        read: ReadCluster = ask_api_server,
     ) -> None:
         refuse_arguments("ExistingCluster", name, ExistingClusterArgs, args)
         super().__init__("edgefleet:index:ExistingCluster", name, None, opts)
         self._name, self._args = name, args
+        self._known, self._read = known or ExistingKnown(), read
         self.kubeconfig = pulumi.Output.secret(args["kubeconfig"])
         found = pulumi.Output.unsecret(self.kubeconfig.apply(self._found))
         self.identity = found.apply(lambda seen: seen[0].identity)
         self.version = found.apply(lambda seen: seen[0].version)
-        self.nodes = found.apply(lambda seen: list(seen[1].serving))
+        self.nodes = found.apply(lambda seen: as_data(seen[1].serving))
         self.expected_nodes = self.nodes.apply(len)
         self.register_outputs({"identity": self.identity, "kubeconfig": self.kubeconfig})
 
@@ -121,13 +125,11 @@ class ExistingCluster(pulumi.ComponentResource):
         """Nothing here makes nodes come while `pulumi up` runs."""
 
     async def _found(self, kubeconfig: str) -> tuple[ClusterSeen, NodesSeen]:
-        read = self._args.get("read", ask_api_server)
         try:
-            cluster = await asyncio.to_thread(read, kubeconfig)
+            cluster = await asyncio.to_thread(self._read, kubeconfig)
         except (Refused, Unreachable) as error:
             raise pulumi.RunError(f"cluster {self._name}: {error}") from None
-        known = self._args.get("known", {})
-        if (before := known.get("identity")) and before != cluster.identity:
+        if (before := self._known.get("identity")) and before != cluster.identity:
             raise pulumi.RunError(
                 f"cluster {self._name}: the kubeconfig opens another cluster ({cluster.identity}, "
                 f"by the UID of kube-system) than the one this stack was made in ({before}). "
@@ -140,7 +142,7 @@ class ExistingCluster(pulumi.ComponentResource):
             )
         except NodeMistake as mistake:
             raise pulumi.RunError(f"cluster {self._name}: node {mistake}") from None
-        self._say(seen, [_name(node) for node in cluster.nodes], known.get("published", ()))
+        self._say(seen, [_name(node) for node in cluster.nodes], self._known.get("published", ()))
         return cluster, seen
 
     def _say(self, seen: NodesSeen, there: Collection[str], published: Collection[str]) -> None:

@@ -30,7 +30,9 @@ class Addresses(TypedDict):
     """Public addresses of a node."""
 
     ipv4: NotRequired[str]
+    """Default: the Node object's ExternalIP."""
     ipv6: NotRequired[str]
+    """Default: the Node object's ExternalIP."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ class Bounds(TypedDict):
     """The least and the most nodes of a pool that scales itself."""
 
     min: int
+    """At least 1. Changes in place."""
     max: int
+    """At least `min`. Changes in place."""
 
 
 class PoolSettingsArgs(TypedDict):

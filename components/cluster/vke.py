@@ -2,8 +2,8 @@
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import ediri_vultr as vultr
 import pulumi
@@ -13,44 +13,16 @@ from ..errors import NoCredential, VultrError
 from ..vendors.credentials import stack_config, vultr_key
 from ..vendors.vultr import VultrApi
 from ..vendors.vultr_cluster import LiveCluster
-from .contract import Node
+from .contract import Node, ServingNode, as_data
 from .drained_pool import DrainedPool
 from .kubeconfig import is_refused
 from .live_nodes import ClusterReader, LiveNodes, Serving, expected
 from .pool_settings import PoolSettings, PoolSettingsArgs
 from .settling import NODES_MINUTES
 from .version import UPGRADE_MINUTES, ClusterVersion
+from .vke_args import PoolArgs, VkeClusterArgs
 
 _POOL_INPUTS = ("nodeQuantity", "autoScaler", "minNodes", "maxNodes", "labels", "taints")
-
-
-class Taint(TypedDict):
-    """What keeps pods that don't tolerate it off a pool's nodes."""
-
-    key: str
-    value: str
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
-
-
-class PoolArgs(TypedDict):
-    """A node pool. `autoscale` gives the least and most nodes the vendor may scale it to. `taints`
-    are those it is made with: Vultr takes none away. One that doesn't serve has no node in `nodes`.
-    """
-
-    label: str
-    plan: str
-    nodes: int
-    autoscale: NotRequired[tuple[int, int] | None]
-    labels: NotRequired[Mapping[str, str]]
-    taints: NotRequired[Sequence[Taint]]
-    serves: NotRequired[bool]
-
-
-class Minutes(TypedDict):
-    """How long nothing may change while `pulumi up` waits: for `nodes`, for an `upgrade`."""
-
-    nodes: NotRequired[float]
-    upgrade: NotRequired[float]
 
 
 class Known(TypedDict):
@@ -67,29 +39,6 @@ class Known(TypedDict):
     upgrading: NotRequired[bool]
 
 
-class VkeClusterArgs(TypedDict):
-    """A cluster.
-
-    `label` is unique in the account: a preview finds the cluster's nodes by it. The first of
-    `pools` is the pool that is made with the cluster. `vpc_cidr` makes a VPC for it. `vultr` is
-    where live nodes are read; without one, Vultr with the provider's key. Without `ipv6`, nodes
-    that have no IPv6 address serve too. `accept_loss` lets more than half of the records go though
-    Vultr still has the nodes.
-    """
-
-    label: str
-    location: str
-    version: str
-    pools: Sequence[PoolArgs]
-    vultr: NotRequired[ClusterReader]
-    vpc_cidr: NotRequired[str | None]
-    high_availability: NotRequired[bool]
-    ipv6: NotRequired[bool]
-    minutes: NotRequired[Minutes]
-    accept_loss: NotRequired[bool]
-    known: NotRequired[Known]
-
-
 def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
     """The provider's inputs for a pool, alike for the first pool and for further ones."""
     inputs: dict[str, Any] = {
@@ -98,7 +47,7 @@ def pool_inputs(pool: PoolArgs) -> dict[str, Any]:
         "node_quantity": pool["nodes"],
     }
     if bounds := pool.get("autoscale"):
-        inputs |= {"auto_scaler": True, "min_nodes": bounds[0], "max_nodes": bounds[1]}
+        inputs |= {"auto_scaler": True, "min_nodes": bounds["min"], "max_nodes": bounds["max"]}
     if labels := pool.get("labels"):
         inputs["labels"] = dict(labels)
     if taints := pool.get("taints"):
@@ -110,7 +59,7 @@ def pool_settings(pool: PoolArgs) -> dict[str, Any]:
     """What of a pool can change, as `PoolSettings` takes it."""
     settings: dict[str, Any] = {"pool": pool["label"]}
     if bounds := pool.get("autoscale"):
-        settings["autoscale"] = {"min": bounds[0], "max": bounds[1]}
+        settings["autoscale"] = bounds
     else:
         settings["nodes"] = pool["nodes"]
     if labels := pool.get("labels"):
@@ -128,6 +77,10 @@ class VkeCluster(pulumi.ComponentResource):
         endpoint: a host name without scheme.
         firewall_group_id: the managed group, "" where Vultr shows none.
         expected_nodes: how many serve after `pulumi up`.
+
+    Args:
+        reader: where live nodes are read. Default: Vultr, with the provider's key.
+        known: what is known of the cluster before anything is registered. Default: nothing.
     """
 
     owner: pulumi.Resource | None
@@ -136,18 +89,24 @@ class VkeCluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     firewall_group_id: pulumi.Output[str]
-    nodes: pulumi.Output[list[Node]]
+    nodes: pulumi.Output[list[ServingNode]]
     expected_nodes: pulumi.Output[int]
     before_nodes_go: Sequence[pulumi.Resource]
 
     def __init__(
-        self, name: str, args: VkeClusterArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: VkeClusterArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        reader: ClusterReader | None = None,
+        known: Known | None = None,
     ) -> None:
         refuse_arguments("VkeCluster", name, VkeClusterArgs, args)
         super().__init__("edgefleet:index:VkeCluster", name, None, opts)
         self._args = args
-        self._known: Known = args.get("known", {})
-        self._vultr = args.get("vultr") or vultr_of_this_stack()
+        self._known: Known = known or {}
+        self._vultr = reader or vultr_of_this_stack()
         others = [pool["label"] for pool in args["pools"] if not pool.get("serves", True)]
         apart = [*self._known.get("leaving", ()), *others]
         self._serving = Serving(args.get("ipv6", True), apart)
@@ -273,7 +232,7 @@ class VkeCluster(pulumi.ComponentResource):
         self.firewall_group_id = pulumi.Output.all(cluster.firewall_group_id, live).apply(
             lambda known: known[0] or self._live.firewall_group(known[1])
         )
-        self.nodes = live.apply(lambda found: self._serving.nodes(found) if found else [])
+        self.nodes = live.apply(lambda found: as_data(self._serving.nodes(found)) if found else [])
         sizes = {
             pool["label"]: pool["nodes"] for pool in self._args["pools"] if pool.get("serves", True)
         }

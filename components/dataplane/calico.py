@@ -14,7 +14,8 @@ import pulumi
 import yaml
 
 from ..arguments import refuse_arguments
-from ..server_side.patch import ContainerPatch, Patch, ServerSidePatch, ServerSidePatchArgs
+from ..server_side.patch import ServerSidePatch
+from ..server_side.patch_args import ContainerPatch, Patch, ServerSidePatchArgs
 from ..server_side.rollout import ROLLOUT_MINUTES, Rollout, RolloutArgs
 from .calico_network import IP_POOL, detection_environment, felix_spec, pool_spec, veth_mtu
 from .calico_options import (

@@ -10,7 +10,8 @@ import pulumi
 
 from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
-from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
+from ..server_side.patch import ServerSidePatch
+from ..server_side.patch_args import ServerSidePatchArgs
 from .bgp_options import (
     PASSWORDS,
     BgpOptions,

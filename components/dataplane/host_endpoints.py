@@ -14,7 +14,8 @@ import pulumi
 
 from ..arguments import refuse_arguments
 from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
-from ..server_side.patch import ServerSidePatch, ServerSidePatchArgs
+from ..server_side.patch import ServerSidePatch
+from ..server_side.patch_args import ServerSidePatchArgs
 from ..server_side.resource import ClusterResource
 from ..server_side.waiting import Awaited
 

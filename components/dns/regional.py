@@ -1,31 +1,34 @@
 """`RegionalDns`: one proxied A and one AAAA record for each node of a region."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 
 from ..arguments import refuse_arguments
-from ..cluster.contract import Node
+from ..cluster.contract import Node, ServingNode
 from ..vendors import cloudflare_resources as cloudflare
 
+Follow = Callable[[Callable[[Sequence[Node]], None]], None]
+"""A cluster's `follow`: hands over nodes that come while it changes."""
 AUTOMATIC_TTL = 1
 """The only TTL Cloudflare takes for a proxied record (docs/facts/cloudflare.md §1)."""
 
 
 class RegionalDnsArgs(TypedDict):
-    """`hostname` gets the records; `owner` says in their comment whose they are.
-
-    `expected_nodes` is how many nodes there will be: a preview says what is still to follow.
-    `follow` is a cluster's: nodes that come while it changes get their records at once.
-    """
+    """Whose addresses, under which name."""
 
     zone_id: pulumi.Input[str]
+    """Cloudflare's id of the zone. Another one: the records are made anew there."""
     hostname: str
+    """Gets the records (us.example.com); several clusters may share it. Changes in place."""
     owner: str
-    nodes: pulumi.Input[Sequence[Node]]
+    """Says in the records' comments whose they are. Changes in place."""
+    nodes: pulumi.Input[Sequence[ServingNode]]
+    """Live nodes, as a cluster's `nodes` gives them. One that is new gets a pair of records; those
+    of one that is gone go."""
     expected_nodes: pulumi.Input[int]
-    follow: NotRequired[Callable[[Callable[[Sequence[Node]], None]], None]]
+    """How many nodes there will be: a preview says what is still to follow."""
 
 
 class Record(TypedDict):
@@ -64,12 +67,22 @@ def to_follow(hostname: str, known: int, expected: int) -> str | None:
 
 
 class RegionalDns(pulumi.ComponentResource):
-    """Proxied records for the nodes of one cluster; several clusters may share the host name."""
+    """Proxied records for the nodes of one cluster; several clusters may share the host name.
+
+    Args:
+        follow: the cluster's: nodes that come while it changes get their records at once. Default:
+            they get them once it has changed.
+    """
 
     hostname: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: RegionalDnsArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: RegionalDnsArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        follow: Follow | None = None,
     ) -> None:
         refuse_arguments("RegionalDns", name, RegionalDnsArgs, args)
         # Its records wait for what they depend on; it itself doesn't, or records that come while
@@ -82,7 +95,7 @@ class RegionalDns(pulumi.ComponentResource):
         self._args = args
         self._registered: set[str] = set()
         self.hostname = pulumi.Output.from_input(args["hostname"])
-        if follow := args.get("follow"):
+        if follow:
             # While an upgrade goes on, what the last records wait for waits for its end.
             follow(lambda nodes: self._register(nodes, []))
         pulumi.Output.all(args["nodes"], args["expected_nodes"]).apply(
@@ -109,8 +122,8 @@ class RegionalDns(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
 
-    def _finish(self, nodes: Sequence[Node], expected: int, after: Any) -> None:
-        self._register(nodes, after)
+    def _finish(self, nodes: Sequence[ServingNode], expected: int, after: Any) -> None:
+        self._register([Node(**node) for node in nodes], after)
         if pulumi.runtime.is_dry_run() and (
             text := to_follow(self._args["hostname"], len(nodes), expected)
         ):

@@ -16,11 +16,12 @@ COMPATIBILITY_DATE = "2026-11-01"
 
 
 class Logs(TypedDict):
-    """What of the Worker's requests goes to Workers Logs: the share of them (0 to 1) of which
-    anything does, and whether each of these is a line of its own, besides what the Worker says."""
+    """What of the Worker's requests goes to Workers Logs."""
 
     head_sampling_rate: float
+    """The share of requests, 0 to 1, of which anything does."""
     invocation_logs: bool
+    """Whether each of these is a line of its own, besides what the Worker says."""
 
 
 # Every field: what isn't said comes back from the API as a change at refresh
@@ -37,18 +38,22 @@ def _observability(logs: Logs) -> Any:
 
 
 class Share(TypedDict):
-    """A version of the Worker and the percent of requests that it gets."""
+    """A version of the Worker, and what it gets."""
 
     version_id: str
+    """Cloudflare's id of the version."""
     percentage: float
+    """Of the requests, 0 to 100."""
 
 
 class GradualDeployment(TypedDict):
-    """`percentage` of the requests for the newest version. `deployed` is what serves now: the
-    stack's state knows it, and the newest version alone takes all where nothing did before."""
+    """A part of the requests for the newest version."""
 
     percentage: float
+    """Of the requests for the newest version, above 0 to 100."""
     deployed: Sequence[Share]
+    """What serves now: the stack's state knows it. The newest version alone takes all where
+    nothing did before."""
 
 
 class Binding(TypedDict):

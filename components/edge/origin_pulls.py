@@ -20,11 +20,16 @@ RENEWAL_DAYS = 90
 
 
 class OriginPullsArgs(TypedDict):
-    """`ca_certificate` and `ca_key` are PEM, the key a secret."""
+    """A zone, and the CA that signs for it."""
 
     zone_id: pulumi.Input[str]
-    ca_certificate: str
+    """Cloudflare's id of the zone. Another one: all is made anew there."""
+    ca_certificate: pulumi.Input[str]
+    """The CA's certificate, PEM. With another one a new leaf is signed and uploaded, then the old
+    one goes: origins have to trust both CAs before."""
     ca_key: pulumi.Input[str]
+    """The CA's private key, PEM, a secret; it never leaves the state. Changes with the certificate.
+    """
 
 
 class OriginPulls(pulumi.ComponentResource):
@@ -80,6 +85,8 @@ class OriginPulls(pulumi.ComponentResource):
             ),
         )
         # Known when the upload is done, not before.
-        self.ca_certificate = uploaded.id.apply(lambda _: args["ca_certificate"])
+        self.ca_certificate = pulumi.Output.all(args["ca_certificate"], uploaded.id).apply(
+            lambda known: known[0]
+        )
         self.expires_on = leaf.validity_end_time
         self.register_outputs({"expiresOn": self.expires_on})

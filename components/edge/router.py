@@ -39,29 +39,40 @@ origin."""
 
 
 class EdgeRouterArgs(TypedDict):
-    """The Worker, and the site's hosts that it answers.
-
-    `origin_secret` goes along to the origins in a header, by which they know the Worker.
-    `status_token` opens /.edge/status; without it there is none. `pages` are the site's own, as
-    HTML, by the names of PAGES; of the others the Worker has its own. `probes` (default True): a
-    cron trigger asks every region each minute, and a KV namespace holds what it found.
-    `metrics_dataset` names the table of Analytics Engine that counts go to; without it nothing is
-    counted.
-    """
+    """The Worker, and the site's hosts that it answers. Changes go out as a new version of the
+    Worker, all at once unless `gradual` says otherwise."""
 
     account_id: pulumi.Input[str]
+    """Cloudflare's id of the account. Another one: the Worker is made anew there."""
     zone_id: pulumi.Input[str]
+    """Cloudflare's id of the zone that the hosts are in. Another one: routes and records are made
+    anew."""
     script_name: str
+    """The Worker's name, unique in the account. Another one is another Worker."""
     hosts: Sequence[str]
+    """The site's host names. Each gets a proxied record and a route; one that is taken out loses
+    both."""
     regions: Sequence[RegionRow]
+    """Where requests may go, 1 to 20."""
     options: WorkerOptions
+    """How the Worker decides."""
     origin_secret: NotRequired[pulumi.Input[str] | None]
+    """Goes along to the origins in a header, by which they know the Worker: 32 to 43 of A-Z, a-z,
+    0-9, - and _, a secret. Default: no header."""
     status_token: NotRequired[pulumi.Input[str] | None]
+    """Opens /.edge/status, a secret. Default: there is no such page."""
     pages: NotRequired[Mapping[str, str]]
+    """The site's own pages, HTML of at most 5000 bytes, by their names: maintenance, unavailable,
+    unclear, error. Default: the Worker's."""
     probes: NotRequired[bool]
+    """A cron trigger asks every region each minute, and a KV namespace holds what it found.
+    Default: true. Taken away, the namespace goes."""
     metrics_dataset: NotRequired[str | None]
+    """Table of Analytics Engine that counts go to. Default: nothing is counted."""
     logs: NotRequired[Logs]
+    """What goes to Workers Logs. Default: all that the Worker says, no line for each request."""
     gradual: NotRequired[GradualDeployment | None]
+    """The newest version takes a part of the requests. Default: all of them."""
 
 
 class EdgeRouter(pulumi.ComponentResource):

@@ -18,40 +18,59 @@ class EdgeMistake(OptionsError):
 
 
 class RegionRow(TypedDict):
-    """A region as the Worker knows it; `lat` and `lon` in degrees, `weight` in percent.
-
-    docs/edge.md says what each does.
-    """
+    """A region as the Worker knows it; docs/edge.md says what each does."""
 
     name: str
+    """Short and unique (us); the header x-edge-region has it."""
     host: str
+    """Host name that the Worker asks, unique (us.example.com)."""
     lat: float
+    """Latitude in degrees, -90 to 90."""
     lon: float
+    """Longitude in degrees, -180 to 180."""
     drain: bool
+    """It gets no visitors."""
     countries: NotRequired[list[str]]
+    """ISO codes (US) of countries whose visitors go here first. Default: by distance."""
     continents: NotRequired[list[str]]
+    """Codes (NA) of continents whose visitors go here first. Default: by distance."""
     weight: NotRequired[int]
+    """Percent, 0 to 100, of the visitors for whom it comes first that it takes. Default: 100."""
     strict: NotRequired[bool]
+    """Its visitors go nowhere else, and get a 503 while it fails or drains. Default: false."""
 
 
 class WorkerOptions(TypedDict):
-    """What the Worker is told besides its regions; what isn't given is the Worker's default.
-
-    `hosts` and `outlier_detection` are in the Worker's own words: the head of worker/worker.js.
-    """
+    """What the Worker is told besides its regions; what isn't given is the Worker's default, which
+    stands at the head of worker/worker.js."""
 
     health_path: str
+    """The path that a working ingress answers with 200 (/nginx-health)."""
     hedge_after_ms: NotRequired[int]
+    """Milliseconds that a region may be silent before the next is asked as well, 0 to 18000; 0 is
+    never. Default: 3000."""
     retry_on_5xx: NotRequired[bool]
+    """502, 503 and 504 go on to the next region. Default: true."""
     retry_idempotency_key: NotRequired[bool]
+    """A request with an Idempotency-Key may be sent twice. Default: false."""
     maintenance: NotRequired[bool]
+    """Visitors get a page, and no region a request. Default: false."""
     maintenance_retry_after: NotRequired[int]
+    """Seconds that the page tells in Retry-After. Default: 3600."""
     affinity_seconds: NotRequired[int]
+    """How long a cookie keeps a visitor in his region. Default: 0, no cookie."""
     response_headers: NotRequired[str]
+    """What answers say of their way: region (the header x-edge-region), server-timing (that, too)
+    or none. Default: region."""
     down_ms: NotRequired[int]
+    """Milliseconds that a failure holds a region back. Default: 10000."""
     default_regions: NotRequired[list[str]]
+    """Names of regions, in the order used where a visitor's place isn't known. Default: all."""
     hosts: NotRequired[dict[str, dict[str, Any]]]
+    """What differs for a host, by its name, in the Worker's own words."""
     outlier_detection: NotRequired[dict[str, Any]]
+    """When a region that answers is left out for its errors, in the Worker's own words. Default:
+    the Worker's."""
 
 
 _NAMES = {

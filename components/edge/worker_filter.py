@@ -19,12 +19,16 @@ REF = "edgefleet_other_zones_workers"
 
 
 class WorkerFilterArgs(TypedDict):
-    """`zone` is the zone's name, whose own Workers pass; `hosts` are the regions'."""
+    """Whose Workers may ask for which hosts. All of it changes in place."""
 
     zone_id: pulumi.Input[str]
+    """Cloudflare's id of the zone. Another one: the rules are made anew there."""
     zone: str
+    """The zone's name (example.com): its own Workers pass."""
     hosts: Sequence[str]
+    """Host names of the regions, which nobody else's Worker may ask."""
     health_path: str
+    """The path that every Worker may ask (/nginx-health)."""
 
 
 def expression(zone: str, hosts: Sequence[str], health_path: str) -> str:

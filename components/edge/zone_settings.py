@@ -14,10 +14,13 @@ from .zone_memory import ZoneMemory, zone_setting
 
 
 class ZoneSettingsArgs(TypedDict):
-    """`settings` maps Cloudflare's names (`ssl`, `min_tls_version`) to values."""
+    """What holds for the whole zone."""
 
     zone_id: pulumi.Input[str]
+    """Cloudflare's id of the zone. Another one: the settings go back here, and are made there."""
     settings: Mapping[str, str]
+    """Values by Cloudflare's names (`ssl`, `min_tls_version`). A value changes in place; a setting
+    that is taken out goes back to what it was."""
 
 
 class ZoneSettings(pulumi.ComponentResource):

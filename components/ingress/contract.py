@@ -14,7 +14,7 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 
-from .trust import EdgeTrust
+from .trust import TrustArgs
 
 PORTS = (80, 443)
 HEALTH_PATH = "/nginx-health"
@@ -25,52 +25,53 @@ VISITOR_HEADER = "CF-Connecting-IP"
 
 
 class Certificate(TypedDict):
-    """A certificate and its key, both PEM; the key is kept as a secret."""
+    """A certificate and its key."""
 
     certificate: pulumi.Input[str]
+    """PEM, with its chain. Changes in place."""
     key: pulumi.Input[str]
+    """PEM; kept as a secret. Changes in place."""
 
 
 class LoadBalancerService(TypedDict):
-    """A Service of type LoadBalancer in front of the ingress, in place of the nodes' own ports.
-
-    It asks for `addresses`, one of each family at most; `annotations` tell whoever announces them.
-    `sources` are the networks that are let in, CIDRs of either family. It opens `ports` of
-    `PORTS`. `load_balancer_class` names the one of several that shall announce it.
-    """
+    """A Service of type LoadBalancer in front of the ingress, in place of the nodes' own ports."""
 
     addresses: Sequence[str]
+    """IP addresses that it asks for, one of each family at most."""
     annotations: Mapping[str, str]
+    """Tell whoever announces them."""
     sources: Sequence[str]
+    """Networks that are let in, CIDRs of either family."""
     ports: NotRequired[Sequence[int]]
+    """Of 80 and 443. Default: both."""
     load_balancer_class: NotRequired[str | None]
+    """Names the one of several that shall announce it. Default: the cluster's own."""
 
 
 class IngressArgs(TypedDict):
-    """What every ingress is given.
-
-    `image` is pinned (name:tag, better with digest). `trusted_proxies` are the networks whose
-    `VISITOR_HEADER` is believed. Answers name `region`.
-
-    `default_certificate` is for hosts that bring none of their own; or `default_tls_secret` names a
-    secret of somebody else's with it: NAMESPACE/NAME, or a NAME in the ingress's namespace.
-
-    `status_address` is what objects that ask for the ingress are told to be reached by: a host name
-    or an address. Nodes whose label has one of the values in `not_on` serve nobody.
-
-    With `service` the pods have a network of their own, and neither host network nor host ports.
-
-    `trust` says how our own edge is known; `origin_secrets` are the values of its header that are
-    taken, required where it asks for the header.
-    """
+    """What every ingress is given. Changes roll the pods, node after node."""
 
     image: str
+    """name:tag, better with digest; never latest."""
     trusted_proxies: Sequence[str]
+    """Networks whose word about the visitor's address is believed, CIDRs of either family."""
     region: NotRequired[str | None]
+    """Named by every answer (x-edge-region). Default: no header."""
     default_certificate: NotRequired[Certificate | None]
+    """For hosts that bring none of their own. Default: one that nobody trusts."""
     default_tls_secret: NotRequired[pulumi.Input[str] | None]
+    """In its place: a secret of somebody else's with it, NAMESPACE/NAME, or a NAME in the ingress's
+    namespace."""
     status_address: NotRequired[str | None]
+    """What objects that ask for the ingress are told to be reached by: a host name or an address.
+    Default: they are told nothing."""
     not_on: NotRequired[Mapping[str, Sequence[str]]]
+    """Values by a node's label: nodes with one of them serve nobody. Default: every node serves."""
     service: NotRequired[LoadBalancerService | None]
-    trust: NotRequired[EdgeTrust]
+    """With it the pods have a network of their own, and neither host network nor host ports.
+    Default: ports 80 and 443 of every node."""
+    trust: NotRequired[TrustArgs]
+    """How our own edge is known. Default: nothing is asked for."""
     origin_secrets: NotRequired[pulumi.Input[Sequence[str]] | None]
+    """Values of the secret header that are taken, one or two, a secret; needed unless
+    `trust.header` is off."""

@@ -10,7 +10,7 @@ from ..server_side.kubernetes_object import KubernetesObject
 from .contract import Certificate, IngressArgs
 from .mistake import IngressMistake
 from .placing import Canary, Resources, daemon_set_spec
-from .trust import EdgeTrust
+from .trust import EdgeTrust, trust_of
 
 Metadata = Mapping[str, Any]
 CERTIFICATE = "origin-tls"
@@ -19,29 +19,36 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 class ControllerArgs(IngressArgs):
-    """What every controller is given beside the contract.
-
-    `namespace` is made for it and goes with it; `ingress_class` is the name by which Ingresses ask
-    for it, `default_class` makes that the cluster's default. `custom_resources`: the controller's
-    own kinds, whose definitions somebody has to install. With the cluster's `kubeconfig`, a name
-    that somebody else has there already is refused, and not taken over.
-    """
+    """What every controller is given beside the contract."""
 
     kubeconfig: NotRequired[pulumi.Input[str]]
+    """Of the cluster, YAML, a secret: with it a name that somebody else has there already is
+    refused, and not taken over. Default: nobody asks. Objects go through the provider that the
+    options give."""
     namespace: NotRequired[str]
+    """Made for it, and goes with it. Default: the controller's name. Another one: all in it is made
+    anew."""
     ingress_class: NotRequired[str]
+    """The name by which Ingresses ask for it, unique in the cluster. Default: the controller's."""
     resources: NotRequired[Resources | None]
+    """What a pod takes. Default: RESOURCES of placing.py."""
     tolerations: NotRequired[Sequence[Mapping[str, str]]]
+    """Of the pods. Default: every taint is tolerated."""
     node_selector: NotRequired[Mapping[str, str]]
+    """Labels of the nodes that it runs on. Default: every node."""
     canary: NotRequired[Canary | None]
+    """Another image on some nodes. Default: none."""
     custom_resources: NotRequired[bool]
+    """The controller's own kinds, whose definitions somebody has to install. Default: false."""
     default_class: NotRequired[bool]
+    """Its class is the cluster's default. Default: true."""
     metrics: NotRequired[bool]
+    """Metrics for Prometheus, on port 9113. Default: true."""
 
 
 def edge_trust(args: IngressArgs) -> EdgeTrust:
     """How our edge is known. Raises IngressMistake where the means are missing."""
-    trust = args.get("trust", EdgeTrust())
+    trust = trust_of(args.get("trust"))
     if trust.header != "off" and args.get("origin_secrets") is None:
         raise IngressMistake(
             f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"

@@ -16,11 +16,12 @@ _RENEWAL_DAYS = 90
 
 
 class OriginTlsArgs(TypedDict):
-    """`hostnames` are in one zone of ours; `validity_days` is what Cloudflare signs for: 7, 30, 90,
-    365, 730, 1095 or 5475."""
+    """What the certificate is for. A change makes a new one, before the old one is revoked."""
 
     hostnames: Sequence[str]
+    """At least one, all in one zone of ours; *.example.com is one."""
     validity_days: int
+    """What Cloudflare signs for: 7, 30, 90, 365, 730, 1095 or 5475."""
 
 
 def renewal_days(validity_days: int) -> int:

@@ -9,14 +9,18 @@ class Resources(TypedDict):
     """Kubernetes quantities by resource; what is left out isn't limited."""
 
     requests: Mapping[str, str]
+    """What a pod is promised, {"cpu": "100m"}."""
     limits: Mapping[str, str]
+    """What it may take at most, {"memory": "1Gi"}."""
 
 
 class Canary(TypedDict):
-    """Another image on the nodes that have all of these labels; the others stay as they are."""
+    """Another image on some nodes; the others stay as they are."""
 
     image: str
+    """name:tag, better with digest."""
     node_selector: Mapping[str, str]
+    """Labels of these nodes: those that have all of them."""
 
 
 RESOURCES: Resources = {

@@ -7,8 +7,8 @@ knows, tells us apart. Each goes in steps: `off`; `observe` asks, logs, and lets
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Literal, NotRequired, TypedDict
 
 Step = Literal["off", "observe", "require"]
 
@@ -17,6 +17,18 @@ LEAF_NAME, LEAF_ORGANIZATION = "edgefleet origin pulls", "edgefleet"
 """Subject of the client certificate that our edge shows; components/edge/origin_pulls.py."""
 # As long as nginx' map takes a key in its default bucket of 64 bytes.
 _SECRET = re.compile(r"[A-Za-z0-9_-]{32,43}")
+
+
+class TrustArgs(TypedDict):
+    """What the origin asks for, so that it knows our own edge. Each step: off; observe asks, logs,
+    and lets everybody in; require refuses. A change rolls the pods."""
+
+    pulls: NotRequired[Step]
+    """The client certificate (Authenticated Origin Pulls). Default: off."""
+    ca: NotRequired[str]
+    """PEM certificates of the CAs that may have signed it; needed unless `pulls` is off."""
+    header: NotRequired[Step]
+    """The secret header that the Worker sends. Default: off."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,16 @@ class EdgeTrust:
     def asks(self) -> bool:
         """Whether anything is asked for."""
         return self.pulls != "off" or self.header != "off"
+
+
+def trust_of(args: TrustArgs | None) -> EdgeTrust:
+    """What arguments ask for."""
+    return EdgeTrust(**(args or {}))
+
+
+def trust_args(trust: EdgeTrust) -> TrustArgs:
+    """The same as arguments."""
+    return TrustArgs(**asdict(trust))
 
 
 def origin_secrets(text: str) -> tuple[str, ...]:

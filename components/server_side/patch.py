@@ -9,8 +9,8 @@ What it does not name, it does not touch.
 The provider runs in a process of its own (Pulumi's dynamic provider) and may block.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
@@ -28,6 +28,7 @@ from ..progress import say
 from ..vendors.credentials import forgets_the_unreachable
 from .api import Refused, ServerObject, Unreachable
 from .fields import MISSING, SECTIONS, Leaf, leaves, live, value_at
+from .patch_args import ServerSidePatchArgs
 from .plan import (
     Before,
     before,
@@ -42,60 +43,6 @@ from .resource import ClusterResource
 FIELD_MANAGER = "edgefleet"
 _IDENTITY = ("kind", "namespace", "object_name", "field_manager")
 _STORED = ("kubeconfig", "cluster_version", "force", "create_missing", *SECTIONS)
-
-
-class ContainerPatch(TypedDict):
-    """Fields of one container: `env` maps a variable's name to its value."""
-
-    env: NotRequired[Mapping[str, str]]
-    image: NotRequired[str]
-
-
-class Patch(TypedDict):
-    """What to patch, in whatever cluster.
-
-    `containers` and `init_containers` map the name of an existing container to its fields.
-    `tolerations` and `node_selector` are taken whole: the API server knows no parts of them.
-    `fields` is a part of the object, `{"spec": {"vxlanMode": "Always"}}`; a list in it is taken
-    whole, which fits lists without merge keys.
-
-    With `force`, fields that another field manager holds with another value are taken over;
-    without, the preview fails and names the manager. `create_missing` makes the object where there
-    is none; else it is waited for. Two patches of one object need a `field_manager` each.
-    """
-
-    kind: Literal[
-        "BGPConfiguration",
-        "ConfigMap",
-        "DaemonSet",
-        "Deployment",
-        "FelixConfiguration",
-        "IPPool",
-        "KubeControllersConfiguration",
-        "Node",
-    ]
-    object_name: str
-    namespace: NotRequired[str]
-    containers: NotRequired[pulumi.Input[Mapping[str, ContainerPatch]]]
-    init_containers: NotRequired[pulumi.Input[Mapping[str, ContainerPatch]]]
-    tolerations: NotRequired[pulumi.Input[Sequence[Mapping[str, str]]]]
-    node_selector: NotRequired[pulumi.Input[Mapping[str, str]]]
-    template_annotations: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
-    fields: NotRequired[pulumi.Input[Mapping[str, Any]]]
-    field_manager: NotRequired[str]
-    create_missing: NotRequired[bool]
-    force: NotRequired[bool]
-
-
-class ServerSidePatchArgs(Patch):
-    """What to patch, and where: a cluster by its kubeconfig.
-
-    With another `cluster_version` the fields are put back: whoever upgrades a cluster may write its
-    objects anew.
-    """
-
-    kubeconfig: pulumi.Input[str]
-    cluster_version: NotRequired[pulumi.Input[str]]
 
 
 class _Provider(ResourceProvider):

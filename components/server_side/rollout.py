@@ -19,17 +19,20 @@ _SHOWN = 5
 
 
 class RolloutArgs(TypedDict):
-    """The workload; `generation` is the patch's output, so that a changed patch is awaited anew.
-
-    `minutes` is how long nothing may change meanwhile: so it suits 3 nodes and 100.
-    """
+    """A DaemonSet or Deployment, and how long it may take."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     kind: str
+    """DaemonSet or Deployment."""
     namespace: str
+    """Of the workload."""
     object_name: str
+    """Of the workload."""
     generation: pulumi.Input[int]
+    """The patch's output: a changed patch is awaited anew."""
     minutes: NotRequired[float]
+    """How long nothing may change meanwhile, so it suits 3 nodes and 100. Default: 15."""
 
 
 def rolled_out(obj: Mapping[str, Any]) -> bool:

@@ -10,7 +10,6 @@ import yaml
 from kubernetes import client
 from kubernetes.config import new_client_from_config_dict
 
-from components.cluster.contract import Node
 from components.cluster.existing import ExistingCluster, ExistingClusterArgs, ask_api_server
 from tests.registrations import all_registered
 
@@ -35,38 +34,39 @@ def node(kubeconfig: str) -> Iterator[None]:
     api.delete_node(NAME)
 
 
-def outputs(args: ExistingClusterArgs, *names: str) -> dict[str, Any]:
-    return all_registered(lambda: ExistingCluster("fra", args), names)[1]
+def outputs(args: ExistingClusterArgs, *names: str, **own: Any) -> dict[str, Any]:
+    return all_registered(lambda: ExistingCluster("fra", args, **own), names)[1]
 
 
 @pytest.mark.usefixtures("node")
 def test_identity_version_and_nodes_are_asked(kubeconfig: str):
     seen = ask_api_server(kubeconfig)
     found = outputs(
-        {"kubeconfig": kubeconfig, "known": {"identity": seen.identity}},
+        {"kubeconfig": kubeconfig},
         "identity", "version", "nodes", "expected_nodes",
+        known={"identity": seen.identity},
     )  # fmt: skip
     assert len(found["identity"]) == 36
     assert found["version"].startswith("v1.")
-    assert found["nodes"] == [Node(NAME, NAME, ADDRESSES["ipv4"], ADDRESSES["ipv6"])]
+    assert found["nodes"] == [{"id": NAME, "name": NAME, **ADDRESSES}]
     assert found["expected_nodes"] == 1
 
 
 def test_a_kubeconfig_of_another_cluster_is_refused(kubeconfig: str):
     with pytest.raises(pulumi.RunError, match=r"opens another cluster .* than the one this"):
-        outputs({"kubeconfig": kubeconfig, "known": {"identity": "another"}}, "nodes")
+        outputs({"kubeconfig": kubeconfig}, "nodes", known={"identity": "another"})
 
 
 def test_a_cluster_that_lists_no_node_is_not_believed(kubeconfig: str):
-    args: ExistingClusterArgs = {
-        "kubeconfig": kubeconfig,
+    own: dict[str, Any] = {
         "known": {"published": ["a", "b"]},
         # Other tests have nodes in this cluster.
         "read": lambda text: replace(ask_api_server(text), nodes=[]),
     }
     with pytest.raises(pulumi.RunError, match="lists no node at all"):
-        outputs(args, "nodes")
-    assert outputs({**args, "accept_loss": True}, "nodes") == {"nodes": []}
+        outputs({"kubeconfig": kubeconfig}, "nodes", **own)
+    consenting: ExistingClusterArgs = {"kubeconfig": kubeconfig, "accept_loss": True}
+    assert outputs(consenting, "nodes", **own) == {"nodes": []}
 
 
 def test_one_that_does_not_answer_is_named(kubeconfig: str):

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import UnionType
@@ -31,7 +32,20 @@ COMPONENTS = [
 ]
 
 
-NOT_YET = {*COMPONENTS}
+NOT_YET = {
+    "CalicoBgp",
+    "CalicoDataplane",
+    "CalicoHostProtection",
+    "CiliumDataplane",
+    "CiliumHostProtection",
+    "CloudFirewall",
+    "HostEndpoints",
+    "KubeProxy",
+    "MetalLb",
+    "NetworkBaseline",
+    "NodeFirewall",
+    "PodRoutes",
+}
 
 
 class _Pool(TypedDict):
@@ -140,18 +154,25 @@ def shapes(hint: Any, seen: dict[str, type] | None = None) -> dict[str, type]:
     return seen
 
 
-def undocumented(shape: type) -> list[str]:
-    """Fields of its own body without a text right below them."""
+def bodies(shape: type) -> Iterator[tuple[str, ast.ClassDef]]:
+    """The text of its class, and of those that it takes fields over from."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(shape))).body
     assert isinstance(tree, ast.ClassDef)
-    found: list[str] = []
-    for field, below in zip(tree.body, [*tree.body[1:], None], strict=True):
-        if not isinstance(field, ast.AnnAssign):
-            continue
-        text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-        if not text:
-            found.append(f"{shape.__name__}.{ast.unparse(field.target)}")
-    return found
+    yield shape.__name__, tree
+    for base in map(ast.unparse, tree.bases):
+        if base != "TypedDict":
+            yield from bodies(getattr(sys.modules[shape.__module__], base))
+
+
+def undocumented(shape: type) -> list[str]:
+    """Fields without a text right below them."""
+    return [
+        f"{name}.{ast.unparse(field.target)}"
+        for name, tree in bodies(shape)
+        for field, below in zip(tree.body, [*tree.body[1:], None], strict=True)
+        if isinstance(field, ast.AnnAssign)
+        and not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant))
+    ]
 
 
 def not_data(hint: Any) -> list[str]:
@@ -182,15 +203,7 @@ def test_arguments_are_data_and_said_field_by_field(name: str):
         for field, hint in shape.__annotations__.items()
     }
     assert {field: why for field, why in fields.items() if why} == {}
-    bare = {base for shape in found.values() for base in _bases(shape)} | {*found.values()}
-    assert [field for shape in bare for field in undocumented(shape)] == []
-
-
-def _bases(shape: Any) -> Iterator[type]:
-    for base in shape.__orig_bases__:
-        if is_typeddict(base):
-            yield base
-            yield from _bases(base)
+    assert [field for shape in found.values() for field in undocumented(shape)] == []
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

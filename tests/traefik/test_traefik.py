@@ -11,7 +11,7 @@ import pytest
 
 from components.ingress.contract import HEALTH_PATH, REGION_HEADER
 from components.ingress.traefik.daemon_set import TraefikIngressArgs
-from components.ingress.trust import SECRET_HEADER, EdgeTrust
+from components.ingress.trust import SECRET_HEADER, EdgeTrust, trust_args
 from sandbox.providers.kubernetes.client import ApiError
 from tests.components.edge.worker.edge_rig import DENVER, HOST, US, Edge
 from tests.kubernetes_harness import named, until
@@ -130,7 +130,7 @@ def test_required_only_our_edge_gets_an_answer(
     start: Start, api_server: ApiServer, certificates: dict[str, str], stack: ExitStack
 ) -> None:
     trust = EdgeTrust("require", certificates["our-ca"], "require")
-    node = start(given(certificates, trust=trust, origin_secrets=[NEW, OLD]))
+    node = start(given(certificates, trust=trust_args(trust), origin_secrets=[NEW, OLD]))
     ours, header = certificates["ours"], SECRET_HEADER.replace("-", "_")
     visitor = {"CF_Connecting_IP": VISITOR, "X_Forwarded_For": f"203.0.113.9, {VISITOR}"}
 
@@ -223,7 +223,9 @@ def test_required_nobody_may_go_round_it(
     api_server: ApiServer, certificates: dict[str, str], shop: int
 ) -> None:
     trust = EdgeTrust("require", certificates["our-ca"])
-    api_server.apply([*objects(given(certificates, trust=trust)), *site(shop)], Ports.free())
+    api_server.apply(
+        [*objects(given(certificates, trust=trust_args(trust))), *site(shop)], Ports.free()
+    )
 
     def refused(obj: Json) -> str:
         try:
@@ -255,7 +257,7 @@ def test_required_nobody_may_go_round_it(
 def test_observed_everybody_gets_an_answer_and_the_log_says_what_they_showed(
     start: Start, certificates: dict[str, str]
 ) -> None:
-    node = start(given(certificates, trust=EdgeTrust("observe", certificates["our-ca"])))
+    node = start(given(certificates, trust={"pulls": "observe", "ca": certificates["our-ca"]}))
     served(lambda: node.ask(HOSTS[0], "/first"))
     for certificate in ("", certificates["ours"], certificates["theirs"]):
         assert node.ask(HOSTS[0], certificate=certificate).status == 200

@@ -29,7 +29,7 @@ from ..controller import (
 )
 from ..placing import RESOURCES, TOLERATIONS, content_name
 from ..service import expose
-from ..trust import EdgeTrust
+from ..trust import EdgeTrust, trust_of
 from .admission import health_path_policy
 from .cluster_objects import CONTROLLER, cluster_rules, own_names, own_rules
 from .options import (
@@ -46,15 +46,15 @@ from .trust import FOLDER, files
 
 
 class IngressDaemonSetArgs(ControllerArgs):
-    """What every controller is given, and what is this one's own.
-
-    `config` are keys of the controller's ConfigMap. Its own kinds (`custom_resources`) are
-    VirtualServer, Policy and others.
-    """
+    """What every controller is given, and what is this one's own. Its own kinds
+    (`custom_resources`) are VirtualServer, Policy and others."""
 
     config: NotRequired[Mapping[str, str]]
+    """Keys of the controller's ConfigMap; those that are ours are refused. Default: none."""
     tuning: NotRequired[Tuning]
+    """Limits of a busy edge. Default: BUSY_EDGE of options.py."""
     ipv6: NotRequired[bool]
+    """It listens on IPv6, too. Default: true."""
 
 
 class IngressDaemonSet(pulumi.ComponentResource):
@@ -71,7 +71,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
         refuse_arguments("IngressDaemonSet", name, IngressDaemonSetArgs, args)
         # Before anything is registered.
         data = _config(args)
-        tuning, trust = args.get("tuning", {}), args.get("trust", EdgeTrust())
+        tuning, trust = args.get("tuning", {}), trust_of(args.get("trust"))
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None

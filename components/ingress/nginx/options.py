@@ -49,20 +49,20 @@ def access_log(trust: EdgeTrust) -> str:
 
 
 class Tuning(TypedDict):
-    """What is left out is as in `BUSY_EDGE`.
-
-    `worker_processes` a number or "auto", one a core; `worker_connections` at once in each worker;
-    `keepalive_timeout` of clients' connections and `shutdown_timeout`, how long a worker that has
-    to go may finish its requests, in seconds; `upstream_keepalive` idle connections to each
-    upstream in each worker; `server_tokens` whether nginx tells its version.
-    """
+    """What is left out is as in `BUSY_EDGE`."""
 
     worker_processes: NotRequired[int | Literal["auto"]]
+    """How many, or auto: one a core, the default."""
     worker_connections: NotRequired[int]
+    """At once in each worker, 1 to 1000000. Default: 10240."""
     keepalive_timeout: NotRequired[int]
+    """Seconds that a client's idle connection stays, 0 to 86400. Default: 65."""
     upstream_keepalive: NotRequired[int]
+    """Idle connections to each upstream in each worker, 0 to 100000. Default: 100."""
     shutdown_timeout: NotRequired[int]
+    """Seconds that a worker that has to go may finish its requests in, 1 to 3600. Default: 30."""
     server_tokens: NotRequired[bool]
+    """Whether nginx tells its version. Default: false."""
 
 
 BUSY_EDGE: Tuning = {

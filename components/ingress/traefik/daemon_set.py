@@ -30,7 +30,7 @@ from ..controller import (
 from ..mistake import IngressMistake
 from ..placing import RESOURCES, TOLERATIONS, content_name
 from ..service import expose
-from ..trust import EdgeTrust
+from ..trust import EdgeTrust, trust_of
 from .admission import origin_trust_policy
 from .cluster_objects import (
     CONTROLLER,
@@ -63,18 +63,19 @@ from .routing import edge_config, secret_config
 
 
 class TraefikIngressArgs(ControllerArgs):
-    """What every controller is given, and what is this one's own.
-
-    `response_headers` are in every answer, in place of the application's. Its own kinds
-    (`custom_resources`) are IngressRoute, Middleware and others; `gateway`: the Gateway API, with a
-    GatewayClass and a Gateway, whose definitions somebody has to install, too. `nginx_class`:
-    Ingresses of this class mean what kubernetes/ingress-nginx made of their annotations.
-    """
+    """What every controller is given, and what is this one's own. Its own kinds
+    (`custom_resources`) are IngressRoute, Middleware and others."""
 
     nginx_class: NotRequired[str | None]
+    """Ingresses of this class mean what kubernetes/ingress-nginx made of their annotations.
+    Default: none."""
     response_headers: NotRequired[Mapping[str, str]]
+    """In every answer, in place of the application's. Default: none."""
     tuning: NotRequired[Tuning]
+    """Timeouts. Default: BUSY_EDGE of options.py."""
     gateway: NotRequired[bool]
+    """The Gateway API, with a GatewayClass and a Gateway; somebody has to install its definitions.
+    Default: false."""
 
 
 class TraefikIngress(pulumi.ComponentResource):
@@ -91,7 +92,7 @@ class TraefikIngress(pulumi.ComponentResource):
         refuse_arguments("TraefikIngress", name, TraefikIngressArgs, args)
         # Before anything is registered.
         static, edge = _files(args)
-        trust = args.get("trust", EdgeTrust())
+        trust = trust_of(args.get("trust"))
         super().__init__("edgefleet:index:TraefikIngress", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None

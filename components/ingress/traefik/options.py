@@ -25,15 +25,14 @@ DYNAMIC_FOLDER = "/etc/traefik/dynamic"
 
 
 class Tuning(TypedDict):
-    """What is left out is as in `BUSY_EDGE`; seconds.
-
-    `idle_timeout` of clients' connections; `read_timeout` for a whole request with its body, 0 is
-    without end; `shutdown_timeout`, how long requests may take to finish when a pod has to go.
-    """
+    """What is left out is as in `BUSY_EDGE`; seconds, at most 86400."""
 
     idle_timeout: NotRequired[int]
+    """How long a client's idle connection stays. Default: 180."""
     read_timeout: NotRequired[int]
+    """For a whole request with its body; 0 is without end. Default: 60."""
     shutdown_timeout: NotRequired[int]
+    """How long requests may take to finish when a pod has to go, at least 1. Default: 30."""
 
 
 BUSY_EDGE: Tuning = {"idle_timeout": 180, "read_timeout": 60, "shutdown_timeout": 30}

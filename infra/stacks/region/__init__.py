@@ -71,7 +71,9 @@ def deploy(
     pulumi.export(
         "nodes",
         cluster.nodes.apply(
-            lambda nodes: {node.name: {"ipv4": node.ipv4, "ipv6": node.ipv6} for node in nodes}
+            lambda nodes: {
+                node["name"]: {"ipv4": node["ipv4"], "ipv6": node["ipv6"]} for node in nodes
+            }
         ),
     )
     pulumi.export("ingressImage", ingress.image)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from components.cluster.contract import Node
+from components.cluster.contract import ServingNode
 from components.load_balancer.kube_vip import KubeVip
 from components.load_balancer.metallb import MetalLb
 from components.load_balancer.metallb_objects import IMAGES
@@ -53,11 +53,11 @@ def _metallb(site: Site, settings: MetalLbSettings, *closed: pulumi.Resource) ->
     )
 
 
-def _taken(nodes: Sequence[Node]) -> dict[str, str]:
+def _taken(nodes: Sequence[ServingNode]) -> dict[str, str]:
     return {
-        address: f"node {node.name}"
+        address: f"node {node['name']}"
         for node in nodes
-        for address in (node.ipv4, node.ipv6)
+        for address in (node["ipv4"], node["ipv6"])
         if address
     }
 

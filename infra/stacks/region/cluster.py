@@ -9,7 +9,9 @@ from components.cluster.contract import Cluster
 from components.cluster.existing import ExistingCluster as GivenCluster
 from components.cluster.existing import ReadCluster, ask_api_server
 from components.cluster.live_nodes import ClusterReader
-from components.cluster.vke import PoolArgs, VkeCluster
+from components.cluster.pool_settings import Bounds
+from components.cluster.vke import VkeCluster
+from components.cluster.vke_args import PoolArgs
 from infra.fleet.inventory import RegionStack
 from infra.fleet.kubeconfig import kubeconfig_file
 from infra.settings.cluster import Cluster as Vke
@@ -40,9 +42,9 @@ def existing_cluster(
             "addresses": wanted.existing.node_addresses(),
             "ipv6": wanted.ipv6,
             "accept_loss": wanted.accept_loss,
-            "known": {"identity": found.identity, "published": found.published},
-            "read": read,
         },
+        known={"identity": found.identity, "published": found.published},
+        read=read,
     )
 
 
@@ -59,15 +61,15 @@ def vke_cluster(stack: RegionStack, wanted: Vke, vultr: ClusterReader, found: Su
             "ipv6": wanted.ipv6,
             "minutes": {"nodes": wanted.timeouts.nodes, "upgrade": wanted.timeouts.upgrade},
             "accept_loss": wanted.accept_loss,
-            "vultr": vultr,
-            "known": {
-                "seen": found.cluster,
-                "published": found.published,
-                "leaving": found.leaving,
-                "upgrading": found.upgrades_to(wanted.version),
-            },
         },
         pulumi.ResourceOptions(protect=wanted.protect),
+        reader=vultr,
+        known={
+            "seen": found.cluster,
+            "published": found.published,
+            "leaving": found.leaving,
+            "upgrading": found.upgrades_to(wanted.version),
+        },
     )
 
 
@@ -90,7 +92,9 @@ def kubernetes_provider(stack: RegionStack, cluster: Cluster) -> kubernetes.Prov
 
 
 def _pool(pool: Pool) -> PoolArgs:
-    bounds = (pool.autoscale.min, pool.autoscale.max) if pool.autoscale else None
+    bounds: Bounds | None = None
+    if pool.autoscale:
+        bounds = {"min": pool.autoscale.min, "max": pool.autoscale.max}
     return {
         "label": pool.label,
         "plan": pool.plan,

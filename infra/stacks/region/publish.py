@@ -2,16 +2,21 @@
 
 import pulumi
 
-from components.cluster.contract import Node
-from components.dns.regional import RegionalDns, RegionalDnsArgs
+from components.cluster.contract import ServingNode
+from components.dns.regional import Follow, RegionalDns, RegionalDnsArgs
 from infra.settings.load_balancer import IngressAddresses
 from infra.stacks.region.site import Site
 
 
-def announced(addresses: IngressAddresses) -> Node:
+def announced(addresses: IngressAddresses) -> ServingNode:
     """What has the ingress's own addresses, in the place of a node: known before anything runs."""
     name = "load-balancer"
-    return Node(name, name, addresses.ipv4 or "", addresses.ipv6 or "")
+    return {
+        "id": name,
+        "name": name,
+        "ipv4": addresses.ipv4 or "",
+        "ipv6": addresses.ipv6 or "",
+    }
 
 
 def publish(site: Site, *answering: pulumi.Resource) -> None:
@@ -23,6 +28,7 @@ def publish(site: Site, *answering: pulumi.Resource) -> None:
         "nodes": [],
         "expected_nodes": 0,
     }
+    follow: Follow | None = None
     balancer = stack.settings.load_balancer
     if site.inventory.withdrawn(stack):
         pass
@@ -31,7 +37,7 @@ def publish(site: Site, *answering: pulumi.Resource) -> None:
     else:
         args["nodes"] = site.cluster.nodes
         args["expected_nodes"] = site.cluster.expected_nodes
-        args["follow"] = site.cluster.follow
+        follow = site.cluster.follow
     # Records of a pool that goes leave before its nodes are emptied.
     after = [*answering, *site.cluster.before_nodes_go]
-    RegionalDns(site.name("dns"), args, pulumi.ResourceOptions(depends_on=after))
+    RegionalDns(site.name("dns"), args, pulumi.ResourceOptions(depends_on=after), follow=follow)

@@ -11,6 +11,7 @@ from components.ingress.nginx.daemon_set import IngressDaemonSet
 from components.ingress.origin_tls import OriginTls
 from components.ingress.placing import Canary
 from components.ingress.traefik.daemon_set import TraefikIngress
+from components.ingress.trust import trust_args
 from components.load_balancer import kube_vip, metallb_objects
 from infra.pins.images import pinned
 from infra.settings.ingress import TraefikIngress as TraefikSettings
@@ -50,7 +51,7 @@ def _given(site: Site) -> ControllerArgs:
         "region": site.stack.region,
         "default_certificate": None if settings.tls.secret else _certificate(site),
         "default_tls_secret": settings.tls.secret,
-        "trust": origin_trust(site.stack, site.inventory),
+        "trust": trust_args(origin_trust(site.stack, site.inventory)),
         "origin_secrets": header_values(site.stack, site.secret),
         "status_address": site.stack.hostname,
         "not_on": {POOL_LABEL: [p.label for p in pools if not p.serves]},

@@ -25,7 +25,7 @@ def project(tmp_path: Path) -> Path:
 def test_pool_inputs():
     pool = {"label": "edge", "plan": "p", "nodes": 3}
     assert pool_inputs(pool) == {"label": "edge", "plan": "p", "node_quantity": 3}  # pyright: ignore[reportArgumentType]
-    assert pool_inputs({**pool, "autoscale": (2, 5), "labels": {"a": "b"}}) == {  # pyright: ignore[reportArgumentType]
+    assert pool_inputs({**pool, "autoscale": {"min": 2, "max": 5}, "labels": {"a": "b"}}) == {  # pyright: ignore[reportArgumentType]
         "label": "edge",
         "plan": "p",
         "node_quantity": 3,

@@ -166,10 +166,9 @@ def test_another_configuration_is_another_config_map():
         maps = [each for each in sent if each["type"].endswith(":ConfigMap")]
         return {m["object"]["metadata"]["name"] for m in maps}, str(maps)
 
-    trust = EdgeTrust(header="require")
     plain, _ = names()
     headers, _ = names(response_headers={"X-Frame-Options": "DENY"})
-    secret, texts = names(trust=trust, origin_secrets=[NEW])
+    secret, texts = names(trust={"header": "require"}, origin_secrets=[NEW])
     assert len(plain) == len(headers) == 2
     assert len(plain & headers) == 1
     assert secret == plain

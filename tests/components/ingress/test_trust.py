@@ -50,7 +50,7 @@ def test_a_header_without_values_is_refused():
     args: IngressDaemonSetArgs = {
         "image": "a:1",
         "trusted_proxies": ["192.0.2.0/24"],
-        "trust": EdgeTrust(header="observe"),
+        "trust": {"header": "observe"},
     }
     with pytest.raises(IngressMistake, match=r"trust\.header: 'observe': needs origin_secrets"):
         IngressDaemonSet("ingress", args)
