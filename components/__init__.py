@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .firewall.cloud import CloudFirewall
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
-    from .firewall.rule_table import Rule, node_rules
+    from .firewall.rule_data import PortRange, RuleArgs, node_rules
     from .ingress.mistake import IngressMistake
     from .ingress.nginx.daemon_set import IngressDaemonSet
     from .ingress.origin_tls import OriginTls
@@ -91,10 +91,11 @@ _HOMES = {
     "OriginPulls": "edge.origin_pulls",
     "OriginTls": "ingress.origin_tls",
     "PodRoutes": "dataplane.pod_routes",
+    "PortRange": "firewall.rule_data",
     "PolicyMistake": "dataplane.network_baseline",
     "RegionalDns": "dns.regional",
     "Rollout": "server_side.rollout",
-    "Rule": "firewall.rule_table",
+    "RuleArgs": "firewall.rule_data",
     "ServerSidePatch": "server_side.patch",
     "ServingNode": "cluster.contract",
     "TraefikIngress": "ingress.traefik.daemon_set",
@@ -104,7 +105,7 @@ _HOMES = {
     "WorkerFilter": "edge.worker_filter",
     "ZoneSettings": "edge.zone_settings",
     "in_cluster": "cluster.contract",
-    "node_rules": "firewall.rule_table",
+    "node_rules": "firewall.rule_data",
 }
 
 __all__ = [
@@ -139,9 +140,10 @@ __all__ = [
     "OriginTls",
     "PodRoutes",
     "PolicyMistake",
+    "PortRange",
     "RegionalDns",
     "Rollout",
-    "Rule",
+    "RuleArgs",
     "ServerSidePatch",
     "ServingNode",
     "TraefikIngress",

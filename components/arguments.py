@@ -24,6 +24,7 @@ import pulumi
 
 from .errors import OptionsError
 
+_SHOWN = 10
 _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "a text"),
     bool: ((bool,), "true or false"),
@@ -44,7 +45,8 @@ def refuse_arguments(component: str, name: str, shape: type, args: object) -> No
         name: of the resource.
     """
     if found := list(mistakes(shape, args)):
-        raise ArgumentsMistake(f"{component} {name}: {'; '.join(found)}")
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise ArgumentsMistake(f"{component} {name}: {'; '.join(found[:_SHOWN])}{more}")
 
 
 def mistakes(shape: Any, args: object, where: str = "") -> Iterator[str]:

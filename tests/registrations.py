@@ -16,7 +16,12 @@ class _Answers(mocks.Mocks):
     """The provider's outputs: one more than there are inputs."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return "id-1", {**args.inputs, "certificate": "pem", "expiresOn": "2030-01-01"}
+        return "id-1", {
+            **args.inputs,
+            "certificate": "pem",
+            "expiresOn": "2030-01-01",
+            "kubeConfig": "",
+        }
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise AssertionError(args.token)

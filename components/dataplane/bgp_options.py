@@ -22,36 +22,44 @@ SourceAddress = Literal["UseNodeIP", "None"]
 
 
 class BgpPeer(TypedDict):
-    """A router that nodes speak BGP with. `address` is an IP address, or "IP:port".
-
-    `node_selector` says in Calico's words which nodes do ("rack == 'a'"); else all. The session
-    comes from the node's own address, or with `source_address` "None" from whichever the kernel
-    takes. With `password` there is one for it among the component's `passwords`.
-    """
+    """A router that nodes speak BGP with."""
 
     name: str
+    """A DNS label of at most 42 characters, unique. By another one it is another object."""
     address: str
+    """An IP address, or with a port: 192.0.2.1:1790, [2001:db8::1]:1790."""
     as_number: int
+    """The router's, 1 to 4294967295."""
     node_selector: NotRequired[str | None]
+    """Which nodes speak to it, in Calico's words ("rack == 'a'"). Default: all."""
     source_address: NotRequired[SourceAddress]
+    """Where sessions come from: the node's own address, or, with "None", what the kernel takes.
+    Default: UseNodeIP."""
     password: NotRequired[bool]
+    """There is one for it among the component's `passwords`. Default: false."""
 
 
 class RouteReflectors(TypedDict):
-    """`nodes`, by name, that pass on what the others tell them; `cluster_id` has IPv4's form."""
+    """Nodes that pass on what the others tell them."""
 
     nodes: Sequence[str]
+    """Their names; two, so that one may fail."""
     cluster_id: NotRequired[str]
+    """Of all of them, in IPv4's form. Default: 244.0.0.1."""
 
 
 class BgpOptions(TypedDict):
-    """`mesh`: every node with every other one, Calico's default, up to about a hundred nodes.
-    Instead of it, or with it off beside it: `route_reflectors`; and `peers`."""
+    """Who tells whom where pods are. All of it changes in place."""
 
     mesh: NotRequired[bool]
+    """Every node with every other one, up to about a hundred nodes. Default: true, as is Calico's.
+    """
     as_number: NotRequired[int]
+    """Of the nodes, 1 to 4294967295. Default: 64512."""
     route_reflectors: NotRequired[RouteReflectors | None]
+    """In place of the mesh. Default: none."""
     peers: NotRequired[Sequence[BgpPeer]]
+    """Routers, instead of the mesh or beside it. Default: none."""
 
 
 def refuse_bgp(options: BgpOptions) -> None:

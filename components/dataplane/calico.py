@@ -39,20 +39,20 @@ MTU_ANNOTATION = "edgefleet.dev/veth-mtu"
 
 
 class CalicoDataplaneArgs(CalicoOptions):
-    """A cluster by its kubeconfig, and the dataplane on it.
-
-    `api_endpoint` ("host:port") is where calico-node reaches the API server without kube-proxy or
-    itself; "kubeconfig" takes the kubeconfig's, and is the default where kube-proxy is stopped.
-    `force` takes over fields that somebody else has set to another value. With another
-    `cluster_version` everything is put back. `rollout_minutes` is how long nothing may change while
-    calico-node rolls.
-    """
+    """A cluster, and the dataplane on it."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     cluster_version: NotRequired[pulumi.Input[str]]
+    """Version of Kubernetes: with another one everything is put back. Default: not watched."""
     rollout_minutes: NotRequired[float]
+    """How long nothing may change while calico-node rolls. Default: 15."""
     api_endpoint: NotRequired[pulumi.Input[str] | None]
+    """host:port, by which calico-node reaches the API server without kube-proxy or itself;
+    "kubeconfig" takes the kubeconfig's, the default where kube-proxy is stopped. A change rolls
+    calico-node."""
     force: NotRequired[bool]
+    """Take over fields that somebody else has set to another value. Default: false."""
 
 
 def endpoint_of(kubeconfig: str) -> str:
@@ -79,6 +79,8 @@ class CalicoDataplane(pulumi.ComponentResource):
     `environment` is felix's on every node; `expected` is all that a check of the running cluster
     compares with. A pinned release that can't start on the nodes' kernels is refused before
     anything is patched. Raises CalicoMistake.
+
+    Once a cluster: there is one calico-node.
     """
 
     environment: pulumi.Output[Mapping[str, str]]

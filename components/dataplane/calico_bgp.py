@@ -27,22 +27,25 @@ FIELD_MANAGER = "edgefleet-bgp"
 
 
 class CalicoBgpArgs(BgpOptions):
-    """A cluster by its kubeconfig, and who speaks BGP there.
-
-    `passwords` are by the name of a peer; they become a Secret that calico-node may read. `force`
-    takes over fields that somebody else has set to another value. Objects go through the provider
-    that the options give.
-    """
+    """A cluster, and who speaks BGP there. Objects go through the provider of the options."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     cluster_version: NotRequired[pulumi.Input[str]]
+    """Version of Kubernetes: with another one our fields are put back. Default: not watched."""
     passwords: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """Secrets by the name of a peer; they become a Secret that calico-node may read. Default: none.
+    """
     force: NotRequired[bool]
+    """Take over fields that somebody else has set to another value. Default: false."""
 
 
 class CalicoBgp(pulumi.ComponentResource):
     """Reflectors and peers first, then the mesh goes; back in the other order, so that there is no
-    moment in which nobody tells a node its routes. Raises CalicoMistake."""
+    moment in which nobody tells a node its routes. Raises CalicoMistake.
+
+    Once a cluster: one BGPConfiguration holds for every node.
+    """
 
     def __init__(
         self, name: str, args: CalicoBgpArgs, opts: pulumi.ResourceOptions | None = None

@@ -26,24 +26,28 @@ OVERHEAD: Mapping[Encapsulation, int] = {"none": 0, "vxlan": 50, "crossSubnet": 
 
 class NetworkOptions(TypedDict):
     """What a pod's packets look like between nodes, and by which addresses nodes know each other.
-
-    `encapsulation`, `nat_outgoing`: of the address pool `ip_pool`. `mtu` is of the pods'
-    interfaces, in bytes; or `nic_mtu` of the nodes' network cards, from which it follows: with eBPF
-    less 50, whatever pools encapsulate. `autodetection` is how a node finds its own address
-    (IP_AUTODETECTION_METHOD).
-
-    `ipv6` has felix police IPv6, whoever has set FELIX_IPV6SUPPORT to what: Calico's own manifest
-    says false. It gives pods no IPv6.
-    """
+    What is left out stays as it is in the cluster."""
 
     dataplane: NotRequired[Dataplane]
+    """What forwards packets. Default: ebpf. A change rolls calico-node; docs/dataplane.md says what
+    that disturbs."""
     encapsulation: NotRequired[Encapsulation | None]
+    """Of the address pool. Changes in place."""
     ip_pool: NotRequired[str]
+    """Name of the address pool. Default: default-ipv4-ippool."""
     nat_outgoing: NotRequired[bool | None]
+    """Of the address pool: pods leave the cluster by their node's address. Changes in place."""
     mtu: NotRequired[int | None]
+    """Of the pods' interfaces, bytes. A change rolls calico-node; pods have it when they are made.
+    """
     nic_mtu: NotRequired[int | None]
+    """Of the nodes' network cards, bytes, from which the other follows: with eBPF less 50, whatever
+    pools encapsulate."""
     autodetection: NotRequired[str | None]
+    """How a node finds its own address (IP_AUTODETECTION_METHOD). A change rolls calico-node."""
     ipv6: NotRequired[bool]
+    """felix polices IPv6, whoever has set FELIX_IPV6SUPPORT to what. It gives pods no IPv6.
+    Default: false. A change rolls calico-node."""
 
 
 def network_mistakes(options: NetworkOptions) -> list[str]:

@@ -44,38 +44,40 @@ _ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{
 
 
 class CalicoOptions(NetworkOptions):
-    """The dataplane. Everything left out is the fleet's baseline, or stays as VKE has it.
+    """The dataplane. What is left out is the fleet's baseline, or stays as VKE has it; what changes
+    rolls calico-node, node after node.
 
-    The four options named like felix's variables mean something with `dataplane` "ebpf" only.
-
-    `kube_proxy`: "absent" where VKE runs none (its eBPF clusters) and nothing is touched;
-    "stopped" takes it off every node by a node selector, which going back takes away; "left" lets
-    it run beside Calico. `kube_proxy_cleanup` has felix remove kube-proxy's iptables rules; unless
-    given it is on where kube-proxy doesn't run.
-
-    `nftables` has felix write nftables instead of iptables, with `dataplane` "iptables": where
-    kube-proxy does, it has to.
-
-    `version` pins every container of calico-node to one release of Calico ("v3.32.1") from
-    `registry`; `init_containers` maps the names of init containers to "node" or "cni" where a
-    cluster's differ from Calico's own manifest; `digests` maps image to "sha256:…".
-
-    `ask_host_firewall` has felix leave what pods send to their own node to the node's own firewall,
-    ufw, which is asked about all else that comes to it; Calico's own manifest has that accepted
-    ahead of it (FELIX_DEFAULTENDPOINTTOHOSTACTION). Where no firewall is active it changes nothing.
+    The four options named like felix's variables mean something with `dataplane` ebpf only.
     """
 
     external_service_mode: NotRequired[ExternalServiceMode | None]
+    """How answers of a service's pod on another node get out. Default: Tunnel."""
     connect_time_load_balancing: NotRequired[ConnectTimeLoadBalancing | None]
+    """For which protocols a pod behind a service is chosen when a socket connects. Default:
+    Enabled, for all."""
     host_networked_nat_without_ctlb: NotRequired[Switch | None]
+    """What nodes themselves send reaches services without that. Default: Disabled."""
     kube_proxy: NotRequired[KubeProxy]
+    """absent: VKE runs none (its eBPF clusters), nothing is touched, the default. stopped: off
+    every node by a node selector, which going back takes away. left: it runs beside Calico."""
     kube_proxy_cleanup: NotRequired[bool | None]
+    """felix removes kube-proxy's iptables rules. Default: where kube-proxy doesn't run."""
     nftables: NotRequired[bool]
+    """felix writes nftables instead of iptables, with `dataplane` iptables: where kube-proxy does,
+    it has to. Default: false."""
     version: NotRequired[str | None]
+    """Release of Calico (v3.32.1) that every container of calico-node is pinned to. Default: VKE's.
+    """
     registry: NotRequired[str | None]
+    """Where a pinned release comes from. Default: quay.io/calico."""
     init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
+    """Images by the names of init containers, where a cluster's differ from Calico's manifest."""
     digests: NotRequired[Mapping[str, str]]
+    """sha256:… by image. Default: images run by their tags."""
     ask_host_firewall: NotRequired[bool]
+    """felix leaves what pods send to their own node to the node's own firewall, ufw; Calico's
+    manifest has that accepted ahead of it (FELIX_DEFAULTENDPOINTTOHOSTACTION). Where no firewall is
+    active it changes nothing. Default: false."""
 
 
 class CalicoMistake(OptionsError):

@@ -39,14 +39,13 @@ _GROUP = "/apis/cilium.io"
 
 
 class CiliumDataplaneArgs(CiliumOptions):
-    """A cluster by its kubeconfig, and the dataplane on it.
-
-    `bgp_password` is that of peers with one. Objects go through the provider that the options
-    give, else through one of this kubeconfig.
-    """
+    """A cluster, and the dataplane on it. Objects go through the provider that the options give,
+    else through one of this kubeconfig."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     bgp_password: NotRequired[pulumi.Input[str] | None]
+    """Of sessions with peers that have one, a secret."""
 
 
 def missing_kinds(
@@ -101,7 +100,10 @@ class _KindsServed(ClusterResource, module="index", name="CiliumKinds"):
 
 class CiliumDataplane(pulumi.ComponentResource):
     """Installs Cilium, and waits for it as Helm's charts are waited for. With `host_firewall`
-    nodes take policies: `CiliumHostProtection` makes one. Raises CiliumMistake."""
+    nodes take policies: `CiliumHostProtection` makes one. Raises CiliumMistake.
+
+    Once a cluster: there is one Cilium.
+    """
 
     def __init__(
         self, name: str, args: CiliumDataplaneArgs, opts: pulumi.ResourceOptions | None = None

@@ -30,60 +30,75 @@ _ALL_SERVICES = {
 
 
 class CiliumPool(TypedDict):
-    """Addresses for Services: `addresses` are networks, or ranges "FIRST-LAST", of one family."""
+    """Addresses for Services."""
 
     name: str
+    """A DNS label of at most 42 characters, unique."""
     addresses: Sequence[str]
+    """Networks, or ranges FIRST-LAST, of one family."""
 
 
 class L2(TypedDict):
-    """Answer ARP and NDP for Services' addresses, on `interfaces` (regular expressions; else all),
-    from nodes with `node_labels`."""
+    """Answer ARP and NDP for Services' addresses."""
 
     interfaces: NotRequired[Sequence[str]]
+    """Regular expressions of their names. Default: all."""
     node_labels: NotRequired[Mapping[str, str]]
+    """Labels of the nodes that answer. Default: all."""
 
 
 class CiliumBgpPeer(TypedDict):
-    """A router. With `password` sessions have the component's."""
+    """A router."""
 
     name: str
+    """A DNS label of at most 42 characters, unique."""
     address: str
+    """Its IP address."""
     as_number: int
+    """The router's, 1 to 4294967295."""
     password: NotRequired[bool]
+    """Sessions have the component's `bgp_password`. Default: false."""
 
 
 class CiliumBgp(TypedDict):
-    """`as_number` of all nodes; what they tell is pods' networks and Services' addresses."""
+    """Routers are told pods' networks and Services' addresses."""
 
     as_number: int
+    """Of all nodes, 1 to 4294967295."""
     peers: Sequence[CiliumBgpPeer]
+    """Whom to tell."""
 
 
 class CiliumOptions(TypedDict):
-    """The dataplane.
-
-    `kube_proxy_replacement`: Cilium serves services, and reaches the API server by `api_endpoint`
-    ("host:port"), as no service leads there before it runs. `routing` "native": pods' packets go as
-    they are; `direct_routes` where all nodes are in one network, else `bgp` tells routers. "tunnel"
-    wraps them (`tunnel_protocol`). `pod_networks` are those that Kubernetes gives to nodes.
-    `node_networks` are the nodes' own: only there NodePorts listen. `host_firewall` enforces the
-    rule table on nodes. `l2` and `bgp` announce the addresses of `pools`.
-    """
+    """The dataplane. What changes rolls Cilium, node after node."""
 
     pod_networks: Sequence[str]
+    """CIDRs that Kubernetes gives to nodes."""
     node_networks: Sequence[str]
+    """The nodes' own, CIDRs: only there NodePorts listen."""
     kube_proxy_replacement: NotRequired[bool]
+    """Cilium serves services in kube-proxy's place; it needs `api_endpoint`. Default: true."""
     api_endpoint: NotRequired[str | None]
+    """host:port of the API server, as no service leads there before Cilium runs."""
     routing: NotRequired[Routing]
+    """native: pods' packets go as they are; tunnel: wrapped. Default: tunnel."""
     tunnel_protocol: NotRequired[TunnelProtocol]
+    """With `routing` tunnel. Default: vxlan."""
     direct_routes: NotRequired[bool]
+    """All nodes are in one network, and know the way to each other's pods. Default: false; then
+    `bgp` tells routers."""
     mtu: NotRequired[int | None]
+    """Bytes. Default: Cilium finds out."""
     devices: NotRequired[Sequence[str]]
+    """Names of the nodes' interfaces. Default: Cilium finds out."""
     host_firewall: NotRequired[bool]
+    """Nodes take policies. Default: false."""
     pools: NotRequired[Sequence[CiliumPool]]
+    """Addresses that Services get. Default: none."""
     l2: NotRequired[L2 | None]
+    """Announces them by ARP and NDP. Default: not."""
     bgp: NotRequired[CiliumBgp | None]
+    """Announces them and pods' networks to routers. Default: not."""
 
 
 class CiliumMistake(OptionsError):

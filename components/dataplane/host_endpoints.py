@@ -24,10 +24,12 @@ _SWITCH = {"kind": "KubeControllersConfiguration", "object_name": "default"}
 
 
 class HostEndpointsArgs(TypedDict):
-    """A cluster by its kubeconfig. With another `cluster_version` the switch is put back."""
+    """A cluster."""
 
     kubeconfig: pulumi.Input[str]
+    """YAML, a secret."""
     cluster_version: NotRequired[pulumi.Input[str]]
+    """Version of Kubernetes: with another one the switch is put back. Default: not watched."""
 
 
 def without_endpoint(
@@ -71,8 +73,8 @@ class _MadeForEveryNode(ClusterResource, module="index", name="HostEndpointsMade
 class HostEndpoints(pulumi.ComponentResource):
     """Tells Calico's controllers to make them, and waits until every node has one.
 
-    One switch, so once a cluster, whoever uses them. Destroyed, the switch goes back to what it
-    was, and Calico deletes those that it made.
+    Once a cluster: there is one switch, whoever uses them. Destroyed, the switch goes back to what
+    it was, and Calico deletes those that it made.
 
     Attributes:
         kubeconfig: of the cluster, as it was given.

@@ -51,11 +51,12 @@ _NOTE = ("spec", "template", "metadata", "annotations", ANNOTATION)
 
 
 class KubeProxyArgs(KubeProxyOptions):
-    """A cluster by its kubeconfig, and how kube-proxy is to serve there. `rollout_minutes` is how
-    long nothing may change while it rolls."""
+    """A cluster, and how kube-proxy is to serve there."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     rollout_minutes: NotRequired[float]
+    """How long nothing may change while it rolls. Default: 15."""
 
 
 class _Provider(ResourceProvider):
@@ -214,6 +215,8 @@ class KubeProxy(pulumi.ComponentResource):
 
     A node whose kernel lacks what the mode needs has a kube-proxy that doesn't start; the rollout
     stops there and names it. Raises KubeProxyMistake.
+
+    Once a cluster: there is one kube-proxy.
     """
 
     def __init__(

@@ -22,14 +22,14 @@ _IPVS_WARNS, _IPVS_OFF, _IPVS_GONE = (1, 35), (1, 40), (1, 43)
 
 
 class KubeProxyOptions(TypedDict):
-    """`mode` is today's "nftables", or what a cluster is still to have. `scheduler` is IPVS's.
-
-    In IPVS strict ARP is always on: every node has every service's address on an interface, and
-    would answer for those of load balancers, too.
-    """
+    """How kube-proxy serves services. A change rolls it."""
 
     mode: ProxyMode
+    """nftables is today's; the others are for what a cluster is still to have. In ipvs strict ARP
+    is always on: every node has every service's address on an interface, and would answer for those
+    of load balancers, too."""
     scheduler: NotRequired[str | None]
+    """Of ipvs. Default: kube-proxy's, rr."""
 
 
 class KubeProxyMistake(OptionsError):

@@ -16,8 +16,7 @@ import pulumi
 from ..arguments import refuse_arguments
 from ..errors import OptionsError
 from ..server_side.kubernetes_object import KubernetesObject
-from .host_endpoints import HostEndpoints
-from .policy import HOST_ENDPOINTS, TIER, global_policy
+from .policy import HOST_ENDPOINTS, TIER, comes_after_something, global_policy
 
 PROTECTED = frozenset(["kube-system", "kube-public", "kube-node-lease", "calico-system"])
 """Namespaces whose own traffic keeps the cluster alive."""
@@ -25,6 +24,7 @@ DNS = {"namespace": "kube-system", "label": "k8s-app", "value": "kube-dns"}
 Variant = Literal["kubernetes", "calico"]
 VARIANT: Variant = "calico"
 ORDER = 1000.0
+POLICY = "edgefleet-baseline"
 
 
 class PolicyMistake(OptionsError):
@@ -32,21 +32,27 @@ class PolicyMistake(OptionsError):
 
 
 class NetworkBaselineArgs(TypedDict):
-    """`namespaces` are denied by default; they have to exist.
-
-    `variant` "kubernetes" makes NetworkPolicies, and needs the nodes' addresses (`sources`, CIDRs,
-    tunnel addresses included); "calico" one GlobalNetworkPolicy, whose sources are the nodes'
-    `host_endpoints`, or others that `ingress_selector` selects. `order` and `tier` place the policy
-    among others of Calico's: the lower order goes first.
-    """
+    """Which namespaces are denied what isn't allowed. All of it changes in place."""
 
     namespaces: Sequence[str]
+    """They have to exist; those of the cluster itself are refused. One that is taken out is open
+    again."""
     variant: NotRequired[Variant]
+    """kubernetes makes NetworkPolicies in each namespace, calico one GlobalNetworkPolicy. Default:
+    calico. A change makes the new ones, then takes away the old."""
     sources: NotRequired[pulumi.Input[Sequence[str]]]
+    """Addresses of the nodes, CIDRs, tunnel addresses included: variant kubernetes needs them."""
     ingress_selector: NotRequired[str | None]
+    """Calico's selector of the host endpoints that requests come from. Default: those of every
+    node, which `HostEndpoints` has made: it belongs in `depends_on`."""
     order: NotRequired[float]
+    """Place among Calico's policies; the lower one goes first. Default: 1000."""
     tier: NotRequired[str]
-    host_endpoints: NotRequired[HostEndpoints | None]
+    """Calico's tier, which has to exist. Default: default. Another one: the policy is made there,
+    then it goes here."""
+    policy_name: NotRequired[str]
+    """Of the GlobalNetworkPolicy, unique in the cluster: a second baseline takes another. Default:
+    edgefleet-baseline. By another one it is made anew."""
 
 
 def checked(namespaces: Sequence[str]) -> list[str]:
@@ -125,7 +131,10 @@ def calico_policy(
 
 
 class NetworkBaseline(pulumi.ComponentResource):
-    """Default deny for chosen namespaces. Raises PolicyMistake."""
+    """Default deny for chosen namespaces. Raises PolicyMistake.
+
+    Several may stand in a cluster, each with namespaces and a `policy_name` of its own.
+    """
 
     def __init__(
         self, name: str, args: NetworkBaselineArgs, opts: pulumi.ResourceOptions | None = None
@@ -141,7 +150,14 @@ class NetworkBaseline(pulumi.ComponentResource):
                 raise PolicyMistake("sources: the kubernetes variant needs the nodes' addresses")
             self._kubernetes(name, namespaces, args["sources"], child)
         else:
-            self._calico(name, namespaces, args, child)
+            if args.get("ingress_selector") is None and not comes_after_something(opts):
+                raise PolicyMistake(
+                    "host endpoints: the nodes' are needed, or nothing would be served: name "
+                    "HostEndpoints in depends_on, unless ingress_selector selects some that are "
+                    "there"
+                )
+            after = pulumi.ResourceOptions(depends_on=opts.depends_on if opts else None)
+            self._calico(name, namespaces, args, pulumi.ResourceOptions.merge(child, after))
         self.register_outputs({})
 
     def _kubernetes(
@@ -177,19 +193,12 @@ class NetworkBaseline(pulumi.ComponentResource):
         args: NetworkBaselineArgs,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        selector, endpoints = args.get("ingress_selector"), args.get("host_endpoints")
-        if selector is None and endpoints is None:
-            raise PolicyMistake(
-                "host_endpoints: the nodes' are needed, unless ingress_selector selects some that "
-                "are there"
-            )
-        tier = args.get("tier", TIER)
+        selector, tier = args.get("ingress_selector"), args.get("tier", TIER)
         spec = calico_policy(namespaces, selector or HOST_ENDPOINTS, args.get("order", ORDER), tier)
-        after = pulumi.ResourceOptions(depends_on=[endpoints] if endpoints else [])
         global_policy(
             f"{name}-policy",
-            "edgefleet-baseline",
+            args.get("policy_name", POLICY),
             spec,
-            pulumi.ResourceOptions.merge(opts, after),
+            opts,
             tier,
         )

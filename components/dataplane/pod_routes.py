@@ -22,11 +22,15 @@ _ADDRESS = "projectcalico.org/IPv4Address"
 
 
 class PodRoutesArgs(TypedDict):
-    """A cluster by its kubeconfig. `bare`: pods' packets go unencapsulated between nodes."""
+    """A cluster, and the routes that it needs."""
 
     kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
     bare: bool
+    """Pods' packets go unencapsulated between nodes."""
     bgp: NotRequired[BgpOptions | None]
+    """Who is to tell whom where pods are, asked about anew when it changes. Default: as Calico has
+    it."""
 
 
 class Seen(TypedDict):

@@ -13,6 +13,12 @@ HOST_ENDPOINTS = "projectcalico.org/created-by == 'calico-kube-controllers'"
 TIER = "default"
 
 
+def comes_after_something(opts: pulumi.ResourceOptions | None) -> bool:
+    """Whether options name what goes before, as host endpoints go before their policies."""
+    before = opts.depends_on if opts else None
+    return before is not None and before != []
+
+
 def policy_metadata(name: str, tier: str = TIER) -> dict[str, Any]:
     """Metadata of a GlobalNetworkPolicy that is called `name` in its tier.
 

@@ -39,6 +39,8 @@ class OriginPulls(pulumi.ComponentResource):
     (docs/facts/real-providers.md, Cloudflare 6), and origins trust the CA: nothing changes there.
     Destroyed, the switch goes back to where it was found. `ca_certificate` is the CA whose
     certificate Cloudflare has.
+
+    Once a zone: there is one switch.
     """
 
     ca_certificate: pulumi.Output[str]

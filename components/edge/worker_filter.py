@@ -55,7 +55,10 @@ def foreign_rules(ruleset: Mapping[str, Any] | None) -> list[str]:
 
 class WorkerFilter(pulumi.ComponentResource):
     """The rule, in a ruleset that owns all of the zone's custom rules
-    (docs/facts/real-providers.md, Cloudflare 8): only for a zone that has none besides."""
+    (docs/facts/real-providers.md, Cloudflare 8): only for a zone that has none besides.
+
+    Once a zone: there is one such ruleset.
+    """
 
     def __init__(
         self, name: str, args: WorkerFilterArgs, opts: pulumi.ResourceOptions | None = None

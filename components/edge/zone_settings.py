@@ -24,7 +24,7 @@ class ZoneSettingsArgs(TypedDict):
 
 
 class ZoneSettings(pulumi.ComponentResource):
-    """Each setting, with the memory of what it was."""
+    """Each setting, with the memory of what it was. Of each there is one in a zone."""
 
     def __init__(
         self, name: str, args: ZoneSettingsArgs, opts: pulumi.ResourceOptions | None = None

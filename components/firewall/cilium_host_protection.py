@@ -8,15 +8,17 @@ import pulumi
 from ..arguments import refuse_arguments
 from ..server_side.kubernetes_object import KubernetesObject
 from .renderings.cilium import NAME, host_policy
-from .rule_table import Rule, check_web_ports
+from .rule_data import RuleArgs, rules_of
+from .rule_table import check_web_ports
 
 
 class CiliumHostProtectionArgs(TypedDict):
-    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
-    The cluster's provider comes by the options."""
+    """Who gets into the nodes. The cluster's provider comes by the options."""
 
-    rules: Sequence[Rule]
+    rules: Sequence[RuleArgs]
+    """The table (`node_rules()`). Changes in place."""
     cloudflare: Sequence[str]
+    """CIDRs that the table's "cloudflare" means. Change in place."""
 
 
 class CiliumHostProtection(pulumi.ComponentResource):
@@ -24,14 +26,17 @@ class CiliumHostProtection(pulumi.ComponentResource):
 
     Raises ValueError for a table that admits anybody but Cloudflare to the web ports, or that
     Cilium has no words for.
+
+    Once a cluster: a node has one table.
     """
 
     def __init__(
         self, name: str, args: CiliumHostProtectionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         refuse_arguments("CiliumHostProtection", name, CiliumHostProtectionArgs, args)
-        check_web_ports(args["rules"])
-        spec = host_policy(args["rules"], args["cloudflare"])
+        rules = rules_of(args["rules"])
+        check_web_ports(rules)
+        spec = host_policy(rules, args["cloudflare"])
         super().__init__("edgefleet:index:CiliumHostProtection", name, None, opts)
         KubernetesObject(
             f"{name}-policy",

@@ -9,19 +9,20 @@ import pulumi
 from ..arguments import refuse_arguments
 from .cloud_rules import VultrFirewallRules
 from .renderings.vultr import VultrRule, check_rule_limit, vultr_rules
+from .rule_data import RuleArgs, rules_of
 from .rule_table import Rule
 
 
 class CloudFirewallArgs(TypedDict):
-    """Who gets into the group.
-
-    `group_id` is the cluster's managed group, `rules` the table (`node_rules()`). Without
-    `cloudflare` Vultr keeps Cloudflare's ranges itself; with it these CIDRs are spelled out.
-    """
+    """Who gets into the group."""
 
     group_id: pulumi.Input[str]
-    rules: Sequence[Rule]
+    """Vultr's id of the cluster's managed group. Another one: the rules are made anew there."""
+    rules: Sequence[RuleArgs]
+    """The table (`node_rules()`). A rule that changes is made anew."""
     cloudflare: NotRequired[Sequence[str] | None]
+    """CIDRs that the table's "cloudflare" means, spelled out. Default: Vultr keeps Cloudflare's
+    ranges itself."""
 
 
 def split_rules(
@@ -37,7 +38,10 @@ def split_rules(
 
 
 class CloudFirewall(pulumi.ComponentResource):
-    """Admits what the table names, and nobody else: the group's policy is to drop."""
+    """Admits what the table names, and nobody else: the group's policy is to drop.
+
+    Once a group: Vultr refuses a second rule that matches alike.
+    """
 
     def __init__(
         self, name: str, args: CloudFirewallArgs, opts: pulumi.ResourceOptions | None = None
@@ -45,7 +49,7 @@ class CloudFirewall(pulumi.ComponentResource):
         refuse_arguments("CloudFirewall", name, CloudFirewallArgs, args)
         super().__init__("edgefleet:index:CloudFirewall", name, None, opts)
         try:
-            held, others = split_rules(args["rules"], args.get("cloudflare"))
+            held, others = split_rules(rules_of(args["rules"]), args.get("cloudflare"))
         except ValueError as error:
             raise pulumi.RunError(f"{name}: {error}") from None
         group_id = pulumi.Output.from_input(args["group_id"]).apply(_require_group)

@@ -9,8 +9,8 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 
 from ..arguments import refuse_arguments
-from ..dataplane.host_endpoints import HostEndpoints
-from ..dataplane.policy import global_policy
+from ..dataplane.policy import comes_after_something, global_policy
+from ..errors import OptionsError
 from ..server_side.kubernetes_object import in_cluster_of
 from ..server_side.patch import ServerSidePatch
 from .node_networks import NodeNetworks, NodeNetworksArgs
@@ -20,22 +20,24 @@ from .renderings.calico import (
     node_policy,
     node_port_policy,
 )
+from .rule_data import RuleArgs, rules_of
 from .rule_table import Rule, check_web_ports
 
 
 class CalicoHostProtectionArgs(TypedDict):
-    """`rules` is the table (`node_rules()`), `cloudflare` the CIDRs that its "cloudflare" means.
+    """Who gets into the nodes. `HostEndpoints` of the cluster belongs in `depends_on`: the policies
+    close nothing but what it made. Objects go through the provider that the options give, else
+    through one of the kubeconfig. IPv6 is policed only where felix was told to: give
+    `CalicoDataplane` `ipv6`."""
 
-    `host_endpoints` are the nodes, and say by their kubeconfig which cluster it is: objects go
-    through the provider that the options give, else through one of that kubeconfig. IPv6 is
-    policed only where felix was told to: give `CalicoDataplane` `ipv6`. `force` takes felix's
-    failsafe ports over from whoever else has set them.
-    """
-
-    rules: pulumi.Input[Sequence[Rule]]
+    kubeconfig: pulumi.Input[str]
+    """Of the cluster, YAML, a secret."""
+    rules: pulumi.Input[Sequence[RuleArgs]]
+    """The table (`node_rules()`). Changes in place."""
     cloudflare: Sequence[str]
-    host_endpoints: HostEndpoints
+    """CIDRs that the table's "cloudflare" means. Change in place."""
     force: NotRequired[bool]
+    """Take felix's failsafe ports over from whoever else has set them. Default: false."""
 
 
 class CalicoHostProtection(pulumi.ComponentResource):
@@ -44,7 +46,10 @@ class CalicoHostProtection(pulumi.ComponentResource):
     Each step is whole in itself: the host endpoints close nothing, the first policy holds all that
     a node needs, the failsafe ports are narrowed when policies open what they did. Destroying goes
     the other way, and an update changes each policy at once. Raises ValueError, where the table
-    opens the web ports to others than Cloudflare.
+    opens the web ports to others than Cloudflare, and
+    OptionsError where nothing goes before.
+
+    Once a cluster: a node has one table.
     """
 
     def __init__(
@@ -54,13 +59,19 @@ class CalicoHostProtection(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         refuse_arguments("CalicoHostProtection", name, CalicoHostProtectionArgs, args)
+        if not comes_after_something(opts):
+            raise OptionsError(
+                f"{name}: host endpoints: the nodes' are needed, or the policies would close "
+                "nothing: name HostEndpoints in depends_on"
+            )
         super().__init__("edgefleet:index:CalicoHostProtection", name, None, opts)
-        kubeconfig = args["host_endpoints"].kubeconfig
+        kubeconfig = args["kubeconfig"]
         child = in_cluster_of(self, name, kubeconfig, opts)
         cloudflare = args["cloudflare"]
         rules = pulumi.Output.from_input(args["rules"]).apply(_checked)
+        before = opts.depends_on if opts else None
         own = pulumi.ResourceOptions(
-            parent=self, deleted_with=child.deleted_with, depends_on=[args["host_endpoints"]]
+            parent=self, deleted_with=child.deleted_with, depends_on=before
         )
         asked: NodeNetworksArgs = {"kubeconfig": kubeconfig, "rules": args["rules"]}
         made: list[pulumi.Resource] = [NodeNetworks(f"{name}-networks", asked, own)]
@@ -97,6 +108,7 @@ class CalicoHostProtection(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _checked(rules: Sequence[Rule]) -> Sequence[Rule]:
+def _checked(table: Sequence[RuleArgs]) -> list[Rule]:
+    rules = rules_of(table)
     check_web_ports(rules)
     return rules

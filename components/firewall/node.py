@@ -16,6 +16,7 @@ from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
 from .in_step import NodesInStep, warning
 from .node_networks import NodeNetworks, NodeNetworksArgs
 from .renderings.ufw import iptables_block
+from .rule_data import RuleArgs, rules_of
 from .rule_table import Rule, check_web_ports
 
 Mode = Literal["enforce", "observe", "remove"]
@@ -42,23 +43,26 @@ _READY: dict[Mode, str] = {
 
 
 class NodeFirewallArgs(TypedDict):
-    """A cluster by its kubeconfig; `rules` is the table (`node_rules()`), `cloudflare` the CIDRs
-    that its "cloudflare" means.
-
-    `mode`: "enforce" keeps ufw in step and enables it; "observe" reports what would change, in the
-    pods' logs; "remove" takes out what enforcing put in, so that the component can go: a deleted
-    component leaves each node's firewall as it stood. `image` must have sh, nsenter and timeout;
-    `interval` is in seconds. Objects go through the provider that the options give, else through
-    one of this kubeconfig.
-    """
+    """A cluster, and who gets into its nodes. Objects go through the provider that the options
+    give, else through one of this kubeconfig. A change goes from node to node."""
 
     kubeconfig: pulumi.Input[str]
-    rules: pulumi.Input[Sequence[Rule]]
+    """Of the cluster, YAML, a secret."""
+    rules: pulumi.Input[Sequence[RuleArgs]]
+    """The table (`node_rules()`)."""
     cloudflare: Sequence[str]
+    """CIDRs that the table's "cloudflare" means."""
     mode: NotRequired[Mode]
+    """enforce, the default, keeps ufw in step and enables it. observe reports what would change, in
+    the pods' logs. remove takes out what enforcing put in, so that the component can go: a deleted
+    component leaves each node's firewall as it stood."""
     image: NotRequired[str]
+    """name:tag, better with digest, with sh, nsenter and timeout. Default: IMAGE, busybox."""
     interval: NotRequired[int]
+    """Seconds between two looks at the node's firewall. Default: 60."""
     namespace: NotRequired[str]
+    """Of the DaemonSet; it has to exist. Default: kube-system. Another one: it is made anew there.
+    """
 
 
 def render_table(rules: Iterable[Rule], cloudflare: Sequence[str]) -> str:
@@ -170,6 +174,8 @@ class NodeFirewall(pulumi.ComponentResource):
     `up` waits for all of them, one node after the other. A node where the table can't be enforced
     ends the wait, those after it keep what they had, and `up` goes on and warns; `behind` names
     them.
+
+    Once a cluster: a node has one firewall, and so one keeper of it.
     """
 
     behind: pulumi.Output[list[str]]
@@ -183,7 +189,7 @@ class NodeFirewall(pulumi.ComponentResource):
         namespace = args.get("namespace", "kube-system")
         labels = {"app.kubernetes.io/name": NAME}
         data = pulumi.Output.from_input(args["rules"]).apply(
-            lambda rules: config_data(render_table(rules, args["cloudflare"]))
+            lambda rules: config_data(render_table(rules_of(rules), args["cloudflare"]))
         )
         child = in_cluster_of(self, name, args["kubeconfig"], opts)
         checked: list[pulumi.Resource] = []

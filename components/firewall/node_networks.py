@@ -13,6 +13,7 @@ from ..json_object import object_at, objects_at
 from ..server_side.api import Refused, ServerObject
 from ..server_side.precondition import Precondition
 from ..server_side.resource import ClusterResource
+from .rule_data import RuleArgs, rules_of
 from .rule_table import Rule
 
 _CALICO = "projectcalico.org/"
@@ -23,7 +24,7 @@ class NodeNetworksArgs(TypedDict):
     """A cluster by its kubeconfig, and the table that its nodes are to be closed by."""
 
     kubeconfig: pulumi.Input[str]
-    rules: pulumi.Input[Sequence[Rule]]
+    rules: pulumi.Input[Sequence[RuleArgs]]
 
 
 def networks_of_table(rules: Iterable[Rule]) -> tuple[list[str], list[str]]:
@@ -124,7 +125,9 @@ class NodeNetworks(ClusterResource, module="index", name="NodeNetworks"):
     def __init__(
         self, name: str, args: NodeNetworksArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        found = pulumi.Output.from_input(args["rules"]).apply(networks_of_table)
+        found = pulumi.Output.from_input(args["rules"]).apply(
+            lambda rules: networks_of_table(rules_of(rules))
+        )
         props = {
             "kubeconfig": args["kubeconfig"],
             "nodes": found.apply(lambda both: both[0]),

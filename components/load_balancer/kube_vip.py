@@ -28,26 +28,31 @@ _API_PORT = 6443
 
 
 class BgpPeer(TypedDict):
-    """A router that is told; `multi_hop` where it isn't a neighbour."""
+    """A router that is told."""
 
     address: str
+    """Its IPv4 address."""
     asn: int
+    """The router's number."""
     multi_hop: NotRequired[bool]
+    """It isn't a neighbour. Default: false."""
 
 
 class KubeVipOptions(TypedDict):
-    """`interface` of the nodes has the addresses, and its address is the router id in BGP.
-
-    `control_plane` is the API server's address, `services` whether Services get theirs. By ARP and
-    NDP, one node at a time, or with `peers` by BGP from `my_asn`, which the routers know.
-    """
+    """What is announced, and how: by ARP and NDP, one node at a time, or with `peers` by BGP."""
 
     interface: str
+    """Of the nodes: has the addresses, and its own is the router id in BGP."""
     control_plane: NotRequired[str | None]
+    """The API server's address. Default: none is announced."""
     api_port: NotRequired[int]
+    """The API server's. Default: 6443."""
     services: NotRequired[bool]
+    """Services get their addresses. Default: false."""
     my_asn: NotRequired[int | None]
+    """The nodes' number, with `peers`."""
     peers: NotRequired[Sequence[BgpPeer]]
+    """Routers, which know the nodes. Default: none."""
 
 
 def refuse(options: KubeVipOptions) -> None:
@@ -195,10 +200,13 @@ def rules() -> list[dict[str, Any]]:
 
 
 class KubeVipArgs(KubeVipOptions):
-    """And its image; with the cluster's `kubeconfig`, what somebody else made is refused."""
+    """The announcer of Services' addresses, a DaemonSet."""
 
     image: NotRequired[str]
+    """name:tag, better with digest. Default: IMAGE."""
     kubeconfig: NotRequired[pulumi.Input[str]]
+    """Of the cluster, YAML, a secret: with it what somebody else made is refused. Default: nobody
+    asks."""
 
 
 class KubeVip(pulumi.ComponentResource):

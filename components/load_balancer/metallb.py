@@ -27,22 +27,27 @@ from .metallb_options import BgpMode, Peer, Pool, by_name, refuse
 
 
 class MetalLbArgs(TypedDict):
-    """Pools, and the routers that are told by BGP.
-
-    `mode` says who speaks BGP. `others` are addresses of other clusters, by whose they are; `taken`
-    those that machines have, whose by address. `images` are `controller` and `speaker`. Only
-    Services of `load_balancer_class` are served, with one; else all that name none. With the
-    cluster's `kubeconfig`, a MetalLB that somebody else installed is refused, and not taken over.
-    """
+    """Addresses, and the routers that are told by BGP. What changes in a pool or peer changes in
+    place."""
 
     pools: Sequence[Pool]
+    """At least one."""
     peers: NotRequired[Sequence[Peer]]
+    """Routers. Default: none."""
     mode: NotRequired[BgpMode]
+    """Who speaks BGP. Default: frr-k8s."""
     others: NotRequired[Mapping[str, Sequence[str]]]
+    """Addresses of other clusters, by whose they are: a pool that has one is refused."""
     taken: NotRequired[pulumi.Input[Mapping[str, str]]]
+    """Whose each address is that a machine has: a pool with one is refused."""
     images: NotRequired[Mapping[str, str]]
+    """name:tag of `controller` and `speaker`, better with digest. Default: the chart's release."""
     load_balancer_class: NotRequired[str | None]
+    """Only Services of this class are served. Default: those that name none."""
     kubeconfig: NotRequired[pulumi.Input[str]]
+    """Of the cluster, YAML, a secret: with it a MetalLB that somebody else installed is refused,
+    and not taken over. Default: nobody asks. Objects go through the provider that the options give.
+    """
 
 
 class MetalLb(pulumi.ComponentResource):
@@ -50,6 +55,8 @@ class MetalLb(pulumi.ComponentResource):
 
     Raises LoadBalancerMistake for what MetalLB would refuse or announce in vain. Fails in the
     preview where a pool holds an address that a machine has.
+
+    Once a cluster: there is one MetalLB, in a namespace of one name.
     """
 
     def __init__(

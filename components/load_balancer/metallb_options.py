@@ -18,60 +18,74 @@ knows neither BFD nor IPv6. The third, FRR inside of the speaker, is deprecated 
 
 
 class Bfd(TypedDict):
-    """Bidirectional forwarding detection with a router: milliseconds between packets each way (10
-    to 60000; FRR's own are 300), and how many may be missing (2 to 255; 3)."""
+    """Bidirectional forwarding detection with a router."""
 
     transmit: NotRequired[int]
+    """Milliseconds between packets to it, 10 to 60000. Default: FRR's, 300."""
     receive: NotRequired[int]
+    """Milliseconds between packets from it, 10 to 60000. Default: FRR's, 300."""
     multiplier: NotRequired[int]
+    """How many may be missing, 2 to 255. Default: FRR's, 3."""
 
 
 class Peer(TypedDict):
-    """A router that is told. `my_asn` is the cluster's number, `asn` the router's.
-
-    `hold_seconds` after which a silent peer is given up (3 to 65535; MetalLB's own is 90).
-    `password` is that of the session (TCP MD5), a secret. `multi_hop` where the router isn't a
-    neighbour. Only nodes with all of `node_selector`'s labels speak to it.
-    """
+    """A router that is told."""
 
     name: str
+    """Unique. By another one it is another object."""
     address: str
+    """Its IP address."""
     asn: int
+    """The router's number."""
     my_asn: int
+    """The cluster's number."""
     port: NotRequired[int]
+    """The router's. Default: 179."""
     hold_seconds: NotRequired[int]
+    """After which a silent peer is given up, 3 to 65535. Default: MetalLB's, 90."""
     password: NotRequired[pulumi.Input[str] | None]
+    """Of the session (TCP MD5), a secret. Default: none."""
     bfd: NotRequired[Bfd | None]
+    """Notices sooner that a peer is gone. Default: not."""
     multi_hop: NotRequired[bool]
+    """The router isn't a neighbour. Default: false."""
     node_selector: NotRequired[Mapping[str, str]]
+    """Only nodes with all of these labels speak to it. Default: all nodes."""
 
 
 class L2(TypedDict):
-    """Announced by ARP and NDP, by one node at a time: of those with all of these labels, on these
-    interfaces; on all without any."""
+    """Announced by ARP and NDP, by one node at a time."""
 
     node_selector: NotRequired[Mapping[str, str]]
+    """Labels of the nodes that may. Default: all nodes."""
     interfaces: NotRequired[Sequence[str]]
+    """Names of the interfaces that it is done on. Default: all."""
 
 
 class Bgp(TypedDict):
-    """Announced to `peers` (all, without any), with `communities` (64512:100), from the nodes with
-    all of these labels."""
+    """Announced to routers."""
 
     peers: NotRequired[Sequence[str]]
+    """Names of those that are told. Default: all."""
     communities: NotRequired[Sequence[str]]
+    """Of what is told (64512:100). Default: none."""
     node_selector: NotRequired[Mapping[str, str]]
+    """Labels of the nodes that tell. Default: all nodes."""
 
 
 class Pool(TypedDict):
-    """Addresses to give, as networks or ranges. With `auto_assign` a Service that asks for none in
-    particular may get one, too."""
+    """Addresses to give, and how they become known: by `l2`, `bgp` or both."""
 
     name: str
+    """Unique. By another one it is another object."""
     addresses: Sequence[str]
+    """Networks, or ranges FIRST-LAST."""
     auto_assign: NotRequired[bool]
+    """A Service that asks for none in particular may get one, too. Default: false."""
     l2: NotRequired[L2 | None]
+    """By ARP and NDP. Default: not."""
     bgp: NotRequired[Bgp | None]
+    """By BGP. Default: not."""
 
 
 _BFD = {"transmit": (10, 60000), "receive": (10, 60000), "multiplier": (2, 255)}

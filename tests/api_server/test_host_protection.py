@@ -32,27 +32,25 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import CalicoHostProtection, HostEndpoints, NetworkBaseline
+from components import CalicoHostProtection, HostEndpoints, NetworkBaseline, node_rules
 from components.firewall import cloudflare_ranges
-from components.firewall.rule_table import node_rules
 
 here = Path(pulumi.get_root_directory())
 args = json.loads((here / "args.json").read_text())
 kubeconfig = pulumi.Output.secret((here / "kubeconfig").read_text())
 provider = kubernetes.Provider("k8s", kubeconfig=kubeconfig, cluster_identifier="one")
-opts = pulumi.ResourceOptions(providers=[provider])
 endpoints = HostEndpoints("endpoints", {"kubeconfig": kubeconfig})
+after = pulumi.ResourceOptions(depends_on=[endpoints])
+opts = pulumi.ResourceOptions(depends_on=[endpoints], providers=[provider])
 if args.get("table"):
     CalicoHostProtection("protection", {
+        "kubeconfig": kubeconfig,
         "rules": node_rules(**args["table"]),
         "cloudflare": cloudflare_ranges.load().cidrs,
-        "host_endpoints": endpoints,
         "force": args.get("force", False),
-    })
+    }, after)
 if args.get("namespaces"):
-    NetworkBaseline(
-        "baseline", {"namespaces": args["namespaces"], "host_endpoints": endpoints}, opts
-    )
+    NetworkBaseline("baseline", {"namespaces": args["namespaces"]}, opts)
 """
 TABLE: dict[str, Any] = {
     "ssh_sources": ["198.51.100.0/24", "2001:db8:5::/48"],

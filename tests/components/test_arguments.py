@@ -32,22 +32,6 @@ COMPONENTS = [
 ]
 
 
-NOT_YET = {
-    "CalicoBgp",
-    "CalicoDataplane",
-    "CalicoHostProtection",
-    "CiliumDataplane",
-    "CiliumHostProtection",
-    "CloudFirewall",
-    "HostEndpoints",
-    "KubeProxy",
-    "MetalLb",
-    "NetworkBaseline",
-    "NodeFirewall",
-    "PodRoutes",
-}
-
-
 class _Pool(TypedDict):
     label: str
     nodes: NotRequired[int]
@@ -192,7 +176,7 @@ def not_data(hint: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted({*COMPONENTS} - NOT_YET))
+@pytest.mark.parametrize("name", COMPONENTS)
 def test_arguments_are_data_and_said_field_by_field(name: str):
     args = args_of(name)
     assert is_typeddict(args)

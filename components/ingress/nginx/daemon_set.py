@@ -61,6 +61,8 @@ class IngressDaemonSet(pulumi.ComponentResource):
     """The ingress controller as a DaemonSet, with its namespace, identity and IngressClass.
 
     Raises IngressMistake for options that the controller would ignore or refuse.
+
+    Once a cluster: it has the ports 80 and 443 of the nodes, and one set of rights.
     """
 
     image: pulumi.Output[str]

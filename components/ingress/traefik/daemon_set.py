@@ -82,6 +82,8 @@ class TraefikIngress(pulumi.ComponentResource):
     """Traefik as a DaemonSet, with its namespace, identity and classes.
 
     Raises IngressMistake for options that Traefik can't do.
+
+    Once a cluster: it has the ports 80 and 443 of the nodes, and one set of rights.
     """
 
     image: pulumi.Output[str]

@@ -6,7 +6,7 @@ import pulumi
 
 from components.dataplane.cilium import CiliumDataplane
 from components.firewall.cilium_host_protection import CiliumHostProtection
-from components.firewall.rule_table import Rule
+from components.firewall.rule_data import RuleArgs
 from infra.errors import SettingsError
 from infra.stacks.region.site import Site
 
@@ -38,7 +38,7 @@ def lay_cilium(site: Site) -> CiliumDataplane:
 
 
 def protect_by_cilium(
-    site: Site, dataplane: pulumi.Resource, table: Sequence[Rule]
+    site: Site, dataplane: pulumi.Resource, table: Sequence[RuleArgs]
 ) -> CiliumHostProtection:
     """Raises SettingsError."""
     try:

@@ -14,6 +14,7 @@ from components.firewall.cloudflare_ranges import CloudflareRanges
 from components.firewall.host_protection import CalicoHostProtection
 from components.firewall.node import IMAGE as NODE_FIREWALL_IMAGE
 from components.firewall.node import NodeFirewall
+from components.firewall.rule_data import rule_data
 from infra.errors import SettingsError
 from infra.fleet.inventory import RegionStack
 from infra.pins.images import pinned
@@ -31,7 +32,7 @@ def close_at_vultr(
         f"{stack.name}-firewall",
         {
             "group_id": cluster.firewall_group_id,
-            "rules": node_table(stack),
+            "rules": rule_data(node_table(stack)),
             "cloudflare": ranges.cidrs if explicit else None,
         },
         in_cluster(cluster),
@@ -125,7 +126,7 @@ def close_nodes(
     site: Site, dataplane: pulumi.Resource, endpoints: HostEndpoints | None
 ) -> list[pulumi.Resource]:
     """What has to be there before anything listens on a host port."""
-    settings, table = site.stack.settings, node_table(site.stack)
+    settings, table = site.stack.settings, rule_data(node_table(site.stack))
     closed: list[pulumi.Resource] = [dataplane]
     if settings.cilium and settings.cilium.host_firewall:
         closed.append(protect_by_cilium(site, dataplane, table))
@@ -134,12 +135,12 @@ def close_nodes(
             CalicoHostProtection(
                 site.name("host-protection"),
                 {
+                    "kubeconfig": site.cluster.kubeconfig,
                     "rules": table,
                     "cloudflare": site.ranges.cidrs,
-                    "host_endpoints": endpoints,
                     "force": settings.calico.force,
                 },
-                site.after(dataplane),
+                site.after(dataplane, endpoints),
             )
         )
     if mode := settings.firewall.ufw_mode:

@@ -95,9 +95,8 @@ def isolate_namespaces(
             "ingress_selector": policy.ingress_selector,
             "order": policy.order,
             "tier": policy.tier,
-            "host_endpoints": endpoints if policy.by_host_endpoints else None,
         },
-        site.after(dataplane),
+        site.after(dataplane, *([endpoints] if endpoints and policy.by_host_endpoints else [])),
     )
 
 

@@ -9,8 +9,10 @@ from pulumi.runtime import mocks
 
 from components.dataplane.host_endpoints import HostEndpoints, without_endpoint
 from components.dataplane.network_baseline import NetworkBaseline, PolicyMistake
+from components.errors import OptionsError
 from components.firewall import cloudflare_ranges
 from components.firewall.host_protection import CalicoHostProtection
+from components.firewall.rule_data import rule_data
 from components.firewall.rule_table import Rule, node_rules
 
 CLOUDFLARE = cloudflare_ranges.load().cidrs
@@ -53,10 +55,11 @@ def protect(rules: list[Rule]) -> None:
         CalicoHostProtection(
             "protection",
             {
-                "rules": rules,
+                "kubeconfig": "{}",
+                "rules": rule_data(rules),
                 "cloudflare": CLOUDFLARE,
-                "host_endpoints": endpoints,
             },
+            pulumi.ResourceOptions(depends_on=[endpoints]),
         )
 
     program()
@@ -67,12 +70,20 @@ def test_a_table_is_enforced(engine: _Engine) -> None:
     assert {"protection-nodes", "protection-failsafe"} <= set(engine.registered)
 
 
-def test_the_cluster_is_that_of_the_host_endpoints(engine: _Engine) -> None:
+def test_the_cluster_is_that_of_the_kubeconfig(engine: _Engine) -> None:
     """Not the one that `kubectl` talks to, where nobody gives a provider."""
     protect(RULES)
     assert "protection-kubernetes" in engine.registered
     for part in ("nodes", "forward", "node-ports"):
         assert "protection-kubernetes" in engine.providers[f"protection-{part}"]
+
+
+def test_policies_without_what_they_select_are_refused(engine: _Engine) -> None:
+    with pytest.raises(OptionsError, match="name HostEndpoints in depends_on"):
+        CalicoHostProtection(
+            "protection", {"kubeconfig": "{}", "rules": rule_data(RULES), "cloudflare": CLOUDFLARE}
+        )
+    assert engine.registered == []
 
 
 def test_a_table_that_opens_the_web_ports_never_reaches_calico(engine: _Engine) -> None:
@@ -92,7 +103,7 @@ def test_default_deny_needs_host_endpoints_or_a_selector(engine: _Engine) -> Non
     def program() -> None:
         NetworkBaseline("baseline", {"namespaces": ["web"]})
 
-    with pytest.raises(PolicyMistake, match="host_endpoints: the nodes' are needed"):
+    with pytest.raises(PolicyMistake, match="host endpoints: the nodes' are needed"):
         program()
     settle()
 

@@ -22,6 +22,7 @@ from components.firewall.node import (
     pod_spec,
     render_table,
 )
+from components.firewall.rule_data import rule_data
 from components.firewall.rule_table import Rule, node_rules
 
 CLOUDFLARE = cloudflare_ranges.load().cidrs
@@ -57,7 +58,7 @@ def engine() -> _Engine:
 def registered(engine: _Engine, mode: Mode = "enforce", **more: Any) -> dict[str, dict[str, Any]]:
     @pulumi.runtime.test
     def program() -> None:
-        rules = pulumi.Output.from_input("later").apply(lambda _: RULES)
+        rules = pulumi.Output.from_input("later").apply(lambda _: rule_data(RULES))
         args: NodeFirewallArgs = {
             "kubeconfig": "{}",
             "rules": rules,
