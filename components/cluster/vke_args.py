@@ -41,9 +41,9 @@ class Minutes(TypedDict):
     """How long nothing may change while `pulumi up` waits."""
 
     nodes: NotRequired[float]
-    """Minutes for nodes that come or go. Default: NODES_MINUTES of settling.py."""
+    """Minutes for nodes that come or go. Default: 30."""
     upgrade: NotRequired[float]
-    """Minutes for an upgrade. Default: UPGRADE_MINUTES of version.py."""
+    """Minutes for an upgrade. Default: 60."""
 
 
 class VkeClusterArgs(TypedDict):

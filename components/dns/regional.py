@@ -69,9 +69,8 @@ def to_follow(hostname: str, known: int, expected: int) -> str | None:
 class RegionalDns(pulumi.ComponentResource):
     """Proxied records for the nodes of one cluster; several clusters may share the host name.
 
-    Args:
-        follow: the cluster's: nodes that come while it changes get their records at once. Default:
-            they get them once it has changed.
+    `follow`, beside the arguments, is the cluster's: nodes that come while it changes get their
+    records at once, and else once it has changed.
     """
 
     hostname: pulumi.Output[str]

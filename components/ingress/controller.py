@@ -31,7 +31,7 @@ class ControllerArgs(IngressArgs):
     ingress_class: NotRequired[str]
     """The name by which Ingresses ask for it, unique in the cluster. Default: the controller's."""
     resources: NotRequired[Resources | None]
-    """What a pod takes. Default: RESOURCES of placing.py."""
+    """What a pod takes. Default: 100m of CPU and 256Mi promised, at most 1Gi."""
     tolerations: NotRequired[Sequence[Mapping[str, str]]]
     """Of the pods. Default: every taint is tolerated."""
     node_selector: NotRequired[Mapping[str, str]]

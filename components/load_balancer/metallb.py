@@ -24,6 +24,7 @@ from .metallb_objects import (
     values,
 )
 from .metallb_options import BgpMode, Peer, Pool, by_name, refuse
+from .pools_fit import PoolsFit
 
 
 class MetalLbArgs(TypedDict):
@@ -46,15 +47,15 @@ class MetalLbArgs(TypedDict):
     """Only Services of this class are served. Default: those that name none."""
     kubeconfig: NotRequired[pulumi.Input[str]]
     """Of the cluster, YAML, a secret: with it a MetalLB that somebody else installed is refused,
-    and not taken over. Default: nobody asks. Objects go through the provider that the options give.
-    """
+    and not taken over, and so are pools that don't fit its nodes. Default: nobody asks. Objects go
+    through the provider that the options give."""
 
 
 class MetalLb(pulumi.ComponentResource):
     """MetalLB with its pools; give it the cluster's provider by its options.
 
     Raises LoadBalancerMistake for what MetalLB would refuse or announce in vain. Fails in the
-    preview where a pool holds an address that a machine has.
+    preview where a pool holds an address that a machine has, or a selector finds no node.
 
     Once a cluster: there is one MetalLB, in a namespace of one name.
     """
@@ -71,6 +72,13 @@ class MetalLb(pulumi.ComponentResource):
         )
         names: list[NamedObject] = [{"kind": "Namespace", "object_name": NAMESPACE}]
         child = only_own_names(name, args.get("kubeconfig"), names, child)
+        if kubeconfig := args.get("kubeconfig"):
+            fit = PoolsFit(
+                f"{name}-pools-fit",
+                {"kubeconfig": kubeconfig, "pools": pools, "peers": peers},
+                child,
+            )
+            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[fit]))
         namespace = KubernetesObject(
             f"{name}-namespace",
             {

@@ -52,7 +52,7 @@ class IngressDaemonSetArgs(ControllerArgs):
     config: NotRequired[Mapping[str, str]]
     """Keys of the controller's ConfigMap; those that are ours are refused. Default: none."""
     tuning: NotRequired[Tuning]
-    """Limits of a busy edge. Default: BUSY_EDGE of options.py."""
+    """Its limits. Default: those of a busy edge."""
     ipv6: NotRequired[bool]
     """It listens on IPv6, too. Default: true."""
 

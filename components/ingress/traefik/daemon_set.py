@@ -72,7 +72,7 @@ class TraefikIngressArgs(ControllerArgs):
     response_headers: NotRequired[Mapping[str, str]]
     """In every answer, in place of the application's. Default: none."""
     tuning: NotRequired[Tuning]
-    """Timeouts. Default: BUSY_EDGE of options.py."""
+    """Its timeouts. Default: those of a busy edge."""
     gateway: NotRequired[bool]
     """The Gateway API, with a GatewayClass and a Gateway; somebody has to install its definitions.
     Default: false."""
