@@ -3,14 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
 from tests.projects import ROOT
+from tests.warm import starts
 
 
 class ComponentProject:
@@ -20,15 +19,14 @@ class ComponentProject:
     def __init__(self, folder: Path, program: str, kubeconfig: str, **environment: str) -> None:
         self.folder = folder
         (folder / "__main__.py").write_text(program)
-        runtime = {"name": "python", "options": {"virtualenv": str(Path(sys.prefix))}}
+        runtime = {"name": "python", "options": {"virtualenv": "venv"}}
         (folder / "Pulumi.yaml").write_text(yaml.safe_dump({"name": "one", "runtime": runtime}))
         (folder / "components").symlink_to(ROOT / "components")
         (folder / "kubeconfig").write_text(kubeconfig)
         (folder / "state").mkdir()
-        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
         self.environment = {
             **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
+            **starts.pulumi(folder),
             "PULUMI_BACKEND_URL": f"file://{folder}/state",
             "PULUMI_CONFIG_PASSPHRASE": "test",
             "PULUMI_HOME": str(folder / "home"),

@@ -11,7 +11,7 @@ from tests.fleet.fleet import Fleet
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory, ends_with_group: ExitStack) -> Fleet:
     """us, eu and edge, up."""
-    fleet = Fleet.make(tmp_path_factory.mktemp("fleet"), warm=True)
+    fleet = Fleet.make(tmp_path_factory.mktemp("fleet"))
     ends_with_group.callback(fleet.stop)
     for ran in fleet.up("us", "eu"):
         ran.require()

@@ -52,38 +52,35 @@ class Ran:
 class Fleet:
     """The project's files, the sandbox's environment, and the two vendors' APIs."""
 
-    def __init__(self, project: Path, sandbox: Path, warm: bool = False) -> None:
+    def __init__(self, project: Path, sandbox: Path) -> None:
         self.project = project
         self.directory = sandbox
-        self._warm = warm
         self.environment: dict[str, str] = {}
 
     @classmethod
-    def make(cls, folder: Path, warm: bool = False) -> "Fleet":
+    def make(cls, folder: Path) -> "Fleet":
         """A git checkout of the repository's own project, with a started sandbox.
 
-        Args:
-            warm: its Pythons are forked instead of started: see tests/warm/starts.py.
+        In tests its Pythons are forked instead of started: see tests/warm/starts.py.
         """
         project = copy_project(folder / "project")
         for name in ("components", "infra"):
             shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pyc*"))
         shutil.copy(ROOT / "__main__.py", project)
         shutil.copy(ROOT / ".gitignore", project)
-        starts.environment(project / ".venv", ROOT / ".venv", warm)
+        starts.environment(project / ".venv", ROOT / ".venv")
         git(project, "init", "-q")
         # `.venv/` ignores a folder, and here it may be a link.
         (project / ".git" / "info" / "exclude").write_text(".venv\n")
         git(project, "add", ".")
         git(project, "commit", "-q", "-m", "the fleet")
-        fleet = cls(project, folder / "sandbox", warm)
+        fleet = cls(project, folder / "sandbox")
         fleet.start()
         return fleet
 
     def start(self) -> None:
         lifecycle.start(self.directory, self.project, REAL, print)
-        if self._warm:
-            starts.host(self.directory / "bin", self.project / ".venv" / "bin" / "python")
+        starts.host(self.directory / "bin", self.project / ".venv" / "bin" / "python")
         self.reload()
 
     def reload(self) -> None:

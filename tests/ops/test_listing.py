@@ -213,15 +213,11 @@ def test_add_writes_a_file_that_passes_and_is_drained(project: Path):
     assert region_stack(project)
 
 
-def test_add_says_the_two_steps(project: Path):
+def test_add_says_the_two_steps_and_reads_well_in_a_diff(project: Path):
     said = add(project, "ord", "--like", "us", "--location", "ord").stdout
     first, second = said.index("pulumi up --stack ord"), said.index("Take `drain: true` out")
     assert first < second
     assert "Leaving goes the other way" in said
-
-
-def test_add_reads_well_in_a_diff(project: Path):
-    add(project, "ord", "--like", "us", "--location", "ord")
     assert (project / "Pulumi.ord.yaml").read_text() == (
         "config:\n"
         "  edgefleet:cluster:\n"

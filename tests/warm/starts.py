@@ -18,6 +18,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
 from tests.warm.client import SWITCH
 
 HERE = Path(__file__).parent
@@ -54,9 +55,9 @@ def servers() -> tuple[str, ...]:
     return tuple(sockets)
 
 
-def environment(folder: Path, real: Path, warm: bool = True) -> None:
-    """Make a virtual environment that has what `real` has, and where `warm`, starts Python so."""
-    if not (warm and wanted()):
+def environment(folder: Path, real: Path) -> None:
+    """Make a virtual environment that has what `real` has, and where wanted, starts Python so."""
+    if not wanted():
         folder.symlink_to(real)
         return
     (folder / "bin").mkdir(parents=True)
@@ -83,3 +84,14 @@ def host(folder: Path, python: Path) -> None:
         partial.write_text(script.read_text().replace(f"'{sys.executable}'", f"'{python}'"))
         partial.chmod(0o755)
         partial.replace(script)
+
+
+def pulumi(folder: Path) -> dict[str, str]:
+    """What has a shell find a `pulumi` whose Pythons start so, and these; in `folder` they are,
+    the virtual environment as `venv`."""
+    python = folder / "venv" / "bin" / "python"
+    environment(folder / "venv", Path(sys.prefix))
+    tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
+    host(folder / "bin", python)
+    path = (str(tools), str(python.parent), os.environ["PATH"])
+    return {"PATH": os.pathsep.join(path), "PULUMI_PYTHON_CMD": str(python)}

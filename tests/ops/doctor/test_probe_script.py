@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,21 @@ threading.Event().wait()
 """
 
 
-@pytest.fixture
-def busybox() -> str:
-    found = shutil.which("busybox")
-    if not found or os.geteuid() != 0:
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What the script told, beside each other: it waits for who says nothing."""
+    busybox = shutil.which("busybox")
+    if not busybox or os.geteuid() != 0:
         pytest.skip("needs root, for a network namespace, and busybox")
-    return found
+    fallen = "\n".join(line for line in TABLE.splitlines() if "BPF" not in line)
+    on_node = {"ON_NODE": "yes"}
+    asked = {"eBPF": (TABLE, on_node), "fell back": (fallen, on_node), "pod": (TABLE, {})}
+    with ThreadPoolExecutor() as pool:
+        made = {
+            name: pool.submit(told, busybox, tmp_path_factory.mktemp("probe"), table, **env)
+            for name, (table, env) in asked.items()
+        }
+        return {name: each.result() for name, each in made.items()}
 
 
 def told(busybox: str, folder: Path, table: str, **env: str) -> dict[str, str]:
@@ -74,19 +84,17 @@ def told(busybox: str, folder: Path, table: str, **env: str) -> dict[str, str]:
 
 
 def test_a_node_whose_felix_runs_ebpf_and_whose_service_takes_connections_and_says_nothing(
-    busybox: str, tmp_path: Path
+    found: dict[str, dict[str, str]],
 ):
-    found = told(busybox, tmp_path, TABLE, ON_NODE="yes")
-    assert found["reached"] == "no"
-    assert "BPFEndpointManager" in found["felix"]
-    assert fell_back(readiness=found["felix"]) is False
+    assert found["eBPF"]["reached"] == "no"
+    assert "BPFEndpointManager" in found["eBPF"]["felix"]
+    assert fell_back(readiness=found["eBPF"]["felix"]) is False
 
 
-def test_a_node_whose_felix_fell_back(busybox: str, tmp_path: Path):
-    kept = [line for line in TABLE.splitlines() if "BPF" not in line]
-    found = told(busybox, tmp_path, "\n".join(kept), ON_NODE="yes")
-    assert fell_back(readiness=found["felix"]) is True
+def test_a_node_whose_felix_fell_back(found: dict[str, dict[str, str]]):
+    assert fell_back(readiness=found["fell back"]["felix"]) is True
 
 
-def test_a_pod_asks_no_felix(busybox: str, tmp_path: Path):
-    assert "felix" not in told(busybox, tmp_path, TABLE)
+def test_a_pod_asks_no_felix(found: dict[str, dict[str, str]]):
+    assert "felix" not in found["pod"]
+    assert found["pod"]["reached"] == "no"

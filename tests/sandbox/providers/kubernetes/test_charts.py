@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from sandbox.providers.base.server import Server
 from sandbox.providers.kubernetes.charts import children
 from sandbox.providers.kubernetes.client import ApiError, Cluster
 from sandbox.toolchain import charts
-from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
 from tests.kubernetes_harness import Json, named
+from tests.warm import starts
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
@@ -102,11 +101,9 @@ def pulumi(tmp_path: Path, server: Server, kubeconfig: str, namespace: str) -> P
     (program / "__main__.py").write_text(PROGRAM)
     (program / "Pulumi.yaml").write_text("name: charts\nruntime: python\n")
     (tmp_path / "state").mkdir()
-    folder = install_pulumi(Toolchain(default_cache()), tmp_path / "bin", Path(sys.executable))
-    path = [str(folder), str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = {
         **os.environ,
-        "PATH": os.pathsep.join(path),
+        **starts.pulumi(tmp_path),
         "NAMESPACE": namespace,
         "KUBECONFIG_TEXT": kubeconfig,
         "PULUMI_HOME": str(tmp_path / "home"),
