@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from .firewall.cilium_host_protection import CiliumHostProtection
     from .firewall.cloud import CloudFirewall
+    from .firewall.cloudflare_ranges import cloudflare_networks
     from .firewall.host_protection import CalicoHostProtection
     from .firewall.node import NodeFirewall
     from .firewall.rule_data import PortRange, RuleArgs, node_rules
@@ -104,6 +105,7 @@ _HOMES = {
     "VultrError": "errors",
     "WorkerFilter": "edge.worker_filter",
     "ZoneSettings": "edge.zone_settings",
+    "cloudflare_networks": "firewall.cloudflare_ranges",
     "in_cluster": "cluster.contract",
     "node_rules": "firewall.rule_data",
 }
@@ -152,6 +154,7 @@ __all__ = [
     "VultrError",
     "WorkerFilter",
     "ZoneSettings",
+    "cloudflare_networks",
     "in_cluster",
     "node_rules",
 ]

@@ -43,3 +43,8 @@ def load(path: Path = PIN) -> CloudflareRanges:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a valid pin of Cloudflare's ranges: {error}") from error
+
+
+def cloudflare_networks() -> list[str]:
+    """The CIDRs that Cloudflare connects from, both families, as this release has them pinned."""
+    return [*load().cidrs]
