@@ -21,6 +21,7 @@ from components.firewall import node as node_firewall
 from components.firewall.cloud_rules import VultrFirewallRules
 from components.firewall.in_step import NodesInStep
 from components.firewall.node_networks import NodeNetworks
+from components.firewall.rule_data import rule_data
 from components.firewall.rule_table import node_rules
 from components.ingress.nginx.admission import health_path_policy
 from components.ingress.nginx.cluster_objects import own_names
@@ -478,7 +479,9 @@ kubernetes.apps.v1.DaemonSet(
     ),
 )
 
-NodeNetworks("flat-node-networks", {"kubeconfig": kubeconfig, "rules": table}, in_cluster)
+NodeNetworks(
+    "flat-node-networks", {"kubeconfig": kubeconfig, "rules": rule_data(table)}, in_cluster
+)
 NodesInStep(
     "flat-nodes-in-step",
     {
