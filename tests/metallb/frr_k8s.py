@@ -53,10 +53,11 @@ bfd
         """Nodes with which BFD is up."""
         return {peer["peer"] for peer in self.show("bfd peers") if peer["status"] == "up"}
 
-    def hold_seconds(self) -> set[int]:
-        """After which the sessions with the nodes are given up without BFD."""
-        timers = [peer["bgpTimerHoldTimeMsecs"] for peer in self.show("bgp neighbors").values()]
-        return {milliseconds // 1000 for milliseconds in timers}
+    def hold_seconds(self) -> list[int]:
+        """After which the sessions that stand are given up without BFD."""
+        peers = self.show("bgp neighbors").values()
+        standing = [peer for peer in peers if peer.get("bgpState") == "Established"]
+        return [peer["bgpTimerHoldTimeMsecs"] // 1000 for peer in standing]
 
 
 class FrrNode(MetalNode):
