@@ -7,7 +7,7 @@ BIN := .venv/bin
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
-  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev frr
+  clang-19 conntrack gcc ipset libc6-dev libelf-dev libpcap-dev llvm-19 make nftables zlib1g-dev frr frr-pythontools
 
 help: ## Show what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,7 +18,8 @@ demo: setup ## Start the sandbox, bring up us, eu, apac and edge, show what came
 # A sandbox of its own, so that the two demos don't take each other's stacks.
 METAL := examples/bare-metal
 demo-metal: export EDGEFLEET_SANDBOX_DIR = $(CURDIR)/$(METAL)/.sandbox
-demo-metal: metallb ## The same on servers of one's own: two clusters without VKE, fra and ber
+demo-metal: setup ## The same on servers of one's own: two clusters without VKE, fra and ber
+	@$(BIN)/python -m sandbox.toolchain metallb helm
 	$(BIN)/fleet sandbox start --dir $(METAL)
 	$(BIN)/fleet sandbox kubeadm fra --kubeconfig ~/.kube/edgefleet/fra
 	$(BIN)/fleet sandbox kubeadm ber --kubeconfig ~/.kube/edgefleet/ber
@@ -87,8 +88,8 @@ felix: setup ## Build Calico's felix from source, once: ten minutes
 traefik: setup ## Build Traefik from source, once: five minutes
 	@$(BIN)/python -m sandbox.toolchain traefik
 
-metallb: setup ## Build MetalLB from source, once: three minutes
-	@$(BIN)/python -m sandbox.toolchain metallb helm
+metallb: setup ## Build MetalLB and frr-k8s from source, once: six minutes
+	@$(BIN)/python -m sandbox.toolchain metallb frr-k8s helm
 
 packages:
 	@if [ "$(CI)" = true ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \

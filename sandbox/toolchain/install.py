@@ -1,7 +1,7 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
 ``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
-felix helm metallb traefik`` those of these names: tests run them, and who installs a chart.
+felix frr-k8s helm metallb traefik`` those of these names: tests run them, and who installs a chart.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.toolchain import felix, go_build, metallb, traefik
+from sandbox.toolchain import felix, frr_k8s, go_build, metallb, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
@@ -189,7 +189,12 @@ def main(wanted: Sequence[str] = ()) -> int:
     """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
     special = {tool.name: tool for tool in SPECIAL}
-    recipes = {"felix": felix.make, "metallb": metallb.make, "traefik": traefik.make}
+    recipes = {
+        "felix": felix.make,
+        "frr-k8s": frr_k8s.make,
+        "metallb": metallb.make,
+        "traefik": traefik.make,
+    }
     if unknown := sorted(set(wanted) - {*recipes, *special}):
         names = ", ".join(sorted({*recipes, *special}))
         _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from components.ingress.contract import LoadBalancerService
 from components.ingress.service import service_spec
 from components.load_balancer.metallb_objects import NAMESPACE, annotations, objects
-from components.load_balancer.metallb_options import Peer, Pool, refuse
+from components.load_balancer.metallb_options import BgpMode, Peer, Pool, refuse
 from sandbox.clusters import commands
 from sandbox.felix.node import RELAY
 from sandbox.processes import Child, Processes, free_port
@@ -36,7 +36,7 @@ _PATIENCE = 60.0
 """Seconds after which what should happen is taken for not happening. Nothing is timed."""
 
 
-def until(what: str, met: Callable[[], bool]) -> float:
+def until(what: str, met: Callable[[], object]) -> float:
     """Poll; the seconds it took. Fails with `what` when time runs out."""
     start = time.monotonic()
     while not met():
@@ -48,7 +48,8 @@ def until(what: str, met: Callable[[], bool]) -> float:
 class ControlPlane(BareApiServer):
     """For both families, with MetalLB's own definitions."""
 
-    def __init__(self, folder: Path, processes: Processes, crds: Path) -> None:
+    def __init__(self, folder: Path, processes: Processes, crds: Path, mode: BgpMode) -> None:
+        self._mode: BgpMode = mode
         services = f"{commands.SERVICE_RANGE},fd00:96::/112"
         definitions = [yaml.safe_load(file.read_text()) for file in sorted(crds.glob("*.yaml"))]
         for definition in definitions:
@@ -60,7 +61,7 @@ class ControlPlane(BareApiServer):
 
     def configure(self, pools: Sequence[Pool], peers: Sequence[Peer]) -> None:
         """What `MetalLb` makes after its chart."""
-        refuse(pools, peers, "native")
+        refuse(pools, peers, self._mode)
         for peer in peers:
             if (password := peer.get("password")) is not None:
                 self.apply(
@@ -136,12 +137,16 @@ class ControlPlane(BareApiServer):
 
 
 class Router(Namespace):
-    """FRR with a bridge on which the nodes are; BGP with whoever dials from there."""
+    """FRR with a bridge on which the nodes are; BGP with whoever dials from there.
 
-    def __init__(self, folder: Path, processes: Processes, password: str) -> None:
-        super().__init__(
-            "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
-        )
+    `more` are lines about these neighbours, and then others; `daemons` speak beside zebra.
+    """
+
+    daemons: ClassVar[Mapping[str, tuple[str, ...]]] = {"bgpd": ()}
+    more: ClassVar[str] = ""
+
+    def __init__(self, processes: Processes, password: str) -> None:
+        super().__init__(_NO_DAD)
         for line in (
             "link add lan type bridge",
             f"addr add {ROUTER}/24 dev lan",
@@ -164,14 +169,14 @@ router bgp {ROUTER_ASN}
  neighbor nodes remote-as {OUR_ASN}
  neighbor nodes password {password}
  bgp listen range 10.77.0.0/24 peer-group nodes
-"""
+{self.more}"""
         )
         zebra = self._sockets / "zserv.api"
-        for name in ("zebra", "bgpd"):
+        for name, options in {"zebra": (), **self.daemons}.items():
             command = [
                 str(FRR / name), "-f", str(config), "-i", str(self._sockets / f"{name}.pid"),
                 "-z", str(zebra), "--vty_socket", str(self._sockets), "-A", "127.0.0.1",
-                "-u", "frr", "-g", "frr",
+                "-u", "frr", "-g", "frr", *(option.format(self._sockets) for option in options),
             ]  # fmt: skip
             child = processes.start(f"router-{name}", self.inside(*command))
             socket = self._sockets / f"{name}.vty"
@@ -197,12 +202,12 @@ router bgp {ROUTER_ASN}
         hops = [hop for route in said for hop in route.get("nexthops", [route])]
         return {hop["gateway"] for hop in hops if "gateway" in hop}
 
-    def owner(self, address: str) -> str:
-        """The hardware address that answers for an address, "" where nobody does."""
+    def owner(self, address: str, seconds: float = 1.5) -> str:
+        """The hardware address that answers for an address, "" where nobody does for so long."""
         self.run("ip", "neigh", "flush", "dev", "lan")
         # A packet to anywhere has the kernel ask its neighbours, for three seconds.
         self.run("bash", "-c", f"echo >/dev/udp/{address}/9", check=False)
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for entry in json.loads(self.run("ip", "-j", "neigh", "show", "dev", "lan")):
                 if entry["dst"] == address and "lladdr" in entry:
@@ -214,11 +219,11 @@ router bgp {ROUTER_ASN}
 class MetalNode(Namespace):
     """A node on the router's bridge; `speaker` starts MetalLB's there."""
 
+    setup: ClassVar[str] = _NO_DAD
+
     def __init__(self, number: int, world: "World", labels: Mapping[str, str]) -> None:
-        super().__init__(
-            "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
-        )
-        self.name, self._world = f"n{number}", world
+        super().__init__(self.setup)
+        self.name, self.world = f"n{number}", world
         self.address, self.address6 = f"10.77.0.1{number}", f"fd77::1{number}"
         router, inner = world.router, str(self.pid)
         router.run("ip", "link", "add", self.name, "type", "veth", "peer", "eth0", "netns", inner)
@@ -237,33 +242,41 @@ class MetalNode(Namespace):
         world.plane.node(self.name, self.address, labels)
 
     def speaker(self) -> Child:
-        """MetalLB's speaker, in native mode, as its chart starts it."""
-        command = [str(self._world.built / "speaker"), "--port=0", "--log-level=info"]
+        """MetalLB's speaker, as its chart starts it."""
+        command = [str(self.world.built / "speaker"), "--port=0", "--log-level=info"]
         env = {
             **commands.GO_ENVIRONMENT,
-            "KUBECONFIG": str(self._world.plane.kubeconfig),
+            "KUBECONFIG": str(self.world.plane.kubeconfig),
             "METALLB_NODE_NAME": self.name,
             "METALLB_NAMESPACE": NAMESPACE,
-            "METALLB_POD_NAME": self._world.plane.pod(f"speaker-{self.name}", self.name),
-            "METALLB_BGP_TYPE": "native",
+            "METALLB_POD_NAME": self.world.plane.pod(f"speaker-{self.name}", self.name),
+            "METALLB_BGP_TYPE": self.world.mode,
         }
         inside = ["nsenter", "-t", str(self.pid), "-n", "--", *command]
-        return self._world.processes.start(f"{self.name}-speaker", inside, env)
+        return self.world.processes.start(f"{self.name}-speaker", inside, env)
+
+    def cut_off(self) -> None:
+        """From now on nothing gets from it or to it. Neither end sees its link go."""
+        self.world.router.run("ip", "link", "set", self.name, "nomaster")
 
 
 class World:
     """The control plane, the router, two nodes and MetalLB's controller."""
 
+    mode: ClassVar[BgpMode] = "native"
+    router_made: ClassVar[type[Router]] = Router
+    node_made: ClassVar[type[MetalNode]] = MetalNode
+
     def __init__(self, folder: Path, built: Path, stack: ExitStack, password: str) -> None:
         self.built = built
         self.processes = Processes(folder / "processes")
         stack.callback(self.processes.stop_all)
-        self.plane = ControlPlane(folder, self.processes, built / "crds")
-        self.router = Router(folder, self.processes, password)
+        self.plane = ControlPlane(folder, self.processes, built / "crds", self.mode)
+        self.router = self.router_made(self.processes, password)
         stack.enter_context(self.router)
         self.nodes: list[MetalNode] = []
         for number, labels in ((1, dict[str, str]()), (2, {"edge": "yes"})):
-            node = MetalNode(number, self, labels)
+            node = self.node_made(number, self, labels)
             stack.enter_context(node)
             self.nodes.append(node)
         env = {
@@ -271,7 +284,7 @@ class World:
             "KUBECONFIG": str(self.plane.kubeconfig),
             "METALLB_NAMESPACE": NAMESPACE,
             "METALLB_POD_NAME": self.plane.pod("controller", self.nodes[0].name),
-            "METALLB_BGP_TYPE": "native",
+            "METALLB_BGP_TYPE": self.mode,
         }
         self.processes.start(
             "controller",
