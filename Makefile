@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix metallb policies traefik
+.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix metallb policies reference traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -49,7 +49,10 @@ check: setup ## Formatter, linter, type checkers
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench
 
-docs: docs/architecture.svg docs/request.svg comments ## Draw the pictures of docs/ anew
+docs: docs/architecture.svg docs/request.svg comments reference ## Make anew what of docs/ is made: pictures, the reference
+
+reference: setup
+	$(BIN)/python docs/reference/generate.py
 
 comments: setup
 	$(BIN)/python docs/comments/draw.py

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -76,7 +78,7 @@ def run(project: Path, say: Say, console: Console) -> str:
             pulumi.up(stacks, tell)
     shown = [pulumi.outputs(stack.name) for stack in (*regions, *edges)]
     width = terminal_width()
-    return summary(inventory, shown, width) + next_steps(inventory, width)
+    return summary(inventory, shown, width) + next_steps(inventory, width, project)
 
 
 class _Pulumi:
@@ -145,16 +147,28 @@ def changes(log: str) -> str:
     return ", ".join(told) or "done"
 
 
-def next_steps(inventory: Inventory, terminal: int | None = None) -> str:
+def next_steps(
+    inventory: Inventory, terminal: int | None = None, project: Path | None = None
+) -> str:
     """What to try on the fleet that is up: commands for the terminal that it was started from."""
-    fleet = "fleet" if shutil.which("fleet") else ".venv/bin/fleet"
+    here = project is None or project.resolve() == Path.cwd()
+    program = Path(sys.executable).with_name("fleet")
+    fleet = "fleet" if shutil.which("fleet") else ".venv/bin/fleet" if here else str(program)
     first = inventory.region_stacks[-1].name if inventory.region_stacks else "edge"
     more = {
         f"{fleet} add {first}-2 --like {first} --location ord": "one more stack file, drained",
         f'eval "$({fleet} sandbox env)" && pulumi up -s {first}-2': "one more cluster",
     }
     vultrs = any(stack.vke for stack in inventory.region_stacks)
+    elsewhere: dict[str, str] = {}
+    if project is not None and not here:
+        sandbox = lifecycle.default_directory(project)
+        elsewhere = {
+            f"cd {shlex.quote(os.path.relpath(project))}": "where this fleet's files are",
+            f"export EDGEFLEET_SANDBOX_DIR={shlex.quote(str(sandbox))}": "which sandbox is its",
+        }
     commands = {
+        **elsewhere,
         f'eval "$({fleet} sandbox env)"': "pulumi works on the sandbox now, in this terminal",
         f"pulumi preview -s {first} --diff": "no changes: it is as the files say",
         **(more if vultrs else {}),
@@ -167,6 +181,17 @@ def next_steps(inventory: Inventory, terminal: int | None = None) -> str:
     if terminal is not None and max(map(len, lines)) > terminal:
         lines = [f"  # {why}\n  {command}" for command, why in commands.items()]
     return "\n".join(["", "", "Try next:", *lines])
+
+
+def _records(stack: RegionStack, nodes: Mapping[str, Mapping[str, str]]) -> str:
+    """How many of each type there are: of a load balancer's addresses, else of the nodes'."""
+    balancer = stack.settings.load_balancer
+    announced = balancer.ingress.said if balancer and balancer.ingress else None
+    found = [a for node in nodes.values() for a in node.values() if a]
+    addresses = found if announced is None else announced
+    six = sum(":" in address for address in addresses)
+    counted = {"A": len(addresses) - six, "AAAA": six}
+    return ", ".join(f"{count} {kind}" for kind, count in counted.items() if count)
 
 
 def summary(inventory: Inventory, shown: Sequence[Shown], width: int | None = None) -> str:
@@ -182,7 +207,7 @@ def summary(inventory: Inventory, shown: Sequence[Shown], width: int | None = No
                     each.stack,
                     stack.vke.location if stack.vke else "(existing)",
                     str(len(nodes)),
-                    f"{len(nodes)} A, {len(nodes)} AAAA",
+                    _records(stack, nodes),
                     each.outputs["hostname"],
                     each.outputs["clusterId"],
                 )

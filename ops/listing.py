@@ -133,13 +133,20 @@ def _row(stack: RegionStack) -> dict[str, Any]:
     }
 
 
+def _short(value: object) -> str:
+    """An option's value on a line that has others: of what is long, that it is said."""
+    if isinstance(value, dict | list):
+        return "…"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if row["kind"] == "edge":
         return row["stack"], "(edge)", "", "", "", "", "", ""
     pools = ", ".join(f"{p['nodes']}×{p['plan']}" + _bounds(p) for p in row["pools"])
     dataplane = row["dataplane"]
     if isinstance(dataplane, dict):
-        dataplane = ", ".join(f"{key}={value}" for key, value in dataplane.items())
+        dataplane = ", ".join(f"{key}={_short(value)}" for key, value in dataplane.items())
     image = row["image"].partition("@")[0].rpartition("/")[2]
     drained = "yes" if row["drained"] else ""
     where = (row["region"], row["location"], row["version"])

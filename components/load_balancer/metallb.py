@@ -23,6 +23,7 @@ from .metallb_objects import (
     values,
 )
 from .metallb_options import BgpMode, Peer, Pool, by_name, refuse
+from .pools_fit import PoolsFit
 
 
 class MetalLbArgs(TypedDict):
@@ -31,7 +32,8 @@ class MetalLbArgs(TypedDict):
     `mode` says who speaks BGP. `others` are addresses of other clusters, by whose they are; `taken`
     those that machines have, whose by address. `images` are `controller` and `speaker`. Only
     Services of `load_balancer_class` are served, with one; else all that name none. With the
-    cluster's `kubeconfig`, a MetalLB that somebody else installed is refused, and not taken over.
+    cluster's `kubeconfig`, a MetalLB that somebody else installed is refused, and not taken over;
+    and so are pools that don't fit its nodes.
     """
 
     pools: Sequence[Pool]
@@ -48,7 +50,7 @@ class MetalLb(pulumi.ComponentResource):
     """MetalLB with its pools; give it the cluster's provider by its options.
 
     Raises LoadBalancerMistake for what MetalLB would refuse or announce in vain. Fails in the
-    preview where a pool holds an address that a machine has.
+    preview where a pool holds an address that a machine has, or a selector finds no node.
     """
 
     def __init__(
@@ -62,6 +64,13 @@ class MetalLb(pulumi.ComponentResource):
         )
         names: list[NamedObject] = [{"kind": "Namespace", "object_name": NAMESPACE}]
         child = only_own_names(name, args.get("kubeconfig"), names, child)
+        if kubeconfig := args.get("kubeconfig"):
+            fit = PoolsFit(
+                f"{name}-pools-fit",
+                {"kubeconfig": kubeconfig, "pools": pools, "peers": peers},
+                child,
+            )
+            child = pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[fit]))
         namespace = KubernetesObject(
             f"{name}-namespace",
             {

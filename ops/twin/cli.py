@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from collections.abc import Iterable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ from rich.console import Console
 
 from components.firewall import cloudflare_ranges
 from infra.errors import SettingsError
+from infra.fleet.inventory import RegionStack
+from infra.fleet.reading import load
 from ops import demo
 from ops.command import FOUND, CommandError, failed
 from ops.files import project_dir
@@ -55,12 +58,30 @@ def command(
         raise typer.Exit(FOUND)
 
 
+def require_runnable(stacks: Iterable[RegionStack]) -> None:
+    """Raises CommandError for what has no machines in the twin."""
+    for stack in stacks:
+        settings = stack.settings
+        lacking = {
+            "a cluster that Vultr didn't make": stack.vke is None,
+            "ingress.controller: traefik": settings.ingress.controller != "nginx",
+            "cilium": bool(settings.cilium),
+            "loadBalancer": bool(settings.load_balancer),
+        }
+        if found := [name for name, there in lacking.items() if there]:
+            raise CommandError(
+                f"{stack.file}: {', '.join(found)}: the twin has Vultr's nodes with Calico and "
+                "nginx on their own ports, nothing else. Run it with stack files that have these"
+            )
+
+
 def _say(line: str) -> None:
     typer.echo(line, err=True)
 
 
 def _twin(project: Path, plan: Plan, stay: bool, svg: Path | None) -> bool:
     """Bring it up, visit it, say what came of it; whether every promise was kept."""
+    require_runnable(load(project).region_stacks)
     demo.run(project, _say, Console(stderr=True, highlight=False))
     directory = lifecycle.default_directory(project)
     environment = inside(os.environ, lifecycle.env(directory, project, os.environ.get("PATH", "")))

@@ -1,10 +1,7 @@
 """The library as others install it: one wheel, whose import name is `edgefleet`."""
 
 import subprocess
-import sys
 import tomllib
-import venv
-import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.projects import ROOT
+from tests.wheel import installed
 
 LIBRARY = ROOT / "components"
 PROJECT = tomllib.loads((LIBRARY / "pyproject.toml").read_text())
@@ -38,32 +36,7 @@ print(here)
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that has the wheel and its dependencies, and nothing of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    # From a copy: setuptools leaves a build folder beside what it builds.
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "components"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    for file in filter(None, files):
-        if (ROOT / file).is_file():
-            target = folder / file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((ROOT / file).read_bytes())
-    subprocess.run([*build, "--wheel-dir", str(folder), str(folder / "components")], check=True)
-    (wheel,) = folder.glob("edgefleet-*.whl")
-    venv.create(folder / "venv", with_pip=False)
-    (site,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    zipfile.ZipFile(wheel).extractall(site)
-    # A folder named in a .pth file is searched; .pth files in it, this checkout's, are not read.
-    (site / "dependencies.pth").write_text(
-        "\n".join(path for path in sys.path if path.endswith("site-packages"))
-    )
-    return folder / "venv" / "bin" / "python"
+    return installed(tmp_path_factory.mktemp("wheel"))
 
 
 def test_it_is_edgefleet_with_all_that_it_needs_and_nothing_else(

@@ -10,7 +10,7 @@ from rich.console import Console
 from infra.fleet.reading import load
 from ops import demo, progress
 from ops.progress import Stack, line, table, watching
-from tests.projects import copy_project, git
+from tests.projects import ROOT, copy_project, git
 
 # What the engine printed.
 PRINTED = """\
@@ -146,6 +146,29 @@ def test_what_to_try_next_is_about_this_fleet(tmp_path: Path) -> None:
     assert "fleet sandbox env)" in told
     assert "pulumi preview -s us --diff" in told
     assert "fleet add us-2 --like us" in told
+
+
+def test_what_came_up_of_another_fleet_than_the_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its files are comes first, and a load balancer's address counts, not its nodes'."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("EDGEFLEET_SANDBOX_DIR", "/srv/sandbox")
+    metal = Path("examples/bare-metal")
+    inventory = load(metal)
+    told = demo.next_steps(inventory, project=metal).splitlines()
+    first, second = (line.split("#")[0].strip() for line in told[3:5])
+    assert first == "cd examples/bare-metal"
+    assert second == "export EDGEFLEET_SANDBOX_DIR=/srv/sandbox"
+    assert not [line for line in told if line.strip().startswith(".venv")]
+    here = demo.next_steps(inventory, project=ROOT)
+    assert "cd " not in here
+    assert "EDGEFLEET_SANDBOX_DIR" not in here
+    nodes = {name: {"ipv4": "45.76.201.1", "ipv6": "2001:19f0::1"} for name in ("n1", "n2")}
+    outputs = {"nodes": nodes, "hostname": "h.example.com", "clusterId": "id"}
+    text = demo.summary(inventory, [demo.Shown(name, outputs) for name in ("ber", "fra")])
+    ber, fra = text.splitlines()[2:4]
+    assert "2 A, 2 AAAA" in ber
+    assert " 1 A " in fra
+    assert "AAAA" not in fra
 
 
 @pytest.mark.parametrize("wanted", ["", "1"])

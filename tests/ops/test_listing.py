@@ -1,6 +1,7 @@
 """`fleet list`, `fleet cost` and `fleet add`, on copies of the repository's stack files."""
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from infra.pins.catalog import catalog
 from ops import listing
 from ops.cli import application
 from ops.listing import old_pin
-from tests.projects import CLUSTER, copy_project, git, region, region_stack, write_stack
+from tests.projects import CLUSTER, ROOT, copy_project, git, region, region_stack, write_stack
 
 runner = CliRunner()
 
@@ -59,6 +60,13 @@ def test_list_for_a_person(project: Path):
         *("us", "us", "ewr", "v1.35.5+1", "3×vc2-2c-4gb", "(2–6)"),
         *("externalServiceMode=DSR", "nginx-ingress:5.6.1", "yes"),
     ]
+
+
+def test_a_long_option_is_named_alone(tmp_path: Path):
+    shutil.copytree(ROOT / "examples/bare-metal", tmp_path, dirs_exist_ok=True)
+    lines = run(tmp_path, "list").stdout.splitlines()
+    (ber,) = (line for line in lines if line.startswith("ber"))
+    assert "encapsulation=none, bgp=…, force=true" in ber
 
 
 def test_a_mistake_ends_in_a_sentence(project: Path):

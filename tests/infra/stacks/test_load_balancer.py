@@ -58,6 +58,10 @@ def test_the_region_has_the_addresses_of_the_service_and_no_nodes(project: Path)
     assert [source["ipBlock"]["cidr"] for source in web["from"]] == ranges
     daemon_set = of_type(rendering, "kubernetes:apps/v1:DaemonSet")["metal-ingress-controller"]
     assert "hostPort" not in repr(daemon_set.inputs)
+    (fit,) = (r for r in rendering.resources if r.name == "metal-metallb-pools-fit")
+    assert fit.inputs["pools"] == {"pool web": POOL["addresses"]}
+    (pool,) = of_type(rendering, "kubernetes:metallb.io/v1beta1:IPAddressPool").values()
+    assert "PoolsFit::metal-metallb-pools-fit" in " ".join(pool.options["dependsOn"])
     assert "hostNetwork" not in daemon_set.inputs["spec"]["template"]["spec"]
     (chart,) = of_type(rendering, "kubernetes:helm.sh/v4:Chart").values()
     assert chart.inputs["version"] == "0.16.2"

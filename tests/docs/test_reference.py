@@ -1,0 +1,45 @@
+"""docs/reference is what docs/reference/generate.py makes of the components as they are."""
+
+import importlib.util
+from types import ModuleType
+
+from pulumi import Resource
+
+import components
+from tests.projects import ROOT
+
+FOLDER = ROOT / "docs" / "reference"
+
+
+def generator() -> ModuleType:
+    path = FOLDER / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_page_is_what_the_docstrings_say():
+    wanted: dict[str, str] = generator().pages()
+    there = {file.name: file.read_text() for file in FOLDER.glob("*.md")}
+    assert there.keys() == wanted.keys(), "`make reference` makes them anew"
+    for name, text in wanted.items():
+        assert there[name] == text, f"docs/reference/{name}: `make reference` makes it anew"
+
+
+def test_a_page_has_arguments_and_outputs_of_its_bases_and_of_its_types():
+    pages = {file.stem: file.read_text() for file in FOLDER.glob("*.md")}
+    resources = {
+        name
+        for name in components.__all__
+        if isinstance(found := getattr(components, name), type) and issubclass(found, Resource)
+    }
+    assert {*pages} - {"README"} == resources
+    assert "| `label` | `str` | **required.**" in pages["VkeCluster"]
+    assert "| `kubeconfig` | `str` |" in pages["VkeCluster"]
+    ingress = pages["IngressDaemonSet"]
+    assert ingress.count("| `trusted_proxies` | `Sequence[str]` | **required.**") == 1
+    assert "\n## LoadBalancerService\n" in ingress
+    assert "[VkeCluster](VkeCluster.md)" in pages["README"]
