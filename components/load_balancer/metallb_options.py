@@ -42,7 +42,8 @@ class Peer(TypedDict):
     port: NotRequired[int]
     """The router's. Default: 179."""
     hold_seconds: NotRequired[int]
-    """After which a silent peer is given up, 3 to 65535 s. Default: 90 in mode native, FRR's 180 in frr-k8s."""
+    """Seconds after which a silent peer is given up, 3 to 65535. Default: 90 in mode native, FRR's
+    180 in frr-k8s."""
     password: NotRequired[pulumi.Input[str] | None]
     """Of the session (TCP MD5), a secret. Default: none."""
     bfd: NotRequired[Bfd | None]

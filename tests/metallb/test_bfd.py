@@ -41,7 +41,9 @@ def test_a_node_without_a_link_is_out_by_bfd(frr_world: FrrWorld):
     # FRR tells what it was told last: the route outlives the speaker.
     os.kill(silent.pid, signal.SIGKILL)
     one.cut_off()
-    gone = until("its route is gone", lambda: router.next_hops(ADDRESS) == {two.address})
+    gone = until("its route is gone", lambda: one.address not in router.next_hops(ADDRESS))
     assert gone < LONG_BEFORE
-    assert router.sees() == {two.address}
+    # On a machine that has no time for 300 ms, the other may have been out for a moment, too.
+    until("the other's route is there", lambda: router.next_hops(ADDRESS) == {two.address})
+    until("BFD sees the other alone", lambda: router.sees() == {two.address})
     print(f"\nfrr-k8s: route there after {arrived:.2f} s, gone after {gone:.2f} s")  # noqa: T201
