@@ -18,6 +18,7 @@ from sandbox.clusters.disruptions import undisruptable
 from sandbox.clusters.host_endpoints import keep_host_endpoints
 from sandbox.clusters.pki import OWNER, kubeconfig, make_pki, rotate_owner
 from sandbox.clusters.record import Record, endpoint
+from sandbox.clusters.service_announcements import say_announcements
 from sandbox.processes import Child, Processes, ProcessFailed, free_port
 
 BINARIES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
@@ -271,6 +272,8 @@ class ControlPlanes(ClusterBackend):
                 service_addresses.command(self._metallb, pod, free_port()),
                 service_addresses.environment(file, pod),
             )
+        else:
+            say_announcements(api, service_addresses.NAMESPACE)
 
     def _remove(self, cluster: Cluster) -> None:
         for child in list(cluster.children.values()):

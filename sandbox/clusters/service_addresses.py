@@ -1,5 +1,6 @@
 """MetalLB's own controller for a cluster whose pods are only pretended (kwok): it alone gives
-Services their addresses. What its speakers would announce, nobody does here."""
+Services their addresses. Its speakers announce nothing: service_announcements.py says what they
+would say."""
 
 from dataclasses import dataclass
 from pathlib import Path

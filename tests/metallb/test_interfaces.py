@@ -1,5 +1,8 @@
 """An interface that the node lacks which MetalLB has chosen: what the doctor reads of it."""
 
+import pytest
+
+from components.load_balancer import announced
 from components.load_balancer.metallb_options import Pool
 from ops.live.balancer import read_service
 from ops.live.facts import ServiceFacts
@@ -36,7 +39,9 @@ def complains(world: World) -> bool:
     return bool(found and "interfaces" in found.complaint)
 
 
-def test_nobody_answers_and_it_is_told_until_the_interface_fits(world: World):
+def test_nobody_answers_and_it_is_told_until_the_interface_fits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
     for node in world.nodes:
         node.speaker()
     world.plane.configure([pool("eth9")], [])
@@ -48,9 +53,20 @@ def test_nobody_answers_and_it_is_told_until_the_interface_fits(world: World):
     assert (found.addresses, found.announcers) == ((ADDRESS,), ())
     assert ADDRESS in found.complaint
     assert world.router.owner(ADDRESS) == ""
+    props = {
+        "kubeconfig": world.plane.kubeconfig.read_text(),
+        "namespace": "default",
+        "service": "near",
+    }
+    wait = announced._Provider().wait  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(announced, "SECONDS", 3)
+    with pytest.raises(RuntimeError, match=f"Service default/near: the interfaces .*{ADDRESS}"):
+        wait(props)
 
     world.plane.configure([pool("eth0")], [])
     until("it is answered", lambda: world.router.owner(ADDRESS) != "")
+    monkeypatch.setattr(announced, "SECONDS", 60)
+    wait(props)
     until("MetalLB has the node", lambda: bool((now := seen(world)) and now.announcers))
     now = seen(world)
     assert now

@@ -1,7 +1,7 @@
 """The sandbox's clusters of servers have MetalLB's controller run where its pod is said to."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.load_balancer.announced import STATUSES, announcers
 from components.load_balancer.metallb_objects import annotations, objects
 from sandbox.clusters import kubeadm
 from sandbox.clusters.api import ClusterApi
@@ -21,6 +22,7 @@ from tests.bare_api_server import apply
 
 CLUSTER, ADDRESS = kubeadm.host("fra"), "45.76.203.9"
 DEPLOYMENT = f"apis/apps/v1/namespaces/{NAMESPACE}/deployments/metallb-controller"
+ONE = {"kubernetes.io/hostname": "fra-1"}
 LABELS = {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "controller"}
 
 
@@ -80,6 +82,30 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
     }
 
 
+def endpoints(service: str, nodes: Sequence[str]) -> dict[str, Any]:
+    """Of its pods, which are ready."""
+    ends = [
+        {"addresses": [f"10.244.0.{n}"], "nodeName": node, "conditions": {"ready": True}}
+        for n, node in enumerate(nodes, 1)
+    ]
+    labels = {"kubernetes.io/service-name": service}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"namespace": "default", "name": service, "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": ends,
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+    }
+
+
+def said_of(api: ClusterApi) -> dict[str, tuple[str, ...]]:
+    """Who answers for each Service, as the product reads it."""
+    statuses = api.get(STATUSES.strip("/"))["items"]
+    names = {status["metadata"]["labels"]["metallb.io/service-name"] for status in statuses}
+    return {name: announcers(statuses, "default", name) for name in names}
+
+
 def given(api: ClusterApi, name: str) -> list[str]:
     live = api.get(f"api/v1/namespaces/default/services/{name}")
     return [each["ip"] for each in live["status"]["loadBalancer"].get("ingress") or []]
@@ -111,7 +137,10 @@ def test_a_service_of_its_class_gets_its_address_while_the_pod_is_there(tmp_path
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         apply(api, space)
         for _, manifest in objects(
-            [{"name": "web", "addresses": ["45.76.203.8/29"], "bgp": {}}],
+            [
+                {"name": "web", "addresses": ["45.76.203.8/29"], "bgp": {}},
+                {"name": "lan", "addresses": ["10.9.0.64/29"], "l2": {"node_selector": ONE}},
+            ],
             [{"name": "router", "address": "10.9.0.1", "asn": 64500, "my_asn": 64513}],
         ):
             apply(api, manifest)
@@ -121,6 +150,18 @@ def test_a_service_of_its_class_gets_its_address_while_the_pod_is_there(tmp_path
         apply(api, service("theirs"))
         eventually(planes, lambda: given(api, "ours") == [ADDRESS])
         assert given(api, "theirs") == []
+        near = service("near", loadBalancerClass="ours")
+        near["metadata"]["annotations"] = annotations(["10.9.0.65"])
+        apply(api, near)
+        eventually(planes, lambda: given(api, "near") == ["10.9.0.65"])
+        # Nobody serves on a node that the advertisement takes, and by BGP nobody asks.
+        for name, nodes in (("near", ["fra-cp"]), ("ours", ["fra-1"])):
+            apply(api, endpoints(name, nodes))
+        planes.revive()
+        apply(api, endpoints("near", ["fra-1", "fra-cp"]))
+        eventually(planes, lambda: said_of(api) == {"near": ("fra-1",)})
+        apply(api, endpoints("near", []))
+        eventually(planes, lambda: said_of(api) == {})
         assert running(tmp_path)
         api.delete(DEPLOYMENT)
         eventually(planes, lambda: not running(tmp_path))

@@ -11,7 +11,7 @@ from infra.fleet.inventory import Inventory, RegionStack
 from infra.pins import images
 from infra.settings.cluster import ExistingCluster
 from infra.stacks.origin_trust import ReadSecret
-from infra.stacks.region.announce import announce
+from infra.stacks.region.announce import announce, announced_by_neighbours
 from infra.stacks.region.cilium import lay_cilium
 from infra.stacks.region.cluster import Open, existing_cluster, kubernetes_provider, vke_cluster
 from infra.stacks.region.protect import close_at_vultr, close_nodes, host_endpoints, lay_dataplane
@@ -64,7 +64,7 @@ def deploy(
     closed = close_nodes(site, dataplane, endpoints)
     ingress = serve(site, *closed, *announce(site, *closed))
     isolate_namespaces(site, dataplane, endpoints)
-    publish(site, *closed_before, ingress)
+    publish(site, *closed_before, ingress, *announced_by_neighbours(site, ingress))
 
     pulumi.export("clusterId", cluster.identity)
     pulumi.export("hostname", stack.hostname)

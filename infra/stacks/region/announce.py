@@ -1,10 +1,14 @@
 """Before the ingress: who announces its addresses, where the nodes' own aren't taken."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import pulumi
 
 from components.cluster.contract import ServingNode
+from components.ingress.nginx.pod import APP as NGINX
+from components.ingress.traefik.pod import APP as TRAEFIK
+from components.load_balancer.announced import Announced
 from components.load_balancer.kube_vip import KubeVip
 from components.load_balancer.metallb import MetalLb
 from components.load_balancer.metallb_objects import IMAGES
@@ -51,6 +55,28 @@ def _metallb(site: Site, settings: MetalLbSettings, *closed: pulumi.Resource) ->
         },
         site.after(*closed),
     )
+
+
+def announced_by_neighbours(site: Site, ingress: pulumi.Resource) -> list[pulumi.Resource]:
+    """What the records wait for: a node that answers ARP and NDP, where that is how it is found.
+    By BGP nobody but the router could say."""
+    settings = site.stack.settings
+    balancer = settings.load_balancer
+    if balancer is None or balancer.metallb is None or not balancer.by_neighbours:
+        return []
+    said = [balancer.ingress and balancer.ingress.said, balancer.metallb.pool_options()]
+    return [
+        Announced(
+            site.name("announced"),
+            {
+                "kubeconfig": site.cluster.kubeconfig,
+                "namespace": settings.ingress.namespace,
+                "service": NGINX if settings.ingress.controller == "nginx" else TRAEFIK,
+                "generation": json.dumps(said, sort_keys=True),
+            },
+            site.after(ingress),
+        )
+    ]
 
 
 def _taken(nodes: Sequence[ServingNode]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from components.dataplane.host_endpoints import HostEndpoints
 from components.dataplane.kernels import KernelsFit
 from components.firewall.in_step import NodesInStep
 from components.firewall.node_networks import NodeNetworks
+from components.load_balancer.announced import Announced
 from components.load_balancer.pools_fit import PoolsFit
 from components.server_side.ownership import OwnNames
 from components.server_side.patch import ServerSidePatch
@@ -40,6 +41,9 @@ MAKERS: dict[str, Callable[[], pulumi.Resource]] = {
     ),
     "node networks": lambda: NodeNetworks("w", {"kubeconfig": "plain", "rules": []}),
     "kernels": lambda: KernelsFit("k", {"kubeconfig": "plain", "version": "v3.30.4"}),
+    "announced": lambda: Announced(
+        "a", {"kubeconfig": "plain", "namespace": "n", "service": "s", "generation": "1"}
+    ),
     "pools": lambda: PoolsFit("p", {"kubeconfig": "plain", "pools": [], "peers": []}),
     "names": lambda: OwnNames("n", {"kubeconfig": "plain", "objects": []}),
 }

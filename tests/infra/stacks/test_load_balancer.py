@@ -67,6 +67,25 @@ def test_the_region_has_the_addresses_of_the_service_and_no_nodes(project: Path)
     assert chart.inputs["version"] == "0.16.2"
 
 
+@pytest.mark.parametrize("by", ["l2", "bgp"])
+def test_records_wait_for_a_node_that_neighbours_find(project: Path, by: str):
+    pool = {**POOL, "l2": {"interfaces": ["eth0"]}}
+    if by == "l2":
+        del pool["bgp"]
+    said: dict[str, Any] = {"pools": [pool]}
+    write_stack(
+        project, "metal", balanced(metallb=said if by == "l2" else said | {"peers": [PEER]})
+    )
+    found = {r.name: r for r in rendered(project, "metal").resources}
+    assert ("metal-announced" in found) == (by == "l2")
+    if by == "l2":
+        awaited = found["metal-announced"].inputs
+        assert (awaited["namespace"], awaited["service"]) == ("nginx-ingress", "nginx-ingress")
+        assert '"interfaces": ["eth0"]' in awaited["generation"]
+        record = found["metal-dns-load-balancer-a"]
+        assert "Announced::metal-announced" in " ".join(record.options["dependsOn"])
+
+
 def test_packets_for_the_service_are_passed_on_and_none_taken_in(project: Path):
     write_stack(project, "metal", balanced())
     table = node_table(region_stack(project, "metal"))

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ops.live.balancer import announcers, complaint, read_service
+from components.load_balancer.announced import announcers, complaint
+from ops.live.balancer import read_service
 from ops.live.facts import ServiceFacts
 
 SERVICE: dict[str, Any] = {
