@@ -47,6 +47,7 @@ bfd
  profile quick
   transmit-interval 100
   receive-interval 100
+  detect-multiplier 10
 """
 
     def sees(self) -> set[str]:

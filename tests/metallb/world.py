@@ -32,7 +32,7 @@ FRR = Path("/usr/lib/frr")
 # A tentative link-local address keeps an interface from the speaker for ten seconds, and one that
 # it finds later never joins the groups of addresses announced before (docs/load-balancers.md).
 _NO_DAD = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 """Seconds after which what should happen is taken for not happening. Nothing is timed."""
 
 
