@@ -35,7 +35,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes a minute and a half
+test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes four minutes
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
