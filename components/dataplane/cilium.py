@@ -4,7 +4,6 @@
 at its start, so these come after it.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired
 
@@ -17,11 +16,10 @@ from ..server_side.api import (
     CredentialsRefused,
     Refused,
     ServerObject,
-    Unreachable,
 )
 from ..server_side.kubernetes_object import KubernetesObject, in_cluster_of
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
+from ..server_side.waiting import Awaited, lasting
 from .cilium_options import (
     CHART,
     NAMESPACE,
@@ -62,24 +60,20 @@ class _Kinds(Awaited):
         return "cilium-kinds"
 
     def wait(self, props: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + APPEAR_SECONDS
-        while True:
+        def look() -> str | None:
             try:
                 server = ServerObject({**CLUSTER_LEVEL, **props})
-                if not (missing := missing_kinds(props["kinds"], _served(server))):
-                    return
-                problem = f"the API server doesn't know {', '.join(missing)}"
+                missing = missing_kinds(props["kinds"], _served(server))
             except CredentialsRefused as error:
                 raise RuntimeError(str(error)) from None
-            except (Refused, Unreachable) as error:
-                problem = str(error)
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"after {APPEAR_SECONDS // 60} minutes {problem}. Cilium's operator makes "
-                    "these kinds at its start: does kube-system/cilium-operator run? `up` again "
-                    "goes on waiting"
-                )
-            time.sleep(_POLL_SECONDS)
+            return f"the API server doesn't know {', '.join(missing)}" if missing else None
+
+        if (problem := lasting(look, APPEAR_SECONDS, _POLL_SECONDS)) is not None:
+            raise RuntimeError(
+                f"after {APPEAR_SECONDS // 60} minutes {problem}. Cilium's operator makes "
+                "these kinds at its start: does kube-system/cilium-operator run? `up` again "
+                "goes on waiting"
+            )
 
 
 def _served(server: ServerObject) -> dict[str, list[Mapping[str, Any]]]:

@@ -6,18 +6,17 @@ selects it does (calico/kube-controllers, hostendpoints.go). In the iptables dat
 endpoint allows is accepted ahead of the host's own rules, ufw's too (docs.tigera.io, hostendpoint).
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 
 from ..arguments import refuse_arguments
-from ..server_side.api import APPEAR_SECONDS, Refused, ServerObject, Unreachable
+from ..server_side.api import APPEAR_SECONDS, ServerObject
 from ..server_side.patch import ServerSidePatch
 from ..server_side.patch_args import ServerSidePatchArgs
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
+from ..server_side.waiting import Awaited, lasting
 
 _POLL_SECONDS = 1.0
 _SWITCH = {"kind": "KubeControllersConfiguration", "object_name": "default"}
@@ -45,24 +44,19 @@ class _Awaited(Awaited):
         return "host-endpoints"
 
     def wait(self, props: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + APPEAR_SECONDS
-        while True:
-            try:
-                server = ServerObject({**_SWITCH, **props})
-                nodes = server.items("/api/v1/nodes")
-                made = server.items("/apis/crd.projectcalico.org/v1/hostendpoints")
-                if not (missing := without_endpoint(nodes, made)):
-                    return
-                problem = f"no host endpoint for {', '.join(missing)}"
-            except (Refused, Unreachable) as error:
-                problem = str(error)
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"after {APPEAR_SECONDS // 60} minutes {problem}. Calico's controllers make "
-                    "them: does kube-system/calico-kube-controllers run, with `node` among its "
-                    "ENABLED_CONTROLLERS? The switch is set: `pulumi up` again goes on waiting"
-                )
-            time.sleep(_POLL_SECONDS)
+        def look() -> str | None:
+            server = ServerObject({**_SWITCH, **props})
+            nodes = server.items("/api/v1/nodes")
+            made = server.items("/apis/crd.projectcalico.org/v1/hostendpoints")
+            missing = without_endpoint(nodes, made)
+            return f"no host endpoint for {', '.join(missing)}" if missing else None
+
+        if (problem := lasting(look, APPEAR_SECONDS, _POLL_SECONDS)) is not None:
+            raise RuntimeError(
+                f"after {APPEAR_SECONDS // 60} minutes {problem}. Calico's controllers make "
+                "them: does kube-system/calico-kube-controllers run, with `node` among its "
+                "ENABLED_CONTROLLERS? The switch is set: `pulumi up` again goes on waiting"
+            )
 
 
 class _MadeForEveryNode(ClusterResource, module="index", name="HostEndpointsMade"):

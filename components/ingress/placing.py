@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, Unpack
 
 
 class Resources(TypedDict):
@@ -60,27 +60,29 @@ def _terms(avoided: Mapping[str, str], not_on: Mapping[str, Sequence[str]]) -> l
     return [{"matchExpressions": each} for each in expressions if each]
 
 
-def placed_pod(
-    account: str,
-    *,
-    host_ports: bool,
-    node_selector: Mapping[str, str] | None,
-    tolerations: Sequence[Mapping[str, str]],
-    avoided: Mapping[str, str] | None,
-    not_on: Mapping[str, Sequence[str]] | None,
-) -> dict[str, Any]:
-    """What the pods of every controller say of where they run; `affinity` says what keeps them off
-    a node."""
+class Placed(TypedDict, total=False):
+    """Where pods run: on nodes with these labels, whatever of their taints is tolerated; `avoided`
+    and `not_on` as `affinity` has them."""
+
+    node_selector: Mapping[str, str] | None
+    tolerations: Sequence[Mapping[str, str]]
+    avoided: Mapping[str, str] | None
+    not_on: Mapping[str, Sequence[str]] | None
+
+
+def placed_pod(account: str, *, host_ports: bool, **placed: Unpack[Placed]) -> dict[str, Any]:
+    """What the pods of every controller say of where they run."""
+    tolerations = placed.get("tolerations", TOLERATIONS)
     return {
         "serviceAccountName": account,
         "enableServiceLinks": False,
         # With hostNetwork the node's resolver is the default, and Services would not resolve.
         **({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"} if host_ports else {}),
         "priorityClassName": "system-node-critical",
-        "nodeSelector": {"kubernetes.io/os": "linux", **(node_selector or {})},
+        "nodeSelector": {"kubernetes.io/os": "linux", **(placed.get("node_selector") or {})},
         "tolerations": [dict(toleration) for toleration in tolerations],
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        **affinity(avoided, not_on),
+        **affinity(placed.get("avoided"), placed.get("not_on")),
     }
 
 

@@ -5,16 +5,15 @@ and where that one lacks the interface that the advertisement names, it picks no
 speaker/layer2_controller.go).
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import pulumi
 
 from ..json_object import object_at
-from ..server_side.api import CLUSTER_LEVEL, Refused, ServerObject, Unreachable
+from ..server_side.api import CLUSTER_LEVEL, ServerObject
 from ..server_side.resource import ClusterResource
-from ..server_side.waiting import Awaited
+from ..server_side.waiting import Awaited, lasting
 from .metallb_objects import NAMESPACE
 
 SECONDS = 180
@@ -67,23 +66,20 @@ class _Provider(Awaited):
     def wait(self, props: Mapping[str, Any]) -> None:
         namespace, name = str(props["namespace"]), str(props["service"])
         server = ServerObject({**CLUSTER_LEVEL, **props})
-        deadline = time.monotonic() + SECONDS
         path, query = events_of(namespace, name)
-        while True:
-            try:
-                if announcers(server.items(STATUSES), namespace, name):
-                    return
-                why = complaint(server.items(path, **query)) or "MetalLB says nothing of it"
-            except (Refused, Unreachable) as error:
-                why = str(error)
-            if time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"after {SECONDS // 60} minutes no node answers ARP or NDP for Service "
-                    f"{namespace}/{name}: {why}. Do pools[].l2 interfaces and nodeSelector fit the "
-                    "nodes, and do the speakers run (`kubectl -n metallb-system get pods`)? Its "
-                    "addresses are not published; `pulumi up` again goes on waiting"
-                )
-            time.sleep(_POLL_SECONDS)
+
+        def look() -> str | None:
+            if announcers(server.items(STATUSES), namespace, name):
+                return None
+            return complaint(server.items(path, **query)) or "MetalLB says nothing of it"
+
+        if (why := lasting(look, SECONDS, _POLL_SECONDS)) is not None:
+            raise RuntimeError(
+                f"after {SECONDS // 60} minutes no node answers ARP or NDP for Service "
+                f"{namespace}/{name}: {why}. Do pools[].l2 interfaces and nodeSelector fit the "
+                "nodes, and do the speakers run (`kubectl -n metallb-system get pods`)? Its "
+                "addresses are not published; `pulumi up` again goes on waiting"
+            )
 
 
 class Announced(ClusterResource, module="index", name="Announced"):

@@ -46,7 +46,7 @@ def misfits(
 ) -> list[str]:
     """What doesn't fit Kubernetes' nodes, as sentences: addresses of `pools` (by_name) that are a
     node's, and labels (`selectors`) that no node has."""
-    found: list[str] = []
+    held, found = [*ranges(pools)], list[str]()
     labels: list[Mapping[str, Any]] = []
     for node in nodes:
         meta = object_at(node, "metadata")
@@ -56,10 +56,10 @@ def misfits(
             if not kind.endswith("IP"):
                 continue
             found += [
-                f"{name}: {held.text} holds {text}, the {kind} of node {meta['name']}: its "
+                f"{name}: {each.text} holds {text}, the {kind} of node {meta['name']}: its "
                 "neighbours would send that node's traffic elsewhere"
-                for name, held in ranges(pools)
-                if held.holds(ip_address(text))
+                for name, each in held
+                if each.holds(ip_address(text))
             ]
     for where, these in wanted:
         if not any(these.items() <= each.items() for each in labels):

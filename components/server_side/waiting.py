@@ -1,9 +1,12 @@
 """A resource that is there when something has come about in a cluster."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
+
+from .api import Refused, Unreachable
 
 
 class Awaited(ResourceProvider):
@@ -41,3 +44,19 @@ class Awaited(ResourceProvider):
         # Credentials alone are no reason to wait, but the newest are to be kept.
         changed = [k for k in ("kubeconfig", "generation") if olds.get(k) != news.get(k)]
         return DiffResult(changes=bool(identity or changed), replaces=identity)
+
+
+def lasting(look: Callable[[], str | None], seconds: float, poll: float) -> str | None:
+    """What is still wrong after so many seconds; None as soon as `look` finds nothing wrong.
+
+    A server that refuses or isn't reached is wrong, too. `poll` are the seconds between two looks.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            problem = look()
+        except (Refused, Unreachable) as error:
+            problem = str(error)
+        if problem is None or time.monotonic() > deadline:
+            return problem
+        time.sleep(poll)

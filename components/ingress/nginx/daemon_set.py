@@ -29,7 +29,7 @@ from ..controller import (
 )
 from ..placing import RESOURCES, TOLERATIONS, content_name
 from ..service import expose
-from ..trust import EdgeTrust, trust_of
+from ..trust import EdgeTrust
 from .admission import health_path_policy
 from .cluster_objects import CONTROLLER, cluster_rules, own_names, own_rules
 from .options import (
@@ -72,8 +72,8 @@ class IngressDaemonSet(pulumi.ComponentResource):
     ) -> None:
         refuse_arguments("IngressDaemonSet", name, IngressDaemonSetArgs, args)
         # Before anything is registered.
-        data = _config(args)
-        tuning, trust = args.get("tuning", {}), trust_of(args.get("trust"))
+        tuning, trust = args.get("tuning", {}), edge_trust(args)
+        data = _config(args, trust)
         super().__init__("edgefleet:index:IngressDaemonSet", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
@@ -130,13 +130,13 @@ class IngressDaemonSet(pulumi.ComponentResource):
         self.register_outputs({"image": self.image})
 
 
-def _config(args: IngressDaemonSetArgs) -> dict[str, str]:
+def _config(args: IngressDaemonSetArgs, trust: EdgeTrust) -> dict[str, str]:
     return nginx_config(
         args["trusted_proxies"],
         args.get("tuning", {}),
         args.get("config"),
         args.get("region"),
-        edge_trust(args),
+        trust,
         args.get("status_address"),
     )
 

@@ -4,13 +4,13 @@ Compared with NGINX's own (deployments/daemon-set and deployments/rbac of v5.5.4
 tests/components/ingress/test_nginx_objects.py, where each difference has its reason.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 import pulumi
 
 from ..contract import PORTS
-from ..placing import RESOURCES, TOLERATIONS, Resources, placed_pod
+from ..placing import RESOURCES, Placed, Resources, placed_pod
 from .options import METRICS_PORT, READINESS_PORT
 
 APP = "nginx-ingress"
@@ -45,30 +45,19 @@ def pod_spec(
     *,
     shutdown_seconds: int,
     resources: Resources = RESOURCES,
-    tolerations: Sequence[Mapping[str, str]] = TOLERATIONS,
-    node_selector: Mapping[str, str] | None = None,
-    avoided: Mapping[str, str] | None = None,
-    not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
     files: tuple[pulumi.Input[str], str] | None = None,
     host_ports: bool = True,
+    **placed: Unpack[Placed],
 ) -> dict[str, Any]:
     """The pod: host network, host ports, nothing it doesn't need; without `host_ports` a network of
     its own.
 
     The root file system is read-only as NGINX documents it: an init container copies /etc/nginx
-    into a volume. `avoided` are labels of nodes that another DaemonSet serves; a node serves nobody
-    whose label has one of the values in `not_on`; `files` is a secret's name and where to mount it.
+    into a volume. `files` is a secret's name and where to mount it.
     """
     return {
-        **placed_pod(
-            APP,
-            host_ports=host_ports,
-            node_selector=node_selector,
-            tolerations=tolerations,
-            avoided=avoided,
-            not_on=not_on,
-        ),
+        **placed_pod(APP, host_ports=host_ports, **placed),
         "terminationGracePeriodSeconds": DRAIN_SECONDS + shutdown_seconds + _MARGIN_SECONDS,
         "volumes": [
             *({"name": name, "emptyDir": {}} for name in _WRITABLE),

@@ -30,7 +30,7 @@ from ..controller import (
 from ..mistake import IngressMistake
 from ..placing import RESOURCES, TOLERATIONS, content_name
 from ..service import expose
-from ..trust import EdgeTrust, trust_of
+from ..trust import EdgeTrust
 from .admission import origin_trust_policy
 from .cluster_objects import (
     CONTROLLER,
@@ -93,8 +93,8 @@ class TraefikIngress(pulumi.ComponentResource):
     ) -> None:
         refuse_arguments("TraefikIngress", name, TraefikIngressArgs, args)
         # Before anything is registered.
-        static, edge = _files(args)
-        trust = trust_of(args.get("trust"))
+        trust = edge_trust(args)
+        static, edge = _files(args, trust)
         super().__init__("edgefleet:index:TraefikIngress", name, None, opts)
         child = pulumi.ResourceOptions(
             parent=self, deleted_with=opts.deleted_with if opts else None
@@ -153,9 +153,8 @@ class TraefikIngress(pulumi.ComponentResource):
         self.register_outputs({"image": self.image})
 
 
-def _files(args: TraefikIngressArgs) -> tuple[str, str]:
+def _files(args: TraefikIngressArgs, trust: EdgeTrust) -> tuple[str, str]:
     """Static and dynamic configuration, as texts. JSON is YAML. Raises IngressMistake."""
-    trust = edge_trust(args)
     providers = Providers(
         namespace=args.get("namespace", NAMESPACE),
         ingress_class=args.get("ingress_class", INGRESS_CLASS),

@@ -1,13 +1,12 @@
 """Traefik's pod."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import pulumi
 
 from ..contract import PORTS
 from ..mistake import IngressMistake
-from ..placing import RESOURCES, TOLERATIONS, Resources, placed_pod
+from ..placing import RESOURCES, Placed, Resources, placed_pod
 from .options import DRAIN_SECONDS, DYNAMIC_FOLDER, LOCAL, METRICS_PORT, READINESS_PORT
 from .routing import READY_PATH
 
@@ -31,12 +30,9 @@ def pod_spec(
     certificate: pulumi.Input[str] | None = None,
     shutdown_seconds: int,
     resources: Resources = RESOURCES,
-    tolerations: Sequence[Mapping[str, str]] = TOLERATIONS,
-    node_selector: Mapping[str, str] | None = None,
-    avoided: Mapping[str, str] | None = None,
-    not_on: Mapping[str, Sequence[str]] | None = None,
     metrics: bool = True,
     host_ports: bool = True,
+    **placed: Unpack[Placed],
 ) -> dict[str, Any]:
     """The pod: host network, host ports, nothing it doesn't need; without `host_ports` a network of
     its own.
@@ -49,14 +45,7 @@ def pod_spec(
     together: list[dict[str, Any]] = [{"configMap": {"name": edge}}]
     together += [{"secret": {"name": name}} for name in (secrets, certificate) if name is not None]
     return {
-        **placed_pod(
-            APP,
-            host_ports=host_ports,
-            node_selector=node_selector,
-            tolerations=tolerations,
-            avoided=avoided,
-            not_on=not_on,
-        ),
+        **placed_pod(APP, host_ports=host_ports, **placed),
         "terminationGracePeriodSeconds": grace,
         "volumes": [
             {"name": "static", "configMap": {"name": static}},
