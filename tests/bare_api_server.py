@@ -1,12 +1,11 @@
 """etcd and a real API server, no more: what controllers and kubelets would say is said by tests."""
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sandbox.clusters import commands, etcd
-from sandbox.clusters.api import ApiError, ClusterApi
+from sandbox.clusters.api import ClusterApi
 from sandbox.clusters.pki import kubeconfig, make_pki
 from sandbox.processes import Processes, free_port
 from sandbox.toolchain.install import Toolchain, default_cache
@@ -53,13 +52,4 @@ class BareApiServer:
 
 def apply(api: ClusterApi, obj: Object) -> None:
     """Apply it, and wait until its kind is served."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            api.apply(dict(obj), MANAGER)
-        except ApiError as error:
-            if error.status != 404 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    api.apply_when_served(dict(obj), MANAGER, 60)

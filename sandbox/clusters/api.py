@@ -1,6 +1,7 @@
 """One cluster's API server, for what its emulated vendor does there."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,19 @@ class ClusterApi:
             except NoMatch:
                 self._cluster.forget_kinds()  # It may be served in a moment.
                 raise
+
+    def apply_when_served(self, obj: Object, manager: str, seconds: float = 30) -> None:
+        """Apply a custom resource; its definition is served a moment after it is made."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.apply(obj, manager)
+            except ApiError as error:
+                if error.status != 404 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def merge(self, path: str, patch: Object, manager: str) -> Object:
         """JSON merge patch."""

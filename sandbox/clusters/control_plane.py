@@ -245,10 +245,13 @@ class ControlPlanes(ClusterBackend):
         cluster.ask(lambda api: record.maker.seed(api, record.version, endpoint(record.id)))
 
     def _control(self, cluster: Cluster) -> None:
-        with contextlib.suppress(ApiError):  # Tried again within a second.
-            cluster.ask(keep_host_endpoints)
+        def work(api: ClusterApi) -> None:
+            keep_host_endpoints(api)
             if cluster.record.made_by == "kubeadm":
-                cluster.ask(lambda api: self._give_addresses(cluster, api))
+                self._give_addresses(cluster, api)
+
+        with contextlib.suppress(ApiError):  # Tried again within a second.
+            cluster.ask(work)
 
     def _give_addresses(self, cluster: Cluster, api: ClusterApi) -> None:
         """MetalLB's controller runs while its pod does."""

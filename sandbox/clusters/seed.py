@@ -5,7 +5,6 @@ manifest. Assumptions are named as such in the docstrings and in sandbox/README.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -15,14 +14,13 @@ from typing import Any
 import yaml
 
 from sandbox.clusters import host_endpoints
-from sandbox.clusters.api import ApiError, ClusterApi, Object
+from sandbox.clusters.api import ClusterApi, Object
 from sandbox.clusters.backend import NodeSpec
 
 ADDON_MANAGER = "vke-addon-manager"
 """Field manager of what VKE owns. Assumed: the real name isn't known."""
 CLOUD_MANAGER = "vultr-cloud-controller-manager"
 
-_SERVED_WITHIN_SECONDS = 30
 _MANIFESTS = Path(__file__).with_name("manifests")
 _EBPF_SINCE = {29: 10, 30: 6, 31: 2}
 """Patch release of 1.29, 1.30, 1.31 with eBPF support (VKE changelog, 2024-11-13)."""
@@ -182,8 +180,8 @@ def seed(api: ClusterApi, version: str, endpoint: str, manager: str = ADDON_MANA
         for each in (*definitions, *applied):
             each.result()
     for obj in calico_defaults(version):
-        _apply_when_served(api, obj)
-    _apply_when_served(api, host_endpoints.configuration(), host_endpoints.MANAGER)
+        api.apply_when_served(obj, "calico-node")
+    api.apply_when_served(host_endpoints.configuration(), host_endpoints.MANAGER)
 
 
 def sync_nodes(
@@ -237,20 +235,6 @@ def _add_labels_and_taints(
         patch["spec"] = {"taints": [*present, *missing]}
     if patch:
         api.merge(f"api/v1/nodes/{found['metadata']['name']}", patch, CLOUD_MANAGER)
-
-
-def _apply_when_served(api: ClusterApi, obj: Object, manager: str = "calico-node") -> None:
-    """Apply a custom resource; its definition is served a moment after it is made."""
-    deadline = time.monotonic() + _SERVED_WITHIN_SECONDS
-    while True:
-        try:
-            api.apply(obj, manager)
-        except ApiError as error:
-            if error.status != 404 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _set_ebpf_environment(env: list[Object]) -> None:
