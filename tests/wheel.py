@@ -1,5 +1,6 @@
 """The library as others install it, in a Python of its own."""
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -35,3 +36,11 @@ def installed(folder: Path) -> Path:
         "\n".join(path for path in sys.path if path.endswith("site-packages"))
     )
     return folder / "venv" / "bin" / "python"
+
+
+def example(name: str, folder: Path, python: Path) -> Path:
+    """A copy of an example outside of the checkout, that runs with this Python of `installed`."""
+    copy = folder / name
+    shutil.copytree(ROOT / "examples" / name, copy, ignore=shutil.ignore_patterns("venv"))
+    (copy / "venv").symlink_to(python.parents[1])
+    return copy

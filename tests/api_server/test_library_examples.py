@@ -1,8 +1,6 @@
 """Examples of the library, each run by the engine with the wheel in a Python of its own."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,9 +10,9 @@ import pytest
 
 from sandbox.providers.kubernetes.client import ApiError, Cluster
 from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+from tests.component_project import EngineProject
 from tests.kubernetes_harness import Json, client, named
-from tests.projects import ROOT
-from tests.wheel import installed
+from tests.wheel import example, installed
 
 pytest_plugins = ("tests.kubernetes_harness",)
 
@@ -26,39 +24,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed(tmp_path_factory.mktemp("wheel"))
 
 
-class Example:
-    """A copy of an example outside of the checkout."""
-
-    def __init__(self, name: str, folder: Path, python: Path) -> None:
-        self.folder = folder / name
-        shutil.copytree(ROOT / "examples" / name, self.folder, ignore=lambda *_: {"venv"})
-        (self.folder / "venv").symlink_to(python.parents[1])
-        (folder / "state").mkdir()
-        tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        }
-        self.pulumi("stack", "init", "dev")
-
-    def pulumi(self, *command: str, given: str | None = None, fails: bool = False) -> str:
-        ran = subprocess.run(
-            ["pulumi", *command, "--non-interactive", "--color=never"],
-            cwd=self.folder,
-            env=self._environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        output = ran.stdout + ran.stderr
-        assert (ran.returncode != 0) == fails, output
-        return output
+def project(name: str, folder: Path, python: Path) -> EngineProject:
+    tools = install_pulumi(Toolchain(default_cache()), folder / "bin", Path(sys.executable))
+    # As if it weren't set: this checkout's modules aren't found.
+    environment = {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": ""}
+    return EngineProject(example(name, folder, python), folder, environment)
 
 
 @pytest.fixture
@@ -87,25 +57,25 @@ def test_a_patch_of_somebody_elses_object(
     cluster: Cluster, kubeconfig: str, tmp_path: Path, python: Path
 ):
     cluster.apply(coredns(2), "addons")
-    example = Example("patch-somebody-elses-object", tmp_path, python)
-    example.pulumi("config", "set", "--secret", "kubeconfig", given=kubeconfig)
-    example.pulumi("config", "set", "replicas", "4")
-    told = example.pulumi("preview", fails=True)
+    patch = project("patch-somebody-elses-object", tmp_path, python)
+    patch.pulumi("config", "set", "--secret", "kubeconfig", given=kubeconfig)
+    patch.pulumi("config", "set", "replicas", "4")
+    told = patch.pulumi("preview", fails=True)
     assert "addons" in told
     assert "spec.replicas" in told
-    example.pulumi("config", "set", "force", "true")
-    example.pulumi("up", "-y", "--skip-preview")
+    patch.pulumi("config", "set", "force", "true")
+    patch.pulumi("up", "-y", "--skip-preview")
     assert cluster.get(COREDNS)["spec"]["replicas"] == 4
     assert variables(cluster) == [{"name": "GOMEMLIMIT", "value": "150MiB"}]
-    example.pulumi("preview", "--expect-no-changes")
+    patch.pulumi("preview", "--expect-no-changes")
     # The only Python that it has knows no `components` (tests/components/test_wheel.py).
     assert "token" in kubeconfig
-    assert "token" not in example.pulumi("stack", "export")
+    assert "token" not in patch.pulumi("stack", "export")
 
     cluster.apply(coredns(2), "addons", force=True)
-    assert "coredns" in example.pulumi("preview", "--refresh", "--diff")
-    example.pulumi("up", "-y", "--skip-preview", "--refresh")
+    assert "coredns" in patch.pulumi("preview", "--refresh", "--diff")
+    patch.pulumi("up", "-y", "--skip-preview", "--refresh")
     assert cluster.get(COREDNS)["spec"]["replicas"] == 4
-    example.pulumi("destroy", "-y", "--skip-preview")
+    patch.pulumi("destroy", "-y", "--skip-preview")
     assert cluster.get(COREDNS)["spec"]["replicas"] == 2
     assert variables(cluster) == []

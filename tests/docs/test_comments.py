@@ -1,11 +1,12 @@
 """The pictures of comments on pull requests show what is written today."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "pull-requests.md").read_text()
@@ -13,13 +14,7 @@ PAGE = (ROOT / "docs" / "pull-requests.md").read_text()
 
 @pytest.fixture(scope="module")
 def draw() -> ModuleType:
-    path = ROOT / "docs" / "comments" / "draw.py"
-    spec = importlib.util.spec_from_file_location("draw", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ROOT / "docs" / "comments" / "draw.py")
 
 
 def test_pictures_are_of_todays_texts(draw: ModuleType):

@@ -1,28 +1,16 @@
 """docs/reference is what docs/reference/generate.py makes of the components as they are."""
 
-import importlib.util
-from types import ModuleType
-
 from pulumi import Resource
 
 import components
 from tests.projects import ROOT
+from tests.scripts import loaded
 
 FOLDER = ROOT / "docs" / "reference"
 
 
-def generator() -> ModuleType:
-    path = FOLDER / "generate.py"
-    spec = importlib.util.spec_from_file_location("generate", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_page_is_what_the_docstrings_say():
-    wanted: dict[str, str] = generator().pages()
+    wanted: dict[str, str] = loaded(FOLDER / "generate.py").pages()
     there = {file.name: file.read_text() for file in FOLDER.glob("*.md")}
     assert there.keys() == wanted.keys(), "`make reference` makes them anew"
     for name, text in wanted.items():
