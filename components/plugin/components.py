@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import pulumi
 from pulumi.provider import ConstructResult, Provider
 from pulumi.provider.provider import InvokeResult
+from pulumi.resource import DependencyResource
 
 from ..arguments import refuse_arguments
 from ..vendors.credentials import vultr_key
@@ -22,6 +24,9 @@ from .published import (
     result,
 )
 from .spelling import from_outside, to_outside
+
+deleted_with: ContextVar[str] = ContextVar("deleted_with", default="")
+"""The URN of what a component goes with."""
 
 
 class Components(Provider):
@@ -44,6 +49,9 @@ class Components(Provider):
         shape = arguments(kind)
         args = from_outside(shape, inputs)
         refuse_arguments(kind, name, shape, args, camel)
+        if urn := deleted_with.get():
+            gone = pulumi.ResourceOptions(deleted_with=DependencyResource(urn))
+            options = pulumi.ResourceOptions.merge(options, gone)
         made = published(kind)(name, args, options, **self._besides(kind))
         state = {
             camel(key): to_outside(hint, getattr(made, key)) for key, hint in outputs(kind).items()

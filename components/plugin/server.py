@@ -7,7 +7,7 @@ resources whose provider is Python, and which a program in another language can'
 import asyncio
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,11 +23,13 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from ..errors import EdgefleetError, NoCredential
 from ..own_resource import are_made_by_the_plugin
-from .components import Components
+from .components import Components, deleted_with
 from .own_resources import load_all, provider_of
 from .published import CONFIGURATION
 
 _HIDDEN = "kubeconfig"
+_TOLD = (EdgefleetError, pulumi.RunError, RuntimeError, LookupError)
+"""What is raised to be read by a person."""
 _Answer = TypeVar("_Answer")
 
 
@@ -48,6 +50,10 @@ class Servicer(ProviderServicer):
         return proto.ConfigureResponse(acceptSecrets=True, acceptResources=True, acceptOutputs=True)
 
     async def Construct(self, request: Any, context: Any) -> Any:
+        # The SDK takes its URN for a provider's reference, and cuts it (3.246.0). A request is a
+        # task of its own, and so this is the request's own.
+        deleted_with.set(request.deletedWith)
+        request.ClearField("deletedWith")
         try:
             return await super().Construct(request, context)
         except Exception as error:
@@ -164,16 +170,22 @@ async def _asked(context: Any, ask: Callable[[], _Answer]) -> _Answer:
 async def _end(context: Any, error: BaseException) -> None:
     """Ends a request with a sentence; where it is a bug, standard error gets the place in the
     code."""
-    told: BaseException | None = error
-    while told is not None and not isinstance(told, EdgefleetError | pulumi.RunError):
-        told = getattr(told, "inner", None) or told.__context__
-    if told is None and not isinstance(error, RuntimeError | LookupError):
-        traceback.print_exception(error, file=sys.stderr)
-    text = str(told or error)
+    causes = [error, *_causes(error)]
+    told = next((each for each in causes if isinstance(each, EdgefleetError)), causes[-1])
+    if not isinstance(told, _TOLD) and type(told) is not Exception:
+        traceback.print_exception(told, file=sys.stderr)
+    text = str(told)
     if isinstance(told, NoCredential):
         for own, known in CONFIGURATION.items():
             text = text.replace(known, f"edgefleet:{own}")
     await context.abort(grpc.StatusCode.UNKNOWN, text)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an error was raised for: Pulumi's server puts the code's place into one around it."""
+    if not isinstance(error, _TOLD) and (cause := error.__context__):
+        yield cause
+        yield from _causes(cause)
 
 
 def main() -> None:
