@@ -16,9 +16,9 @@ import grpc.aio
 import pulumi
 from google.protobuf import empty_pb2
 from pulumi.output import Unknown
-from pulumi.provider.experimental.property_value import Computed, PropertyValue
+from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.server import ProviderServicer
-from pulumi.runtime import proto
+from pulumi.runtime import proto, rpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from ..errors import EdgefleetError, NoCredential
@@ -135,7 +135,7 @@ class _Values:
 
 def _plain(value: PropertyValue) -> Any:
     inner = value.value
-    if isinstance(inner, Computed):
+    if inner == rpc.UNKNOWN:
         return Unknown()
     if isinstance(inner, Mapping):
         return {key: _plain(one) for key, one in cast(Mapping[str, Any], inner).items()}
@@ -146,7 +146,8 @@ def _plain(value: PropertyValue) -> Any:
 
 def _value(value: Any) -> PropertyValue:
     if isinstance(value, Unknown):
-        return PropertyValue.computed()
+        # `PropertyValue.computed()` has no form on the wire (3.246.0).
+        return PropertyValue(rpc.UNKNOWN)
     if isinstance(value, Mapping):
         items = cast(Mapping[str, Any], value).items()
         return PropertyValue({key: _value(one) for key, one in items})
