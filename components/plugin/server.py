@@ -7,7 +7,7 @@ resources whose provider is Python, and which a program in another language can'
 import asyncio
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -171,8 +171,7 @@ async def _asked(context: Any, ask: Callable[[], _Answer]) -> _Answer:
 async def _end(context: Any, error: BaseException) -> None:
     """Ends a request with a sentence; where it is a bug, standard error gets the place in the
     code."""
-    causes = [error, *_causes(error)]
-    told = next((each for each in causes if isinstance(each, EdgefleetError)), causes[-1])
+    told = _told(error)
     if not isinstance(told, _TOLD) and type(told) is not Exception:
         traceback.print_exception(told, file=sys.stderr)
     text = str(told)
@@ -182,11 +181,10 @@ async def _end(context: Any, error: BaseException) -> None:
     await context.abort(grpc.StatusCode.UNKNOWN, text)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What an error was raised for: Pulumi's server puts the code's place into one around it."""
-    if not isinstance(error, _TOLD) and (cause := error.__context__):
-        yield cause
-        yield from _causes(cause)
+def _told(error: BaseException) -> BaseException:
+    """What was raised, without what Pulumi's server puts around it: the places in the code."""
+    inner = error.__context__
+    return inner if inner and str(error).startswith(f"{inner}:\n") else error
 
 
 def main() -> None:

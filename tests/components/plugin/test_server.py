@@ -83,6 +83,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked what an engine can do."""
+
+    async def nothing() -> None: ...
+
+    monkeypatch.setattr("pulumi.runtime.settings._load_monitor_feature_support", nothing)
+
+
 def values(props: Mapping[str, PropertyValue]) -> Any:
     return PropertyValue.marshal_map({**props})
 
@@ -210,6 +219,39 @@ def test_a_function_refuses_what_is_misspelt():
     )
     with pytest.raises(Ended, match="sshSuorces: there is no such argument: did you mean sshSou"):
         answers("Invoke", request)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_mistake_in_a_components_arguments_is_the_sentence_alone(
+    capfd: pytest.CaptureFixture[str],
+):
+    given = values({"grupId": text("x"), "rules": PropertyValue([])})
+    request = proto.ConstructRequest(
+        type="edgefleet:index:CloudFirewall", name="shop", inputs=given, deletedWith=URN
+    )
+    with pytest.raises(Ended) as refused:
+        answers("Construct", request)
+    assert str(refused.value) == (
+        "CloudFirewall shop: grupId: there is no such argument: did you mean groupId?; "
+        "groupId: is missing"
+    )
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_component_that_there_is_not_is_named():
+    request = proto.ConstructRequest(type="edgefleet:index:CloudFirewal", name="shop")
+    with pytest.raises(Ended, match=r"^shop: edgefleet:index:CloudFirewal isn't among this rel"):
+        answers("Construct", request)
+
+
+def test_a_bug_ends_with_its_words_and_its_place_goes_to_the_log(
+    asked: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(Example, "create", lambda *_: 1 / 0)
+    with pytest.raises(Ended, match="division by zero"):
+        answers("Create", proto.CreateRequest(urn=URN, properties=values({})))
+    assert "test_server.py" in capfd.readouterr().err
 
 
 def test_each_of_our_own_resources_is_served():
