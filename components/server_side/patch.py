@@ -252,7 +252,7 @@ def _refusal(props: Mapping[str, Any], obj: Mapping[str, Any] | None, refused: R
     return f"{where(props)}: the API server refuses the patch: {refused}"
 
 
-class ServerSidePatch(ClusterResource, module="index", name="ServerSidePatch"):
+class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provider):
     """Our fields on an object that somebody else owns.
 
     Creating it waits for the object to appear. It does not wait for pods: `Rollout` does, given
@@ -266,4 +266,4 @@ class ServerSidePatch(ClusterResource, module="index", name="ServerSidePatch"):
     ) -> None:
         refuse_arguments("ServerSidePatch", name, ServerSidePatchArgs, args)
         props = {"force": False, **args, "generation": None}
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(name, props, opts)
