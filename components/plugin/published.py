@@ -30,6 +30,19 @@ FUNCTIONS: Mapping[str, str] = {
     "node_rules": "firewall.rule_data",
 }
 """Functions of plain values."""
+RESULTS: Mapping[str, str] = {"cloudflare_networks": "networks", "node_rules": "rules"}
+"""Elsewhere a function gives an object: what its list is called there."""
+SECRETS = frozenset(
+    {
+        "Certificate.key",
+        "kubeconfig",
+        "origin_secret",
+        "origin_secrets",
+        "private_key",
+        "status_token",
+    }
+)
+"""Fields that are secrets, in arguments and outputs: wherever they are, or of one type."""
 
 
 def published(name: str) -> Any:
@@ -51,6 +64,16 @@ def outputs(name: str) -> dict[str, Any]:
         for key, hint in get_annotations(published(name)).items()
         if get_origin(hint) is pulumi.Output and not key.startswith("_")
     }
+
+
+def is_secret(of: str, field: str) -> bool:
+    """Whether a field is a secret.
+
+    Args:
+        of: the name of the component, resource or TypedDict that has it.
+        field: its name in Python.
+    """
+    return not SECRETS.isdisjoint({field, f"{of}.{field}"})
 
 
 def camel(name: str) -> str:

@@ -260,6 +260,7 @@ class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provide
     """
 
     generation: pulumi.Output[int]
+    """The object's after the patch."""
 
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
