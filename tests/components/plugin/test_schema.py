@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from components.arguments import mistakes
-from components.firewall.rule_data import PortRange
+from components.firewall.rule_data import PortRange, RuleArgs
 from components.plugin import published
 from components.plugin.published import camel
 from plugin import generate
@@ -206,10 +206,12 @@ def test_whatever_has_one_type_is_a_type_that_pulumi_takes(hint: Any):
 
 def test_two_things_of_one_name_are_refused():
     types = Types()
-    assert types.reference("PortRange", PortRange) == types.reference("PortRange", PortRange)
-    for other in (OtherRange, Step):
-        with pytest.raises(SchemaMistake, match="PortRange: two things of this name"):
-            types.reference("PortRange", other)
+    assert types.reference("Rule", RuleArgs) == types.reference("Rule", RuleArgs)
+    for other in (PortRange, OtherRange, Step):
+        with pytest.raises(SchemaMistake, match="Rule: two things of this name"):
+            types.reference("Rule", other)
+    with pytest.raises(SchemaMistake, match="PortRange: two things of this name"):
+        types.reference("PortRange", OtherRange)
     # KubeProxy is a component, and would be one of the package's names on the day it is published.
     with pytest.raises(SchemaMistake, match="KubeProxy: two things of this name"):
         types.reference("KubeProxy", Step)
