@@ -10,24 +10,15 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import (
-    Any,
-    ForwardRef,
-    Literal,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-    is_typeddict,
-)
+from types import NoneType
+from typing import Any, ForwardRef, Literal, get_args, get_origin, is_typeddict
 
 import griffe
 
 import components
+from components.arguments import members
 from components.plugin import published
 from components.plugin.published import PACKAGE, camel, is_secret
 from docs.reference import docstrings
@@ -52,12 +43,15 @@ def schema() -> Spec:
         for name in sorted({**published.COMPONENTS, **published.RESOURCES})
     }
     functions = {_token(camel(n)): _function(n, types) for n in sorted(published.FUNCTIONS)}
+    configuration = {n: _credential(n, known) for n, known in published.CONFIGURATION.items()}
     spec = {
         "name": PACKAGE,
         "version": library["version"],
         "description": library["description"],
         # Without it a package of these languages has no version, and finds no plugin by it.
         "language": {each: {"respectSchemaVersion": True} for each in _LANGUAGES},
+        "config": {"variables": configuration},
+        "provider": {"inputProperties": configuration},
         "types": {_token(name): spec for name, spec in sorted(types.specs.items())},
         "resources": resources,
         "functions": functions,
@@ -132,27 +126,40 @@ def _object(shape: Any, types: Types, of: str = "") -> Spec:
 
 
 def _function(name: str, types: Types) -> Spec:
-    call = published.published(name)
+    call, shape = published.published(name), published.arguments(name)
     about, sections = docstrings.apart(inspect.getdoc(call) or "")
     first, told = about.partition(".")[0], sections.get("Args", {})
-    said = inspect.signature(call)
     of, module = _pascal(name), inspect.unwrap(call).__module__
     inputs = {
-        key: _property(of, key, each.annotation, told.get(key, ""), types, module, inputs=False)
-        for key, each in said.parameters.items()
+        key: _property(of, key, hint, told.get(key, ""), types, module, inputs=False)
+        for key, hint in shape.__annotations__.items()
     }
-    required = [key for key, each in said.parameters.items() if each.default is each.empty]
-    result = published.RESULTS[name]
-    given = _property(of, result, said.return_annotation, f"{first}.", types, module, inputs=False)
+    key = published.RESULTS[name]
+    given = _property(of, key, published.result(name), f"{first}.", types, module, inputs=False)
     return {
         "description": described(about),
         "inputs": {
             "type": "object",
             "properties": {camel(key): spec for key, spec in inputs.items()},
-            "required": [camel(key) for key in required],
+            "required": [camel(key) for key in inputs if key in shape.__required_keys__],
         },
-        "outputs": {"type": "object", "properties": {result: given}, "required": [result]},
+        "outputs": {"type": "object", "properties": {key: given}, "required": [key]},
     }
+
+
+def _credential(name: str, known: str) -> Spec:
+    """A variable of the plugin's configuration.
+
+    Args:
+        known: where a program in Python, and the vendor's provider, have it.
+    """
+    vendor, secret = known.partition(":")[0].capitalize(), is_secret("", name)
+    variable = re.sub("[A-Z]", lambda found: f"_{found[0]}", name).upper()
+    said = (
+        f"For what this package asks {vendor} itself; {vendor}'s provider has `{known}`"
+        f"{', a secret' if secret else ''}. Default: {variable} of the environment."
+    )
+    return {"type": "string", "description": said, **({"secret": True} if secret else {})}
 
 
 def _enum(hint: Any) -> Spec:
@@ -178,7 +185,9 @@ def _property(
     return {**spec, **about, **({"secret": True} if is_secret(of, key) else {})}
 
 
-def type_spec(hint: Any, where: str, reference: Any, *, inputs: bool = True) -> Spec:
+def type_spec(
+    hint: Any, where: str, reference: Callable[[Any], Spec], *, inputs: bool = True
+) -> Spec:
     """A type. What takes no Output is `plain`, where it is an input.
 
     Args:
@@ -214,23 +223,14 @@ def type_spec(hint: Any, where: str, reference: Any, *, inputs: bool = True) -> 
 def _kinds(hint: Any) -> tuple[list[Any], bool]:
     """The types of a union but None, and whether it takes an Output: `pulumi.Input[T]` is T, an
     Awaitable and an Output."""
-    members = [*_members(hint)]
-    eventual = any(get_origin(each) is Awaitable for each in members)
+    types = [*members(hint)]
     apart = (NoneType, Awaitable)
     kinds = [
         each
-        for each in members
+        for each in types
         if each not in apart and get_origin(each) not in apart and not isinstance(each, ForwardRef)
     ]
-    return kinds, eventual
-
-
-def _members(hint: Any) -> Iterator[Any]:
-    if get_origin(hint) in (NotRequired, Required, Union, UnionType):
-        for part in get_args(hint):
-            yield from _members(part)
-    else:
-        yield hint
+    return kinds, any(get_origin(each) is Awaitable for each in types)
 
 
 def type_name(shape: Any) -> str:

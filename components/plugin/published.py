@@ -6,8 +6,8 @@ A list of its own: what stands here is held to for users that no type checker of
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from inspect import get_annotations
-from typing import Any, get_args, get_origin
+from inspect import get_annotations, signature
+from typing import Any, NotRequired, TypedDict, get_args, get_origin
 
 import pulumi
 
@@ -31,18 +31,27 @@ FUNCTIONS: Mapping[str, str] = {
 }
 """Functions of plain values."""
 RESULTS: Mapping[str, str] = {"cloudflare_networks": "networks", "node_rules": "rules"}
-"""Elsewhere a function gives an object: what its list is called there."""
+"""What a function's list is called in the object that it gives to other languages."""
+CONFIGURATION: Mapping[str, str] = {
+    "vultrApiKey": "vultr:apiKey",
+    "cloudflareApiToken": "cloudflare:apiToken",
+    "cloudflareBaseUrl": "cloudflare:baseUrl",
+}
+"""The plugin's configuration, and where a Python program has the same (`vendors/credentials.py`).
+The environment's variables do as well, for both."""
 SECRETS = frozenset(
     {
         "Certificate.key",
+        "cloudflareApiToken",
         "kubeconfig",
         "origin_secret",
         "origin_secrets",
         "private_key",
         "status_token",
+        "vultrApiKey",
     }
 )
-"""Fields that are secrets, in arguments and outputs: wherever they are, or of one type."""
+"""What is secret of arguments, outputs and configuration: wherever it is, or of one type."""
 
 
 def published(name: str) -> Any:
@@ -52,9 +61,25 @@ def published(name: str) -> Any:
 
 
 def arguments(name: str) -> Any:
-    """The TypedDict that a component or resource is given."""
+    """The TypedDict that a component, resource or function is given."""
+    if name in FUNCTIONS:
+        return _keywords(name)
     module = {**COMPONENTS, **RESOURCES}[name]
     return getattr(import_module(f"..{module}", __package__), f"{name}Args")
+
+
+def result(name: str) -> Any:
+    """The type of what a function returns."""
+    return signature(published(name)).return_annotation
+
+
+def _keywords(name: str) -> Any:
+    function = published(name)
+    fields = {
+        each.name: each.annotation if each.default is each.empty else NotRequired[each.annotation]
+        for each in signature(function).parameters.values()
+    }
+    return TypedDict(camel(name), fields)  # pyright: ignore[reportArgumentType]
 
 
 def outputs(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ The provider runs in a process of its own (Pulumi's dynamic provider) and may bl
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -259,6 +259,7 @@ class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provide
     `generation`, the object's after the patch.
     """
 
+    DEFAULTS: ClassVar[Mapping[str, Any]] = {"force": False}
     generation: pulumi.Output[int]
     """The object's after the patch."""
 
@@ -266,5 +267,5 @@ class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provide
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         refuse_arguments("ServerSidePatch", name, ServerSidePatchArgs, args)
-        props = {"force": False, **args, "generation": None}
+        props = {**self.DEFAULTS, **args, "generation": None}
         super().__init__(name, props, opts)

@@ -18,6 +18,7 @@ from components.arguments import mistakes
 from components.firewall.rule_data import PortRange, RuleArgs
 from components.plugin import published
 from components.plugin.published import camel
+from components.vendors.credentials import cloudflare_access, vultr_key
 from plugin import generate
 from plugin.generate import SCHEMA, SchemaMistake, Types, described, translated, type_spec
 from tests.data import table
@@ -38,7 +39,7 @@ def resource(name: str) -> dict[str, Any]:
 def properties(value: Any, where: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every property of the package, and what stands there."""
     for key, found in value.items() if isinstance(value, dict) else ():
-        if key in ("properties", "inputProperties") and isinstance(found, dict):
+        if key in ("properties", "inputProperties", "variables") and isinstance(found, dict):
             yield from ((f"{where}/{name}", each) for name, each in found.items())
         else:
             yield from properties(found, f"{where}/{key}")
@@ -215,6 +216,22 @@ def test_two_things_of_one_name_are_refused():
     # KubeProxy is a component, and would be one of the package's names on the day it is published.
     with pytest.raises(SchemaMistake, match="KubeProxy: two things of this name"):
         types.reference("KubeProxy", Step)
+
+
+def test_configuration_is_what_the_plugin_reads():
+    variables = PACKAGE["config"]["variables"]
+    assert variables == PACKAGE["provider"]["inputProperties"]
+    assert variables.keys() == published.CONFIGURATION.keys()
+    found = vendors_variables(variables)
+    assert vultr_key(lambda _: None, found) == "VULTR_API_KEY"
+    access = cloudflare_access(lambda _: None, found)
+    assert access == ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_BASE_URL")
+
+
+def vendors_variables(variables: dict[str, Any]) -> dict[str, str]:
+    """An environment of the names that the descriptions say."""
+    said = " ".join(each["description"] for each in variables.values())
+    return {name: name for name in re.findall(r"Default: (\w+) of the environment", said)}
 
 
 def test_a_literal_is_called_as_its_module_does_or_as_its_field():
