@@ -52,7 +52,7 @@ bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 docs: docs/architecture.svg docs/request.svg comments reference ## Make anew what of docs/ is made: pictures, the reference
 
 reference: setup
-	$(BIN)/python docs/reference/generate.py
+	$(BIN)/python -m docs.reference.generate
 
 comments: setup
 	$(BIN)/python docs/comments/draw.py
