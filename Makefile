@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix languages metallb policies \
-  reference traefik
+  reference schema traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -50,10 +50,13 @@ check: setup ## Formatter, linter, type checkers
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench
 
-docs: docs/architecture.svg docs/request.svg comments reference ## Make anew what of docs/ is made: pictures, the reference
+docs: docs/architecture.svg docs/request.svg comments reference schema ## Make anew what is made of other files: pictures, the reference, the plugin's schema
 
 reference: setup
-	$(BIN)/python docs/reference/generate.py
+	$(BIN)/python -m docs.reference.generate
+
+schema: setup
+	$(BIN)/python -m plugin.generate
 
 comments: setup
 	$(BIN)/python docs/comments/draw.py

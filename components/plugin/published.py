@@ -39,6 +39,19 @@ CONFIGURATION: Mapping[str, str] = {
 }
 """The plugin's configuration, and where a Python program has the same (`vendors/credentials.py`).
 The environment's variables do as well, for both."""
+SECRETS = frozenset(
+    {
+        "Certificate.key",
+        "cloudflareApiToken",
+        "kubeconfig",
+        "origin_secret",
+        "origin_secrets",
+        "private_key",
+        "status_token",
+        "vultrApiKey",
+    }
+)
+"""What is secret of arguments, outputs and configuration: wherever it is, or of one type."""
 
 
 def published(name: str) -> Any:
@@ -76,6 +89,16 @@ def outputs(name: str) -> dict[str, Any]:
         for key, hint in get_annotations(published(name)).items()
         if get_origin(hint) is pulumi.Output and not key.startswith("_")
     }
+
+
+def is_secret(of: str, field: str) -> bool:
+    """Whether a field is a secret.
+
+    Args:
+        of: the name of the component, resource or TypedDict that has it.
+        field: its name in Python.
+    """
+    return not SECRETS.isdisjoint({field, f"{of}.{field}"})
 
 
 def camel(name: str) -> str:

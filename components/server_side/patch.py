@@ -261,6 +261,7 @@ class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provide
 
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"force": False}
     generation: pulumi.Output[int]
+    """The object's after the patch."""
 
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None

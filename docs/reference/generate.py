@@ -1,7 +1,8 @@
 """Writes the pages of this folder from the docstrings of `components/`: a component each.
 
 `make docs` runs it; tests/docs/test_reference.py holds the pages against the code. griffe reads
-the code without importing it, so that what stands there are the types as they are written.
+the code without importing it, so that what stands there are the types as they are written. The
+pictures are of what the code does (pictures.py).
 """
 
 import re
@@ -10,16 +11,17 @@ from pathlib import Path
 
 import griffe
 
-ROOT = Path(__file__).parents[2]
+from docs.reference import pictures
+from docs.reference.docstrings import apart, bases, fields, own, package, text
+
 FOLDER = Path(__file__).parent
 _DATA = "TypedDict"
 
 
 def pages() -> dict[str, str]:
     """Each page's text by its file's name."""
-    package = griffe.load("components", search_paths=[ROOT])
-    found = {f"{each.name}.md": _page(each) for each in components(package)}
-    lines = [f"- [{Path(name).stem}]({name}): {_first(text)}" for name, text in found.items()]
+    found = {f"{each.name}.md": _page(each) for each in components(package())}
+    lines = [f"- [{Path(name).stem}]({name}): {_first(page)}" for name, page in found.items()]
     index = ["# Components", "", _INTRODUCTION, "", *lines, ""]
     return {"README.md": "\n".join(index), **found}
 
@@ -31,56 +33,48 @@ _INTRODUCTION = (
 )
 
 
-def components(package: griffe.Object | griffe.Alias) -> Iterator[griffe.Class]:
+def components(library: griffe.Object | griffe.Alias) -> Iterator[griffe.Class]:
     """The public classes that make resources, by name."""
-    homes = package["_HOMES"].value
+    homes = library["_HOMES"].value
     for name, module in re.findall(r"'([A-Z]\w+)': '([\w.]+)'", str(homes).replace('"', "'")):
-        found = package[module].members.get(name)
-        if isinstance(found, griffe.Class) and f"{name}Args" in package[module].members:
+        found = library[module].members.get(name)
+        if isinstance(found, griffe.Class) and f"{name}Args" in library[module].members:
             yield found
 
 
 def _page(component: griffe.Class) -> str:
     args = component.module[f"{component.name}Args"]
     known: dict[str, griffe.Class] = {}
-    about, told_of = _apart(_text(component))
+    about, sections = apart(text(component))
     lines = [f"# {component.name}", "", about, ""]
     lines += ["```python", f"from edgefleet import {component.name}", "```", ""]
-    lines += ["## Arguments", "", _text(args), "", *_fields(args, known)]
+    lines += pictures.section(component.name)
+    lines += ["## Arguments", "", text(args), "", *_fields(args, known)]
+    if keywords := sections.get("Args"):
+        rows = [f"| `{name}` | {_cell(said)} |" for name, said in keywords.items()]
+        lines += ["", "Beside these, by keyword:", "", "| keyword | |", "|---|---|", *rows]
+    told_of = {name: said for each in sections.values() for name, said in each.items()}
     if outputs := [*_outputs(component, told_of)]:
         lines += ["", "## Outputs", "", "| output | type | |", "|---|---|---|", *outputs]
     told: set[str] = set()
     while rest := [each for name, each in known.items() if name not in told]:
         each = rest[0]
         told.add(each.path)
-        lines += ["", f"## {each.name}", "", _text(each), "", *_fields(each, known)]
+        lines += ["", f"## {each.name}", "", text(each), "", *_fields(each, known)]
     return "\n".join([*lines, ""])
 
 
 def _fields(of: griffe.Class, known: dict[str, griffe.Class]) -> Iterator[str]:
     yield "| argument | type | |"
     yield "|---|---|---|"
-    fields = {f.name: f for base in (*reversed([*_bases(of)]), of) for f in _own(base)}
-    for field in fields.values():
+    for field in fields(of).values():
         written = str(field.annotation)
         inner = re.fullmatch(r"NotRequired\[(.*)\]", written, re.DOTALL)
         kind = re.sub(r"\bpulumi\.", "", inner[1] if inner else written)
         required = "" if inner else "**required.** "
-        yield f"| `{field.name}` | `{_cell(kind)}` | {required}{_cell(_text(field))} |"
+        yield f"| `{field.name}` | `{_cell(kind)}` | {required}{_cell(text(field))} |"
         for each in _named(field, kind):
             known.setdefault(each.path, each)
-
-
-def _own(of: griffe.Class) -> Iterator[griffe.Attribute]:
-    return (field for field in of.attributes.values() if field.annotation is not None)
-
-
-def _bases(of: griffe.Class) -> Iterator[griffe.Class]:
-    """Classes that it has fields of, the nearest first."""
-    for base in of.resolved_bases:
-        if isinstance(base, griffe.Class):
-            yield base
-            yield from _bases(base)
 
 
 def _named(field: griffe.Attribute, kind: str) -> Iterator[griffe.Class]:
@@ -97,29 +91,14 @@ def _named(field: griffe.Attribute, kind: str) -> Iterator[griffe.Class]:
 
 
 def _is_data(found: griffe.Class) -> bool:
-    return any(_DATA in str(base) for each in (found, *_bases(found)) for base in each.bases)
+    return any(_DATA in str(base) for each in (found, *bases(found)) for base in each.bases)
 
 
 def _outputs(component: griffe.Class, told_of: Mapping[str, str]) -> Iterator[str]:
-    for field in _own(component):
+    for field in own(component):
         if match := re.fullmatch(r"(?:pulumi\.)?Output\[(.*)\]", str(field.annotation), re.DOTALL):
-            told = _cell(_text(field) or told_of.get(field.name, ""))
+            told = _cell(text(field) or told_of.get(field.name, ""))
             yield f"| `{field.name}` | `{_cell(match[1])}` | {told} |"
-
-
-def _apart(text: str) -> tuple[str, dict[str, str]]:
-    """A class's docstring without its section "Outputs:" or "Attributes:", and what that says, by
-    name. A line of several names tells of each."""
-    about, _, section = re.sub(r"\n(Outputs|Attributes):\n", "\0", text).partition("\0")
-    told: dict[str, str] = {}
-    entry = r"^    (\w[\w, ]*): ((?:.*(?:\n        .*)*))"
-    for names, said in re.findall(entry, section, re.MULTILINE):
-        told |= dict.fromkeys(names.split(", "), said)
-    return about.strip(), told
-
-
-def _text(of: griffe.Object) -> str:
-    return of.docstring.value.strip() if of.docstring else ""
 
 
 def _cell(text: str) -> str:
@@ -136,8 +115,8 @@ def main() -> None:
     for old in FOLDER.glob("*.md"):
         if old.name not in wanted:
             old.unlink()
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text)
+    for name, page in wanted.items():
+        (FOLDER / name).write_text(page)
 
 
 if __name__ == "__main__":
