@@ -60,6 +60,7 @@ LONGEST = (
     "fleet/test_edge_stack.py",
     "fleet/test_day_two.py",
     "fleet/test_guided.py",
+    "fleet/test_library_example.py",
     "api server",
     "workflows/test_workflows.py",
     "packets/test_node_kills.py",

@@ -1,5 +1,5 @@
 """The library's examples of one cluster, with the wheel, on the sandbox's vendors: one that Vultr
-makes, and one that somebody else made."""
+makes, in Python, and by the plugin in TypeScript and YAML; and one that somebody else made."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,10 +10,12 @@ import pytest
 from sandbox import servers
 from tests.fleet.by_hand import until
 from tests.fleet.fleet import COLD, ZONE, Fleet
+from tests.fleet.library_project import HOST, LibraryProject
 from tests.fleet.metal import Metal
+from tests.fleet.registered import registered
+from tests.languages import needs_languages
 from tests.wheel import example, installed
 
-HOST = "shop.example.com"
 SERVERS = {
     f"shop-{n}": {"ipv4": f"45.76.204.{n}", "ipv6": f"2001:19f0:f4::{n}"} for n in range(1, 3)
 }
@@ -53,17 +55,53 @@ def addresses(nodes: list[dict[str, str]]) -> list[str]:
     return sorted(node[family] for node in nodes for family in ("ipv4", "ipv6"))
 
 
-def test_one_cluster_comes_up_answers_and_goes(fleet: Fleet, python: Path, tmp_path: Path):
-    config = {"hostname": HOST, "zoneId": ZONE}
-    one = project(fleet, "python-one-cluster", tmp_path, python, config)
-    one.pulumi("one", "preview").require()
-    one.pulumi("one", "up", "-y", "--skip-preview").require()
-    nodes = one.outputs("one")["nodes"]
-    assert len(nodes) == 2
-    assert sorted(fleet.records(HOST).values()) == addresses(nodes)
-    one.pulumi("one", "preview", "--expect-no-changes").require()
-    one.pulumi("one", "destroy", "-y", "--skip-preview").require()
-    assert fleet.records(HOST) == {}
+@pytest.fixture(scope="module")
+def from_python(fleet: Fleet, python: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What the Python program registered, from its first preview until it is destroyed."""
+    project = LibraryProject(fleet, tmp_path_factory.mktemp("python"), "python-one-cluster", python)
+    return comes_up_answers_and_goes(project)
+
+
+def comes_up_answers_and_goes(project: LibraryProject) -> list[str]:
+    state = project.comes_up_and_answers()
+    project.goes()
+    return registered(state)
+
+
+def test_one_cluster_comes_up_answers_and_goes(from_python: list[str]):
+    assert len(from_python) > 40
+
+
+@needs_languages
+def test_typescript_makes_the_same(
+    fleet: Fleet, python: Path, from_python: list[str], tmp_path: Path
+):
+    project = LibraryProject(fleet, tmp_path, "typescript-one-cluster", python)
+    program = project.project / "index.ts"
+    said = program.read_text()
+    program.write_text(said.replace("vpcCidr", "vpcCdir"))
+    wrong = project.run("node_modules/.bin/tsc", "--noEmit")
+    assert wrong.code == 2
+    assert (
+        "'vpcCdir' does not exist in type 'VkeClusterArgs'. Did you mean to write 'vpcCidr'?"
+        in (wrong.output)
+    )
+    program.write_text(said)
+    project.run("node_modules/.bin/tsc", "--noEmit").require()
+    assert comes_up_answers_and_goes(project) == from_python
+
+
+@needs_languages
+def test_yaml_makes_the_same(fleet: Fleet, python: Path, from_python: list[str], tmp_path: Path):
+    project = LibraryProject(fleet, tmp_path, "yaml-one-cluster", python)
+    program = project.project / "Pulumi.yaml"
+    said = program.read_text()
+    program.write_text(said.replace("vpcCidr", "vpcCdir"))
+    wrong = project.pulumi("one", "preview")
+    assert wrong.code != 0
+    assert "Property vpcCdir does not exist on 'edgefleet:index:VkeCluster'" in wrong.output
+    program.write_text(said)
+    assert comes_up_answers_and_goes(project) == from_python
 
 
 def held(cluster: Metal) -> dict[str, Any]:
