@@ -20,6 +20,7 @@ if "pulumi.dynamic" in sys.modules:
 if TYPE_CHECKING:
     from .arguments import ArgumentsMistake
     from .cluster.contract import Cluster, Node, ServingNode, in_cluster
+    from .cluster.existing import ExistingCluster
     from .cluster.vke import VkeCluster
     from .dataplane.calico import CalicoDataplane
     from .dataplane.calico_bgp import CalicoBgp
@@ -77,6 +78,7 @@ _HOMES = {
     "EdgeRouter": "edge.router",
     "EdgeTrust": "ingress.trust",
     "EdgefleetError": "errors",
+    "ExistingCluster": "cluster.existing",
     "HostEndpoints": "dataplane.host_endpoints",
     "IngressDaemonSet": "ingress.nginx.daemon_set",
     "IngressMistake": "ingress.mistake",
@@ -126,6 +128,7 @@ __all__ = [
     "EdgeRouter",
     "EdgeTrust",
     "EdgefleetError",
+    "ExistingCluster",
     "HostEndpoints",
     "IngressDaemonSet",
     "IngressMistake",

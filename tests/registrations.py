@@ -30,12 +30,13 @@ class _Answers(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """The engine: keeps the requests as they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, components: bool) -> None:
         super().__init__(_Answers())
+        self._components = components
         self.requests: list[resource_pb2.RegisterResourceRequest] = []
 
     def RegisterResource(self, request: Any) -> Any:
-        if request.custom:
+        if request.custom or self._components:
             self.requests.append(request)
         return super().RegisterResource(request)
 
@@ -49,14 +50,14 @@ def registered(
 
 
 def all_registered(
-    make: Callable[[], pulumi.Resource], read: Sequence[str] = ()
+    make: Callable[[], pulumi.Resource], read: Sequence[str] = (), *, preview: bool = False
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The same of a component with its children."""
+    """The same of a component with its children; in a preview, with the components among them."""
     outputs: dict[str, Any] = {}
 
     async def run() -> _Monitor:
-        monitor = _Monitor()
-        mocks.set_mocks(_Answers(), monitor=monitor)
+        monitor = _Monitor(components=preview)
+        mocks.set_mocks(_Answers(), monitor=monitor, preview=preview)
         # What another test of this process left would be awaited, in a loop that is closed.
         left: Any = SETTINGS
         left.outputs.clear()

@@ -31,25 +31,30 @@ ReadCluster = Callable[[str], ClusterSeen]
 """Reads a cluster by its kubeconfig. Raises Refused and Unreachable."""
 
 
-class ExistingKnown(TypedDict):
-    """What the stack's state holds: the cluster's `identity`, and names of `published` nodes."""
-
-    identity: NotRequired[str | None]
-    published: NotRequired[Collection[str]]
-
-
 class ExistingClusterArgs(TypedDict):
-    """A cluster that is there."""
+    """A cluster that is there. A change of any of these makes nothing anew."""
 
     kubeconfig: pulumi.Input[str]
-    """YAML, a secret. One that opens another cluster is refused."""
+    """YAML, a secret. With credentials and an address that work where `pulumi up` runs."""
+    identity: NotRequired[str | None]
+    """Which cluster is meant, by the UID of its namespace kube-system (`kubectl get namespace
+    kube-system -o jsonpath={.metadata.uid}`): a kubeconfig that opens another one is refused.
+    Default: whichever the kubeconfig opens."""
     addresses: NotRequired[Mapping[str, Addresses]]
-    """Public addresses by a node's name, for what its Node object doesn't know. Default: none."""
+    """Public addresses by a node's name, for what its Node object doesn't know. Default: its
+    annotations edgefleet.dev/ipv4 and edgefleet.dev/ipv6, else its ExternalIP. A private address is
+    never taken."""
     ipv6: NotRequired[bool]
     """Only nodes with an IPv6 address serve. Default: true."""
-    accept_loss: NotRequired[bool]
-    """Lets more than half of the records go though their nodes are still in the cluster. Default:
-    false."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A cluster that is the one meant, and which of its nodes can serve."""
+
+    kubeconfig: str
+    cluster: ClusterSeen
+    nodes: NodesSeen
 
 
 def ask_api_server(kubeconfig: str) -> ClusterSeen:
@@ -82,14 +87,27 @@ def loss(
 
 
 class ExistingCluster(pulumi.ComponentResource):
-    """A cluster that lives on when the stack is destroyed, and whose nodes come and go by others'
-    hands. Nothing is made; what is in it is asked in every preview and update.
+    """A cluster that somebody else made, known by its kubeconfig: kubeadm's, k3s', any vendor's.
+
+    It makes nothing. What is in the cluster is asked in every preview and update, as its nodes come
+    and go by others' hands; it lives on when the stack is destroyed. It fails, before anything in
+    the cluster is touched, where the API server doesn't answer, where the kubeconfig opens another
+    cluster than the one that is meant, and for an address that is private or that two nodes have.
+    A node serves nobody that has no address, isn't ready, is tainted, or has Kubernetes' label
+    `node.kubernetes.io/exclude-from-external-load-balancers`.
 
     Outputs:
-        identity, kubeconfig, version, nodes, expected_nodes, owner: as `contract.Cluster` has them.
+        identity: the UID of the namespace kube-system: no two clusters share it.
+        version: of Kubernetes.
+        kubeconfig: YAML, a secret, once it is known to open the cluster that is meant.
+        nodes: the ready nodes that can serve, known in every preview.
+        expected_nodes: how many serve.
 
-    Fails where the API server doesn't answer, where the kubeconfig opens another cluster than the
-    one that the state knows, for a NodeMistake, and for the loss of most records (`loss`).
+    Args:
+        published: names of the nodes that have records. It fails too where more than half of these
+            would go though they are still in the cluster. Default: none is known.
+        accept_loss: lets them go. Default: false.
+        read: reads the cluster. Default: its API server.
     """
 
     owner: pulumi.Resource | None = None
@@ -106,35 +124,38 @@ class ExistingCluster(pulumi.ComponentResource):
         args: ExistingClusterArgs,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        known: ExistingKnown | None = None,
+        published: Collection[str] = (),
+        accept_loss: bool = False,
         read: ReadCluster = ask_api_server,
     ) -> None:
         refuse_arguments("ExistingCluster", name, ExistingClusterArgs, args)
         super().__init__("edgefleet:index:ExistingCluster", name, None, opts)
         self._name, self._args = name, args
-        self._known, self._read = known or ExistingKnown(), read
-        self.kubeconfig = pulumi.Output.secret(args["kubeconfig"])
-        found = pulumi.Output.unsecret(self.kubeconfig.apply(self._found))
-        self.identity = found.apply(lambda seen: seen[0].identity)
-        self.version = found.apply(lambda seen: seen[0].version)
-        self.nodes = found.apply(lambda seen: as_data(seen[1].serving))
+        self._published, self._accept_loss, self._read = published, accept_loss, read
+        opened = pulumi.Output.secret(args["kubeconfig"]).apply(self._found)
+        # Nobody gets the kubeconfig of another cluster, nor that one's nodes.
+        self.kubeconfig = opened.apply(lambda found: found.kubeconfig)
+        told = pulumi.Output.unsecret(opened)
+        self.identity = told.apply(lambda found: found.cluster.identity)
+        self.version = told.apply(lambda found: found.cluster.version)
+        self.nodes = told.apply(lambda found: as_data(found.nodes.serving))
         self.expected_nodes = self.nodes.apply(len)
         self.register_outputs({"identity": self.identity, "kubeconfig": self.kubeconfig})
 
     def follow(self, take: Callable[[Sequence[Node]], None]) -> None:
         """Nothing here makes nodes come while `pulumi up` runs."""
 
-    async def _found(self, kubeconfig: str) -> tuple[ClusterSeen, NodesSeen]:
+    async def _found(self, kubeconfig: str) -> _Found:
         try:
             cluster = await asyncio.to_thread(self._read, kubeconfig)
         except (Refused, Unreachable) as error:
             raise pulumi.RunError(f"cluster {self._name}: {error}") from None
-        if (before := self._known.get("identity")) and before != cluster.identity:
+        if (meant := self._args.get("identity")) and meant != cluster.identity:
             raise pulumi.RunError(
                 f"cluster {self._name}: the kubeconfig opens another cluster ({cluster.identity}, "
-                f"by the UID of kube-system) than the one this stack was made in ({before}). "
-                "Nothing was changed. Give it the kubeconfig of that one; a new cluster is a new "
-                "stack file"
+                f"by the UID of kube-system) than the one that is meant ({meant}). Nothing in "
+                "either was changed. Give it the kubeconfig of that one; a new cluster is a new "
+                "stack"
             )
         try:
             seen = nodes_seen(
@@ -142,12 +163,12 @@ class ExistingCluster(pulumi.ComponentResource):
             )
         except NodeMistake as mistake:
             raise pulumi.RunError(f"cluster {self._name}: node {mistake}") from None
-        self._say(seen, [_name(node) for node in cluster.nodes], self._known.get("published", ()))
-        return cluster, seen
+        self._say(seen, [_name(node) for node in cluster.nodes])
+        return _Found(kubeconfig, cluster, seen)
 
-    def _say(self, seen: NodesSeen, there: Collection[str], published: Collection[str]) -> None:
-        text = loss(self._name, seen, there, published)
-        if text and not self._args.get("accept_loss", False):
+    def _say(self, seen: NodesSeen, there: Collection[str]) -> None:
+        text = loss(self._name, seen, there, self._published)
+        if text and not self._accept_loss:
             raise pulumi.RunError(
                 f"{text}. Nothing was changed. Look at the nodes (`kubectl get nodes -o wide`) and "
                 "run the command again; to let the records go, say `acceptLoss: true` in the stack "

@@ -30,9 +30,9 @@ class Addresses(TypedDict):
     """Public addresses of a node."""
 
     ipv4: NotRequired[str]
-    """Default: the Node object's ExternalIP."""
+    """Default: what its Node object says."""
     ipv6: NotRequired[str]
-    """Default: the Node object's ExternalIP."""
+    """Default: what its Node object says."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _why_not(node: Mapping[str, Any], ipv4: str, ipv6: str, needs_ipv6: bool) ->
         if not address and (family == 4 or needs_ipv6)
     ]
     return ", ".join(
-        f"no public {kind} address: annotate it {ANNOTATIONS[family]}, or name it in the stack file"
+        f"no public {kind} address: annotate it {ANNOTATIONS[family]}, or name it in the "
+        "cluster's `addresses`"
         for family, kind in missing
     )
 

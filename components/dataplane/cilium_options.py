@@ -38,7 +38,7 @@ class CiliumPool(TypedDict):
     """Networks, or ranges FIRST-LAST, of one family."""
 
 
-class L2(TypedDict):
+class CiliumL2(TypedDict):
     """Answer ARP and NDP for Services' addresses."""
 
     interfaces: NotRequired[Sequence[str]]
@@ -95,7 +95,7 @@ class CiliumOptions(TypedDict):
     """Nodes take policies. Default: false."""
     pools: NotRequired[Sequence[CiliumPool]]
     """Addresses that Services get. Default: none."""
-    l2: NotRequired[L2 | None]
+    l2: NotRequired[CiliumL2 | None]
     """Announces them by ARP and NDP. Default: not."""
     bgp: NotRequired[CiliumBgp | None]
     """Announces them and pods' networks to routers. Default: not."""

@@ -4,7 +4,8 @@ The control plane's has to stand before there is an API server, so that one is a
 manifest `static_pod()` makes for kubeadm; the Services' announcer is a DaemonSet.
 
 Source: kube-vip's documentation (installation/static, installation/daemonset, usage/services) and
-the names of its variables (pkg/kubevip/config_envvar.go). It was not run: docs/limits.md.
+the names of its variables (pkg/kubevip/config_envvar.go); docs/facts/kube-vip.md for the image's
+tag. It was not run: docs/limits.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -54,7 +54,7 @@ class Peer(TypedDict):
     """Only nodes with all of these labels speak to it. Default: all nodes."""
 
 
-class L2(TypedDict):
+class MetalLbL2(TypedDict):
     """Announced by ARP and NDP, by one node at a time."""
 
     node_selector: NotRequired[Mapping[str, str]]
@@ -83,7 +83,7 @@ class Pool(TypedDict):
     """Networks, or ranges FIRST-LAST."""
     auto_assign: NotRequired[bool]
     """A Service that asks for none in particular may get one, too. Default: false."""
-    l2: NotRequired[L2 | None]
+    l2: NotRequired[MetalLbL2 | None]
     """By ARP and NDP. Default: not."""
     bgp: NotRequired[Bgp | None]
     """By BGP. Default: not."""

@@ -279,7 +279,12 @@ def _client(kubeconfig: str) -> tuple[object, type[Exception]]:
         from kubernetes.config.config_exception import ConfigException
     try:
         return new_client_from_config_dict(yaml.safe_load(kubeconfig)), ApiException
-    except (ConfigException, yaml.YAMLError, TypeError) as error:
+    except yaml.YAMLError as error:
+        # Its text shows the line, which may hold a token.
+        at = getattr(error, "problem_mark", None)
+        where_ = f", line {at.line + 1}" if at else ""
+        raise Unreachable(f"the kubeconfig can't be read: it is no YAML{where_}") from None
+    except (ConfigException, TypeError) as error:
         raise Unreachable(f"the kubeconfig can't be read: {error}") from None
 
 

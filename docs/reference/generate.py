@@ -1,7 +1,8 @@
 """Writes the pages of this folder from the docstrings of `components/`: a component each.
 
 `make docs` runs it; tests/docs/test_reference.py holds the pages against the code. griffe reads
-the code without importing it, so that what stands there are the types as they are written.
+the code without importing it, so that what stands there are the types as they are written. The
+pictures are of what the code does (pictures.py).
 """
 
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import griffe
 
+from docs.reference import pictures
 from docs.reference.docstrings import apart, bases, fields, own, package, text
 
 FOLDER = Path(__file__).parent
@@ -46,6 +48,7 @@ def _page(component: griffe.Class) -> str:
     about, sections = apart(text(component))
     lines = [f"# {component.name}", "", about, ""]
     lines += ["```python", f"from edgefleet import {component.name}", "```", ""]
+    lines += pictures.section(component.name)
     lines += ["## Arguments", "", text(args), "", *_fields(args, known)]
     if keywords := sections.get("Args"):
         rows = [f"| `{name}` | {_cell(said)} |" for name, said in keywords.items()]

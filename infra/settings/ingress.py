@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.ingress.mistake import IngressMistake
-from components.ingress.nginx.options import INGRESS_CLASS, Tuning, nginx_config
+from components.ingress.nginx.options import INGRESS_CLASS, NginxTuning, nginx_config
 from components.ingress.nginx.pod import NAMESPACE
 from components.ingress.placing import RESOURCES, Resources
 from components.ingress.traefik import options as traefik
@@ -15,7 +15,7 @@ from infra.settings.section import LABEL, DnsLabel, Image, Section, in_camel_cas
 
 
 class IngressTuning(Section):
-    """A busy edge's limits; timeouts in seconds. See `components.ingress.nginx.options.Tuning`."""
+    """A busy edge's limits; timeouts in seconds: `components.ingress.nginx.options.NginxTuning`."""
 
     worker_processes: int | Literal["auto"] | None = None
     worker_connections: int | None = None
@@ -24,25 +24,25 @@ class IngressTuning(Section):
     shutdown_timeout: int | None = None
     server_tokens: bool | None = None
 
-    def options(self) -> Tuning:
+    def options(self) -> NginxTuning:
         """As the component takes them: what isn't said is left to it, and so is "auto"."""
         said = self.model_dump(exclude_none=True)
         if self.worker_processes == "auto":
             del said["worker_processes"]
-        return Tuning(**said)  # pyright: ignore[reportReturnType]
+        return NginxTuning(**said)  # pyright: ignore[reportReturnType]
 
 
 class TraefikTuning(Section):
-    """Timeouts in seconds. See `components.ingress.traefik.options.Tuning`."""
+    """Timeouts in seconds. See `components.ingress.traefik.options.TraefikTuning`."""
 
     idle_timeout: int | None = None
     read_timeout: int | None = None
     shutdown_timeout: int | None = None
 
-    def options(self) -> traefik.Tuning:
+    def options(self) -> traefik.TraefikTuning:
         """As the component takes them: what isn't said is left to it."""
         said = self.model_dump(exclude_none=True)
-        return traefik.Tuning(**said)  # pyright: ignore[reportReturnType]
+        return traefik.TraefikTuning(**said)  # pyright: ignore[reportReturnType]
 
 
 class IngressResources(Section):

@@ -15,9 +15,9 @@ from components.load_balancer.addresses import (
 )
 from components.load_balancer.kube_vip import BgpPeer, KubeVipOptions
 from components.load_balancer.metallb_options import (
-    L2,
     Bfd,
     Bgp,
+    MetalLbL2,
     Peer,
     Pool,
     by_name,
@@ -110,7 +110,7 @@ class PoolSettings(Section):
             "name": self.name,
             "addresses": self.addresses,
             "auto_assign": self.auto_assign,
-            "l2": None if l2 is None else L2(**l2.model_dump(exclude_defaults=True)),
+            "l2": None if l2 is None else MetalLbL2(**l2.model_dump(exclude_defaults=True)),
             "bgp": None if bgp is None else Bgp(**bgp.model_dump(exclude_defaults=True)),
         }
 

@@ -190,6 +190,15 @@ def test_arguments_are_data_and_said_field_by_field(name: str):
     assert [field for shape in found.values() for field in undocumented(shape)] == []
 
 
+def test_a_type_is_called_as_no_other_is():
+    """In other languages, and in a reference that somebody searches, a name is all there is."""
+    homes: dict[str, set[str]] = {}
+    for name in COMPONENTS:
+        for found, shape in shapes(args_of(name)).items():
+            homes.setdefault(found, set()).add(shape.__module__)
+    assert {found: there for found, there in homes.items() if len(there) > 1} == {}
+
+
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_nothing_is_registered_of_what_is_misspelt_or_missing(name: str):
     # No engine is there: whatever was registered would end in another error.

@@ -36,7 +36,7 @@ from .cluster_objects import CONTROLLER, cluster_rules, own_names, own_rules
 from .options import (
     INGRESS_CLASS,
     METRICS_PORT,
-    Tuning,
+    NginxTuning,
     flags,
     full_secret_name,
     nginx_config,
@@ -52,7 +52,7 @@ class IngressDaemonSetArgs(ControllerArgs):
 
     config: NotRequired[Mapping[str, str]]
     """Keys of the controller's ConfigMap; those that are ours are refused. Default: none."""
-    tuning: NotRequired[Tuning]
+    tuning: NotRequired[NginxTuning]
     """Its limits. Default: those of a busy edge."""
     ipv6: NotRequired[bool]
     """It listens on IPv6, too. Default: true."""

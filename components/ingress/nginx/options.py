@@ -48,7 +48,7 @@ def access_log(trust: EdgeTrust) -> str:
     return ",\n".join([ACCESS_LOG.removesuffix("}"), *fields]) + "}"
 
 
-class Tuning(TypedDict):
+class NginxTuning(TypedDict):
     """What is left out is as a busy edge needs it."""
 
     worker_processes: NotRequired[int]
@@ -65,7 +65,7 @@ class Tuning(TypedDict):
     """Whether nginx tells its version. Default: false."""
 
 
-BUSY_EDGE: Tuning = {
+BUSY_EDGE: NginxTuning = {
     "worker_connections": 10240,
     "keepalive_timeout": 65,
     "upstream_keepalive": 100,
@@ -76,7 +76,7 @@ BUSY_EDGE: Tuning = {
 
 def nginx_config(
     trusted_proxies: Sequence[str],
-    tuning: Tuning | None = None,
+    tuning: NginxTuning | None = None,
     config: Mapping[str, str] | None = None,
     region: str | None = None,
     trust: EdgeTrust | None = None,
@@ -123,18 +123,18 @@ def nginx_config(
     return ours
 
 
-def shutdown_timeout(tuning: Tuning) -> int:
+def shutdown_timeout(tuning: NginxTuning) -> int:
     """Seconds that a worker may take to finish."""
     return _number({**BUSY_EDGE, **tuning}, "shutdown_timeout", 1, 3600)
 
 
-def _processes(tuning: Tuning) -> str:
+def _processes(tuning: NginxTuning) -> str:
     if "worker_processes" not in tuning:
         return "auto"
     return str(_number(tuning, "worker_processes", 1, 512))
 
 
-def _number(tuning: Tuning, name: str, low: int, high: int) -> int:
+def _number(tuning: NginxTuning, name: str, low: int, high: int) -> int:
     value = tuning.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise IngressMistake(f"{name}: {value!r}: must be a whole number from {low} to {high}")

@@ -45,7 +45,7 @@ from .options import (
     INGRESS_CLASS,
     METRICS_PORT,
     Providers,
-    Tuning,
+    TraefikTuning,
     seconds,
     static_config,
 )
@@ -72,7 +72,7 @@ class TraefikIngressArgs(ControllerArgs):
     Default: none."""
     response_headers: NotRequired[Mapping[str, str]]
     """In every answer, in place of the application's. Default: none."""
-    tuning: NotRequired[Tuning]
+    tuning: NotRequired[TraefikTuning]
     """Its timeouts. Default: those of a busy edge."""
     gateway: NotRequired[bool]
     """The Gateway API, with a GatewayClass and a Gateway; somebody has to install its definitions.

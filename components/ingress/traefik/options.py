@@ -24,7 +24,7 @@ EDGE = "edge@file"
 DYNAMIC_FOLDER = "/etc/traefik/dynamic"
 
 
-class Tuning(TypedDict):
+class TraefikTuning(TypedDict):
     """What is left out is as in `BUSY_EDGE`; seconds, at most 86400."""
 
     idle_timeout: NotRequired[int]
@@ -35,7 +35,7 @@ class Tuning(TypedDict):
     """How long requests may take to finish when a pod has to go, at least 1. Default: 30."""
 
 
-BUSY_EDGE: Tuning = {"idle_timeout": 180, "read_timeout": 60, "shutdown_timeout": 30}
+BUSY_EDGE: TraefikTuning = {"idle_timeout": 180, "read_timeout": 60, "shutdown_timeout": 30}
 
 
 class Providers(TypedDict):
@@ -54,7 +54,7 @@ class Providers(TypedDict):
     status_address: str | None
 
 
-def seconds(tuning: Tuning | None, name: str) -> int:
+def seconds(tuning: TraefikTuning | None, name: str) -> int:
     """One of the timeouts. Raises IngressMistake."""
     low = {"shutdown_timeout": 1}.get(name, 0)
     value = {**BUSY_EDGE, **(tuning or {})}.get(name)
@@ -67,7 +67,7 @@ def static_config(
     trusted_proxies: Sequence[str],
     providers: Providers,
     *,
-    tuning: Tuning | None = None,
+    tuning: TraefikTuning | None = None,
     metrics: bool = True,
     host_ports: bool = True,
 ) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def access_log() -> dict[str, Any]:
     }
 
 
-def _entry_point(trusted_proxies: Sequence[str], tuning: Tuning | None) -> dict[str, Any]:
+def _entry_point(trusted_proxies: Sequence[str], tuning: TraefikTuning | None) -> dict[str, Any]:
     return {
         "asDefault": True,
         "forwardedHeaders": {"trustedIPs": list(trusted_proxies)},

@@ -39,11 +39,13 @@ def existing_cluster(
         stack.name,
         {
             "kubeconfig": kubeconfig,
+            # A stack goes on in the cluster that it was made in.
+            "identity": found.identity,
             "addresses": wanted.existing.node_addresses(),
             "ipv6": wanted.ipv6,
-            "accept_loss": wanted.accept_loss,
         },
-        known={"identity": found.identity, "published": found.published},
+        published=found.published,
+        accept_loss=wanted.accept_loss,
         read=read,
     )
 

@@ -16,7 +16,7 @@ from components.ingress.nginx.options import (
     HEALTH_SNIPPET,
     METRICS_PORT,
     READINESS_PORT,
-    Tuning,
+    NginxTuning,
     flags,
     full_secret_name,
     nginx_config,
@@ -68,7 +68,7 @@ def test_a_busy_edges_defaults():
         ({"server_tokens": True}, {"server-tokens": "True"}),
     ],
 )
-def test_each_option_is_one_setting(tuning: Tuning, changed: dict[str, str]):
+def test_each_option_is_one_setting(tuning: NginxTuning, changed: dict[str, str]):
     assert nginx_config(CLOUDFLARE, tuning) == {**nginx_config(CLOUDFLARE), **changed}
 
 
@@ -91,7 +91,7 @@ def test_keys_that_would_do_nothing_or_harm_are_refused(config: dict[str, str], 
     "tuning",
     [{"worker_connections": 0}, {"worker_processes": 0}, {"shutdown_timeout": 0}],
 )
-def test_numbers_out_of_range_are_refused(tuning: Tuning):
+def test_numbers_out_of_range_are_refused(tuning: NginxTuning):
     with pytest.raises(IngressMistake, match="must be a whole number from"):
         nginx_config(CLOUDFLARE, tuning)
 

@@ -8,7 +8,7 @@ import pytest
 from components.ingress.mistake import IngressMistake
 from components.ingress.traefik.cluster_objects import cluster_rules, listeners, own_names
 from components.ingress.traefik.daemon_set import TraefikIngress
-from components.ingress.traefik.options import Providers, Tuning, seconds, static_config
+from components.ingress.traefik.options import Providers, TraefikTuning, seconds, static_config
 from components.ingress.traefik.pod import beside, is_certificate, pod_spec
 from components.ingress.traefik.routing import FIRST, edge_config, secret_config
 from components.ingress.trust import EdgeTrust
@@ -72,7 +72,7 @@ def test_no_trusted_proxy_is_refused():
     ("tuning", "name"),
     [({"shutdown_timeout": 0}, "shutdown_timeout"), ({"idle_timeout": -1}, "idle")],
 )
-def test_a_timeout_out_of_range_is_refused(tuning: Tuning, name: str):
+def test_a_timeout_out_of_range_is_refused(tuning: TraefikTuning, name: str):
     with pytest.raises(IngressMistake, match=f"^{name}.*must be a whole number from"):
         static_config(CLOUDFLARE, PLAIN, tuning=tuning)
     assert seconds({"read_timeout": 0}, "read_timeout") == 0
