@@ -66,6 +66,10 @@ def test_all_that_is_published_is_there_and_nothing_else():
     assert of == {f"edgefleet:index:{n}": n in published.COMPONENTS for n in RESOURCES}
     functions = {f"edgefleet:index:{camel(name)}" for name in published.FUNCTIONS}
     assert PACKAGE["functions"].keys() == functions
+    page = (ROOT / "docs" / "languages.md").read_text()
+    (said,) = re.findall(r"Published are (.*)\.\n", page)
+    names = {token.rpartition(":")[2] for token in (*of, *functions)}
+    assert {*re.findall(r"`(\w+)`", said)} == names
 
 
 def test_every_property_says_what_it_is():
