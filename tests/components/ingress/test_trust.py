@@ -68,10 +68,12 @@ def test_values_may_be_known_later_one_by_one_or_together(ingress: Callable[...,
     def sent(values: Callable[[], pulumi.Input[Sequence[pulumi.Input[str]]]]) -> dict[str, Any]:
         args = {"image": "a:1", "trusted_proxies": ["192.0.2.0/24"], "trust": {"header": "require"}}
         made, _ = all_registered(lambda: ingress("ingress", {**args, "origin_secrets": values()}))
-        return {f"{each['type']} {each['name']}": each for each in made}
+        return {f"{each['type']} {each['name']}": each["object"] for each in made}
 
     said = sent(lambda: [NEW, OLD])
-    assert NEW in json.dumps([each for key, each in said.items() if ":Secret " in key])
+    held = json.dumps([each for key, each in said.items() if ":Secret " in key])
+    assert NEW in held
+    assert OLD in held
     assert sent(lambda: [pulumi.Output.secret(NEW), OLD]) == said
     assert sent(lambda: pulumi.Output.secret([NEW, OLD])) == said
 
