@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix metallb policies reference schema traefik
+.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix languages metallb policies \
+  reference schema traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -35,7 +36,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes four minutes
+test: $(if $(FAST)$(REAL),setup,check packages policies languages $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes four minutes
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)
@@ -83,6 +84,16 @@ policies: .venv/policies/installed ## Install what the policy pack runs with
 .venv/policies/installed: policies/requirements.txt .venv/installed
 	$(PYTHON) -m venv .venv/policies
 	.venv/policies/bin/python -m pip install --quiet --require-hashes -r $<
+	@touch $@
+
+# What programs in TypeScript and YAML run with on the sandbox: its tests, and the examples.
+TYPESCRIPT := examples/typescript-one-cluster
+
+languages: setup $(TYPESCRIPT)/node_modules/installed ## Build what TypeScript and YAML programs need, once: two minutes
+	@$(BIN)/python -m sandbox.toolchain pulumi-nodejs-sdk pulumi-yaml
+
+$(TYPESCRIPT)/node_modules/installed: $(TYPESCRIPT)/package-lock.json
+	cd $(TYPESCRIPT) && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 felix: setup ## Build Calico's felix from source, once: ten minutes

@@ -26,6 +26,9 @@ from docs.reference import docstrings
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "components" / "plugin" / "schema.json"
 _PRIMITIVES: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
+_FROM_FUNCTIONS = {"Rule"}
+"""What programs pass on from a function has strings for enums: pulumi-yaml 1.32.0 takes those only
+where they are written out (its `isAssignable`)."""
 _LANGUAGES = ("csharp", "go", "java", "nodejs", "python")
 Spec = dict[str, Any]
 
@@ -175,14 +178,20 @@ def _property(
     def reference(kind: Any) -> Spec:
         if is_typeddict(kind):
             return types.reference(type_name(kind), kind)
+        if of in _FROM_FUNCTIONS:
+            return {"type": "string", "description": f"One of {', '.join(get_args(kind))}."}
         found = _aliases(kind, module) or [f"{of}{_pascal(key)}"]
         if len(found) > 1:
             raise SchemaMistake(f"{where}: its type has several names: {', '.join(found)}")
         return types.reference(found[0], kind)
 
     spec = type_spec(hint, where, reference, inputs=inputs)
-    about = {"description": described(said)} if said else {}
-    return {**spec, **about, **({"secret": True} if is_secret(of, key) else {})}
+    about = " ".join(filter(None, (described(said), spec.get("description"))))
+    return {
+        **spec,
+        **({"description": about} if about else {}),
+        **({"secret": True} if is_secret(of, key) else {}),
+    }
 
 
 def type_spec(

@@ -82,6 +82,7 @@ SLOW = (
     "packets/",
     "sandbox/clusters/test_control_plane.py",
     "sandbox/engine/test_language_host.py",
+    "sandbox/engine/test_other_languages.py",
     "sandbox/providers/kubernetes/",
     "sandbox/test_daemon.py",
     "sandbox/test_lifecycle.py",

@@ -1,7 +1,8 @@
 """The real programs of the sandbox: found on PATH, downloaded, or built once from source.
 
 ``python -m sandbox.toolchain`` makes those that a sandbox needs, ``python -m sandbox.toolchain
-felix frr-k8s helm metallb traefik`` those of these names: tests run them, and who installs a chart.
+felix frr-k8s helm …`` those of these names: tests run them, who installs a chart, and programs in
+other languages than Python.
 Everything lies in one cache folder keyed by version (placing.py).
 """
 
@@ -15,11 +16,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from sandbox.toolchain import felix, frr_k8s, go_build, metallb, traefik
+from sandbox.toolchain import felix, frr_k8s, go_build, metallb, nodejs_sdk, traefik
 from sandbox.toolchain.downloads import DownloadFailed, fetch
 from sandbox.toolchain.go_build import BuildFailed
 from sandbox.toolchain.placing import ToolchainError, placed
 from sandbox.toolchain.tools import ARCH, OS, PULUMI, SPECIAL, TOOLS, Tool
+
+_HOST = Path(__file__).parents[1] / "engine" / "start_language_host.py"
 
 
 def default_cache() -> Path:
@@ -27,7 +30,7 @@ def default_cache() -> Path:
     return Path(os.environ.get("EDGEFLEET_CACHE") or Path.home() / ".cache" / "edgefleet")
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
@@ -44,7 +47,7 @@ class Toolchain:
         *,
         path: str | None = None,
         ignore: Sequence[Path] = (),
-        say: Callable[[str], None] = _to_stderr,
+        say: Callable[[str], None] = to_stderr,
         tools: Sequence[Tool] = (*TOOLS, *SPECIAL),
     ) -> None:
         search = os.environ.get("PATH", "") if path is None else path
@@ -142,11 +145,11 @@ def _brief(error: Exception) -> str:
 
 
 def install_pulumi(toolchain: Toolchain, folder: Path, python: Path) -> Path:
-    """Folder to put in front of PATH so that ``pulumi`` runs Python programs.
+    """Folder to put in front of PATH so that ``pulumi`` runs programs.
 
-    A CLI that came with its language host stays where it is. For one built from source, ``folder``
-    gets the binary (a hard link: the engine looks for plugins next to its own file) and a language
-    host run by ``python``.
+    A CLI that came with its language hosts stays where it is. For one built from source, ``folder``
+    gets the binary (a hard link: the engine looks for plugins next to its own file) and language
+    hosts run by ``python``: Python's, Node.js', and YAML's, which is built when it is first needed.
     """
     pulumi = toolchain.binary("pulumi")
     host = pulumi.resolve().parent / "pulumi-language-python"
@@ -155,18 +158,24 @@ def install_pulumi(toolchain: Toolchain, folder: Path, python: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("pulumi", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"):
         _link(pulumi.parent / name, folder / name)
-    script = Path(__file__).parents[1] / "engine" / "start_language_host.py"
     executor = folder / "pulumi-language-python-exec"
-    content = (
-        f'#!/bin/sh\nexec {_quoted(python)} -P {_quoted(script)} --exec {_quoted(executor)} "$@"\n'
-    )
-    target = folder / "pulumi-language-python"
-    if not target.exists() or target.read_text() != content:
-        partial = target.with_suffix(".new")
-        partial.write_text(content)
-        partial.chmod(0o755)
-        partial.rename(target)
+    for language, more in {
+        "nodejs": "",
+        "python": f" --exec {_quoted(executor)}",
+        "yaml": "",
+    }.items():
+        command = f"{_quoted(python)} -P {_quoted(_HOST)} --language {language}{more}"
+        _place(folder / f"pulumi-language-{language}", f'#!/bin/sh\nexec {command} "$@"\n')
     return folder
+
+
+def _place(target: Path, script: str) -> None:
+    if target.exists() and target.read_text() == script:
+        return
+    partial = target.with_suffix(".new")
+    partial.write_text(script)
+    partial.chmod(0o755)
+    partial.rename(target)
 
 
 def _quoted(path: Path) -> str:
@@ -193,19 +202,20 @@ def main(wanted: Sequence[str] = ()) -> int:
         "felix": felix.make,
         "frr-k8s": frr_k8s.make,
         "metallb": metallb.make,
+        nodejs_sdk.NAME: nodejs_sdk.make,
         "traefik": traefik.make,
     }
     if unknown := sorted(set(wanted) - {*recipes, *special}):
         names = ", ".join(sorted({*recipes, *special}))
-        _to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
+        to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
         return 2
     try:
         for name in [name for name in wanted if name in recipes]:
-            _to_stderr(f"{name}: {recipes[name](default_cache(), _to_stderr)}")
+            to_stderr(f"{name}: {recipes[name](default_cache(), to_stderr)}")
         for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
-                _to_stderr(f"{file}: {toolchain.binary(file)}")
+                to_stderr(f"{file}: {toolchain.binary(file)}")
     except ToolchainError as error:
-        _to_stderr(f"error: {error}")
+        to_stderr(f"error: {error}")
         return 1
     return 0

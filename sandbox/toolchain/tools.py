@@ -11,6 +11,8 @@ KUBERNETES = "1.35.4"
 ETCD = "3.6.16"
 KWOK = "0.8.0"
 HELM = "3.22.0"
+PULUMI_YAML = "1.32.0"
+"""The newest that the Go module proxy has."""
 
 OS = platform.system().lower()
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
@@ -18,8 +20,10 @@ ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.
 _PULUMI_ARCH = {"amd64": "x64"}.get(ARCH, ARCH)
 _PULUMI_FILES = (
     "pulumi",
+    "pulumi-language-nodejs",
     "pulumi-language-python",
     "pulumi-language-python-exec",
+    "pulumi-language-yaml",
     "pulumi-resource-pulumi-python",
 )
 _ETCD_FOLDER = f"etcd-v{ETCD}-{OS}-{ARCH}"
@@ -162,6 +166,23 @@ SPECIAL = (
             ldflags=f"-s -w -X helm.sh/helm/v3/internal/version.version=v{HELM}",
         ),
         minutes=3.5,
+    ),
+    Tool(
+        name="pulumi-yaml",
+        version=PULUMI_YAML,
+        files=("pulumi-language-yaml",),
+        # It doesn't say its version: none on PATH will do.
+        version_args=("--version",),
+        accepts=r"^pulumi-language-yaml\b",
+        # The official CLI has it: whoever has no such CLI couldn't download one.
+        releases=(),
+        program=GoProgram(
+            module="github.com/pulumi/pulumi-yaml",
+            version=f"v{PULUMI_YAML}",
+            packages=("github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",),
+            ldflags="-s -w",
+        ),
+        minutes=4,
     ),
 )
 """Made when they are first needed, or by `python -m sandbox.toolchain NAME`."""

@@ -3,10 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
@@ -140,6 +140,8 @@ class Plugin(Generic[S]):
     """The package's name in type tokens and in PULUMI_DEBUG_PROVIDERS, e.g. ``vultr``."""
     distribution: str
     """The PyPI name of its SDK, whose installed version the plugin claims to have."""
+    schema: ClassVar[Mapping[str, Any]] = {}
+    """What it tells of its package's schema, which only programs in YAML ask for."""
 
     @property
     def version(self) -> str:

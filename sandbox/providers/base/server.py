@@ -13,6 +13,7 @@ replaced (grpc-go drops one after 30 idle minutes) answers "not configured" inst
 A handshake starts a connection's state afresh, because the system reuses ports.
 """
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -121,8 +122,8 @@ class _Servicer(rpc.ResourceProviderServicer, Generic[S]):
         return plugin_pb2.PluginInfo(version=self._plugin.version)
 
     def GetSchema(self, request: Any, context: Any) -> Any:
-        name, version = self._plugin.package, self._plugin.version
-        return pb.GetSchemaResponse(schema=f'{{"name": "{name}", "version": "{version}"}}')
+        known = {"name": self._plugin.package, "version": self._plugin.version}
+        return pb.GetSchemaResponse(schema=json.dumps({**known, **self._plugin.schema}))
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
         news = unmarshal(request.news)

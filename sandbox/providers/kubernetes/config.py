@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,26 @@ from sandbox.providers.kubernetes.client import (
 from sandbox.providers.kubernetes.objects import conceal_secret_data
 from sandbox.providers.kubernetes.types import known_cluster_scoped
 
+_STRINGS = ("kubeconfig", "context", "cluster", "clusterIdentifier", "namespace")
+_FLAGS = (
+    "enableServerSideApply",
+    "upsertExistingObjects",
+    "enablePatchForce",
+    "deleteUnreachable",
+    "skipUpdateUnreachable",
+    "enableConfigMapMutable",
+    "enableSecretMutable",
+)
+SCHEMA: Mapping[str, Any] = {
+    "provider": {
+        "inputProperties": {
+            **{key: {"type": "string"} for key in _STRINGS},
+            **{key: {"type": "boolean"} for key in _FLAGS},
+        }
+    }
+}
+"""The provider's own arguments alone: the real one has every kind of object, too, so a program in
+YAML can make none of those here."""
 _CLUSTER_KEYS = ("kubeconfig", "context", "cluster")
 
 

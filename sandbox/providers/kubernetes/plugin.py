@@ -32,7 +32,7 @@ from sandbox.providers.kubernetes.awaiting import (
     readiness,
 )
 from sandbox.providers.kubernetes.client import ApiError, Cluster, NoMatch, Unreachable
-from sandbox.providers.kubernetes.config import Session, configure, diff_config
+from sandbox.providers.kubernetes.config import SCHEMA, Session, configure, diff_config
 from sandbox.providers.kubernetes.diff import IDENTITY, compare, force_new
 from sandbox.providers.kubernetes.objects import (
     AUTONAMED,
@@ -63,6 +63,7 @@ class KubernetesPlugin(Plugin[Session]):
 
     package = "kubernetes"
     distribution = "pulumi-kubernetes"
+    schema = SCHEMA
 
     def diff_config(self, call: Call, old_inputs: Properties, news: Properties) -> Diff:
         return diff_config(without_nulls(old_inputs), without_nulls(news))

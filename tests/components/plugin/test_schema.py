@@ -240,8 +240,13 @@ def vendors_variables(variables: dict[str, Any]) -> dict[str, str]:
     return {name: name for name in re.findall(r"Default: (\w+) of the environment", said)}
 
 
+def test_what_functions_give_has_strings_for_enums():
+    given = PACKAGE["types"]["edgefleet:index:Rule"]["properties"]["protocol"]
+    assert given["type"] == "string"
+    assert given["description"].endswith(" One of tcp, udp, icmp, icmpv6, ipip, any.")
+
+
 def test_a_literal_is_called_as_its_module_does_or_as_its_field():
-    assert "edgefleet:index:RuleScope" in PACKAGE["types"]
     given = resource("CalicoDataplane")["inputProperties"]
     # The field is of a TypedDict of another module, which the arguments extend.
     assert given["encapsulation"]["$ref"] == "#/types/edgefleet:index:Encapsulation"

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +11,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from sandbox.engine.language_host import executor_arguments
 from sandbox.engine.python_environment import required_plugins
-from sandbox.toolchain.install import Toolchain, default_cache, install_pulumi
+from sandbox.engine.python_host import executor_arguments
 from tests.projects import ROOT
+from tests.sandbox.engine.cli_project import Project, cli
 
 DYNAMIC = """
     import pulumi
@@ -48,58 +47,19 @@ PROVIDER = """
 """
 
 
-class Project:
-    """A Pulumi project with a file backend, run by the real CLI."""
-
-    def __init__(self, folder: Path, pulumi: Path) -> None:
-        self.folder = folder / "project"
-        self.folder.mkdir()
-        self.env = {
-            "HOME": str(folder),
-            "PATH": f"{pulumi}:/usr/bin:/bin",
-            "PULUMI_BACKEND_URL": f"file://{folder}/state",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-        }
-        (folder / "state").mkdir()
-        self.write("Pulumi.yaml", self.manifest(os.path.relpath(sys.prefix, self.folder)))
-        self.write("Pulumi.dev.yaml", "config: {shop:size: small}")
-
-    @staticmethod
-    def manifest(virtualenv: str) -> str:
-        runtime = f"{{name: python, options: {{toolchain: pip, virtualenv: {virtualenv}}}}}"
-        return f"name: shop\nruntime: {runtime}\n"
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(textwrap.dedent(text))
-
-    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
-        command = ["pulumi", *args, "--non-interactive", "--color=never"]
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.env,
-            executable=shutil.which("pulumi", path=self.env["PATH"]),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def python(virtualenv: str) -> str:
+    runtime = f"{{name: python, options: {{toolchain: pip, virtualenv: {virtualenv}}}}}"
+    return f"name: shop\nruntime: {runtime}\n"
 
 
 @pytest.fixture(scope="module")
 def pulumi(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pulumi")
-    return install_pulumi(Toolchain(default_cache()), folder, Path(sys.executable))
+    return cli(tmp_path_factory.mktemp("pulumi"))
 
 
 @pytest.fixture
 def project(tmp_path: Path, pulumi: Path) -> Project:
-    made = Project(tmp_path, pulumi)
-    done = made.run("stack", "init", "dev")
-    assert done.returncode == 0, done.stderr
-    return made
+    return Project(tmp_path, pulumi, python(os.path.relpath(sys.prefix, tmp_path / "project")))
 
 
 def test_dynamic_resource_from_preview_to_destroy(project: Project) -> None:
@@ -145,7 +105,7 @@ def test_an_exit_code_is_named(project: Project) -> None:
 
 def test_a_missing_virtualenv_is_named(project: Project) -> None:
     project.write("__main__.py", "")
-    project.write("Pulumi.yaml", Project.manifest("nowhere"))
+    project.write("Pulumi.yaml", python("nowhere"))
     done = project.run("preview", "-s", "dev")
     assert done.returncode != 0
     shown = done.stdout + done.stderr

@@ -288,8 +288,10 @@ class TestInstallPulumi:
         assert install_pulumi(chain, tmp_path / "bin", python) == folder
         assert sorted(p.name for p in folder.iterdir()) == [
             "pulumi",
+            "pulumi-language-nodejs",
             "pulumi-language-python",
             "pulumi-language-python-exec",
+            "pulumi-language-yaml",
             "pulumi-resource-pulumi-python",
         ]
         host = (folder / "pulumi-language-python").read_text()
