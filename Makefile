@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix metallb policies reference traefik
+.PHONY: help setup demo demo-metal twin test check bench docs comments lock clean packages felix metallb policies reference schema traefik
 # What the tests with real packets and the one of the drawings need, and what felix is built and run with. CI installs it;
 # elsewhere such a test is skipped, and says what is missing.
 DEBIAN_PACKAGES := busybox curl fio graphviz iproute2 iptables nginx-light openssl procps shellcheck ufw util-linux \
@@ -49,10 +49,13 @@ check: setup ## Formatter, linter, type checkers
 bench: setup ## Measure; writes bench/results.json and docs/benchmarks.md
 	$(BIN)/python -m bench
 
-docs: docs/architecture.svg docs/request.svg comments reference ## Make anew what of docs/ is made: pictures, the reference
+docs: docs/architecture.svg docs/request.svg comments reference schema ## Make anew what is made of other files: pictures, the reference, the plugin's schema
 
 reference: setup
 	$(BIN)/python -m docs.reference.generate
+
+schema: setup
+	$(BIN)/python -m plugin.generate
 
 comments: setup
 	$(BIN)/python docs/comments/draw.py

@@ -10,7 +10,11 @@ from components.firewall import cloudflare_ranges
 Network = IPv4Network | IPv6Network
 
 _RULE = "vultr:index/firewallRule:FirewallRule"
-_RULES = "pulumi-python:dynamic/index:VultrFirewallRules"
+_RULES = (
+    "pulumi-python:dynamic/index:VultrFirewallRules",
+    "edgefleet:internal:VultrFirewallRules",
+)
+"""Those of a Python program, and those that the plugin makes for programs in other languages."""
 _SERVICE = "kubernetes:core/v1:Service"
 _WEB, _SSH = (80, 443), 22
 _PUBLIC = {4: 8, 6: 16}
@@ -37,7 +41,7 @@ def admitted(kind: str, props: Mapping[str, Any]) -> Iterator[Admitted]:
     """What a firewall rule lets in by TCP or UDP, or a Service of type LoadBalancer does."""
     if kind == _RULE:
         yield from _by_vultr(props, "ipType", "subnetSize")
-    elif kind == _RULES:
+    elif kind in _RULES:
         for rule in props["rules"].values():
             yield from _by_vultr(rule, "ip_type", "subnet_size")
     elif kind == _SERVICE:

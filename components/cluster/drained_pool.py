@@ -138,10 +138,10 @@ class _Provider(ResourceProvider):
             ) from None
 
 
-class DrainedPool(ClusterResource, module="index", name="DrainedPool"):
+class DrainedPool(ClusterResource, name="DrainedPool", provider=_Provider):
     """When it goes, its pool's nodes take no new pods, and lose those that they have."""
 
     def __init__(
         self, name: str, args: DrainedPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, args, opts)
+        super().__init__(name, args, opts)

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, ReadResult, UpdateResult
 
 from ..errors import VultrError
 from ..json_object import object_at
+from ..own_resource import OwnResource
 from ..progress import say
 from ..vendors.credentials import vultr_key
 from ..vendors.provider import VendorProvider
@@ -166,10 +167,10 @@ def _pool(cluster: LiveCluster, label: str) -> Pool:
     return pool
 
 
-class PoolSettings(Resource, module="index", name="PoolSettings"):
+class PoolSettings(OwnResource, name="PoolSettings", provider=_Provider):
     """The size, bounds and labels of a pool. Creating and changing it waits for the nodes."""
 
     def __init__(
         self, name: str, args: PoolSettingsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args}, opts)
+        super().__init__(name, args, opts)

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, UpdateResult
 
 from ..errors import VultrError
+from ..own_resource import OwnResource
 from ..progress import say
 from ..vendors.credentials import vultr_key
 from ..vendors.provider import VendorProvider
@@ -136,7 +137,7 @@ def _begin(vultr: VultrApi, cluster_id: str, label: str, version: str) -> None:
         ) from None
 
 
-class ClusterVersion(Resource, module="index", name="ClusterVersion"):
+class ClusterVersion(OwnResource, name="ClusterVersion", provider=_Provider):
     """A cluster's version. Changing it upgrades, and waits until all nodes are there anew."""
 
     version: pulumi.Output[str]
@@ -144,4 +145,4 @@ class ClusterVersion(Resource, module="index", name="ClusterVersion"):
     def __init__(
         self, name: str, args: ClusterVersionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args}, opts)
+        super().__init__(name, args, opts)

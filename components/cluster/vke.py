@@ -71,10 +71,14 @@ class VkeCluster(pulumi.ComponentResource):
     """A VKE cluster with a firewall group that Vultr links to every node it ever has.
 
     Outputs:
-        identity, kubeconfig, version, nodes, owner: as `contract.Cluster` has them. `nodes` are
-            known in every preview, live after a node was recycled, and in an update as they are
-            once the cluster has what was changed. `identity` is the id at Vultr.
+        identity: the id at Vultr.
+        version: of Kubernetes, once the nodes have it. With another one Vultr may have made what
+            is in the cluster anew.
         endpoint: a host name without scheme.
+        kubeconfig: YAML, a secret.
+        owner: as `contract.Cluster` has it.
+        nodes: the live nodes that serve, by id. Known in every preview, live after a node was
+            recycled, and in an update as they are once the cluster has what was changed.
         firewall_group_id: the managed group, "" where Vultr shows none.
         expected_nodes: how many serve after `pulumi up`.
 

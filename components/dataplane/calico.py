@@ -76,15 +76,16 @@ class CalicoDataplane(pulumi.ComponentResource):
     by node. Back (options changed, or destroyed): calico-node's fields become what they were and
     kube-proxy returns. docs/dataplane.md says what a migration disturbs.
 
-    `environment` is felix's on every node; `expected` is all that a check of the running cluster
-    compares with. A pinned release that can't start on the nodes' kernels is refused before
+    A pinned release that can't start on the nodes' kernels is refused before
     anything is patched. Raises CalicoMistake.
 
     Once a cluster: there is one calico-node.
     """
 
     environment: pulumi.Output[Mapping[str, str]]
+    """felix's variables on every node."""
     expected: pulumi.Output[Mapping[str, Any]]
+    """All that a check of the running cluster compares with."""
 
     def __init__(
         self, name: str, args: CalicoDataplaneArgs, opts: pulumi.ResourceOptions | None = None

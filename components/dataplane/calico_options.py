@@ -21,9 +21,10 @@ from .calico_network import (
 ExternalServiceMode = Literal["Tunnel", "DSR"]
 ConnectTimeLoadBalancing = Literal["TCP", "Enabled", "Disabled"]
 Switch = Literal["Enabled", "Disabled"]
-KubeProxy = Literal["absent", "left", "stopped"]
+KubeProxyState = Literal["absent", "left", "stopped"]
+CalicoImage = Literal["node", "cni"]
 
-KUBE_PROXY: KubeProxy = "absent"
+KUBE_PROXY: KubeProxyState = "absent"
 NON_CALICO = {"kubernetes.io/os": "linux", "non-calico": "true"}
 """No node has the second label: kube-proxy with this selector runs nowhere
 (docs/facts/calico-ingress.md §1). A node selector has one owner as a whole, so the usual label is
@@ -57,7 +58,7 @@ class CalicoOptions(NetworkOptions):
     Enabled, for all."""
     host_networked_nat_without_ctlb: NotRequired[Switch | None]
     """What nodes themselves send reaches services without that. Default: Disabled."""
-    kube_proxy: NotRequired[KubeProxy]
+    kube_proxy: NotRequired[KubeProxyState]
     """absent: VKE runs none (its eBPF clusters), nothing is touched, the default. stopped: off
     every node by a node selector, which going back takes away. left: it runs beside Calico."""
     kube_proxy_cleanup: NotRequired[bool | None]
@@ -70,8 +71,9 @@ class CalicoOptions(NetworkOptions):
     """
     registry: NotRequired[str | None]
     """Where a pinned release comes from. Default: quay.io/calico."""
-    init_containers: NotRequired[Mapping[str, Literal["node", "cni"]] | None]
-    """Images by the names of init containers, where a cluster's differ from Calico's manifest."""
+    init_containers: NotRequired[Mapping[str, CalicoImage] | None]
+    """Images, node or cni, by the names of init containers, where a cluster's differ from Calico's
+    manifest."""
     digests: NotRequired[Mapping[str, str]]
     """sha256:… by image. Default: images run by their tags."""
     ask_host_firewall: NotRequired[bool]

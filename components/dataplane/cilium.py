@@ -87,9 +87,9 @@ def _served(server: ServerObject) -> dict[str, list[Mapping[str, Any]]]:
     return found
 
 
-class _KindsServed(ClusterResource, module="index", name="CiliumKinds"):
+class _KindsServed(ClusterResource, name="CiliumKinds", provider=_Kinds):
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_Kinds(), name, props, opts)
+        super().__init__(name, props, opts)
 
 
 class CiliumDataplane(pulumi.ComponentResource):

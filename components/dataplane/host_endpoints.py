@@ -59,9 +59,9 @@ class _Awaited(Awaited):
             )
 
 
-class _MadeForEveryNode(ClusterResource, module="index", name="HostEndpointsMade"):
+class _MadeForEveryNode(ClusterResource, name="HostEndpointsMade", provider=_Awaited):
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
-        super().__init__(_Awaited(), name, props, opts)
+        super().__init__(name, props, opts)
 
 
 class HostEndpoints(pulumi.ComponentResource):

@@ -105,11 +105,11 @@ def problem(nodes: Iterable[Mapping[str, Any]], version: str) -> str | None:
     )
 
 
-class KernelsFit(ClusterResource, module="index", name="KernelsFit"):
+class KernelsFit(ClusterResource, name="KernelsFit", provider=_Provider):
     """Is there when a release's eBPF starts on every node's kernel; looks again with another
     release, and in the preview where the cluster is there. What rolls calico-node comes after."""
 
     def __init__(
         self, name: str, args: KernelsFitArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args, "generation": args["version"]}, opts)
+        super().__init__(name, {**args, "generation": args["version"]}, opts)

@@ -202,12 +202,12 @@ def _drifted(props: Mapping[str, Any]) -> bool:
     return bool(wrong)
 
 
-class _Configuration(ClusterResource, module="index", name="KubeProxyConfiguration"):
+class _Configuration(ClusterResource, name="KubeProxyConfiguration", provider=_Provider):
     generation: pulumi.Output[int]
 
     def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions) -> None:
         outputs = {"before": None, "former": None, "generation": None}
-        super().__init__(_Provider(), name, {**props, **outputs}, opts)
+        super().__init__(name, {**props, **outputs}, opts)
 
 
 class KubeProxy(pulumi.ComponentResource):

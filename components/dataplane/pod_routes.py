@@ -129,7 +129,7 @@ def _get(server: ServerObject, path: str) -> Mapping[str, Any]:
         raise
 
 
-class PodRoutes(ClusterResource, module="index", name="PodRoutes"):
+class PodRoutes(ClusterResource, name="PodRoutes", provider=_Provider):
     """Is there when nothing speaks against the routes that the options need; asks again when these
     change, and in the preview where the cluster is there."""
 
@@ -144,4 +144,4 @@ class PodRoutes(ClusterResource, module="index", name="PodRoutes"):
             peers = [peer["name"] for peer in bgp.get("peers") or []]
             said += [f"mesh={bgp.get('mesh', True)}", *nodes, "/", *peers]
         props = {**args, "generation": " ".join(said)}
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(name, props, opts)

@@ -69,11 +69,13 @@ def to_follow(hostname: str, known: int, expected: int) -> str | None:
 class RegionalDns(pulumi.ComponentResource):
     """Proxied records for the nodes of one cluster; several clusters may share the host name.
 
-    `follow`, beside the arguments, is the cluster's: nodes that come while it changes get their
-    records at once, and else once it has changed.
+    Args:
+        follow: the cluster's: nodes that come while it changes get their records at once, and else
+            once it has changed.
     """
 
     hostname: pulumi.Output[str]
+    """The name that has the records."""
 
     def __init__(
         self,

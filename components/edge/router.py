@@ -86,7 +86,9 @@ class EdgeRouter(pulumi.ComponentResource):
     """
 
     hosts: pulumi.Output[Sequence[str]]
+    """The site's host names, as they were given."""
     regions: pulumi.Output[Sequence[RegionRow]]
+    """Where requests may go, as it was given."""
 
     def __init__(
         self, name: str, args: EdgeRouterArgs, opts: pulumi.ResourceOptions | None = None

@@ -15,10 +15,10 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     ReadResult,
-    Resource,
 )
 
 from ..errors import CloudflareError
+from ..own_resource import OwnResource
 from ..vendors.cloudflare import CloudflareApi
 from ..vendors.credentials import cloudflare_access
 from ..vendors.provider import VendorProvider
@@ -38,25 +38,6 @@ ORIGIN_PULLS = Setting("origin_tls_client_auth/settings", "enabled", "PUT")
 def zone_setting(setting_id: str) -> Setting:
     """One of a zone's plain settings, such as `ssl`."""
     return Setting(f"settings/{setting_id}", "value", "PATCH")
-
-
-class ZoneMemory(Resource, module="index", name="ZoneMemory"):
-    """How a setting was when this resource was made: `found`.
-
-    What changes the setting comes after it (`depends_on`), and so goes before it.
-    """
-
-    found: pulumi.Output[Any]
-
-    def __init__(
-        self,
-        name: str,
-        zone_id: pulumi.Input[str],
-        setting: Setting,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        props = {"zone_id": zone_id, **setting._asdict(), "found": None}
-        super().__init__(_Provider(), name, props, opts)
 
 
 class _Provider(VendorProvider):
@@ -89,3 +70,22 @@ class _Provider(VendorProvider):
                 else "The token must be allowed to edit the zone's settings, SSL and certificates"
             )
             raise CloudflareError(f"{error}. {hint}", error.status) from None
+
+
+class ZoneMemory(OwnResource, name="ZoneMemory", provider=_Provider):
+    """How a setting was when this resource was made: `found`.
+
+    What changes the setting comes after it (`depends_on`), and so goes before it.
+    """
+
+    found: pulumi.Output[Any]
+
+    def __init__(
+        self,
+        name: str,
+        zone_id: pulumi.Input[str],
+        setting: Setting,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"zone_id": zone_id, **setting._asdict(), "found": None}
+        super().__init__(name, props, opts)

@@ -18,11 +18,11 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     ReadResult,
-    Resource,
     UpdateResult,
 )
 
 from ..errors import VultrError
+from ..own_resource import OwnResource
 from ..vendors.credentials import vultr_key
 from ..vendors.provider import VendorProvider
 from ..vendors.vultr import VultrApi
@@ -198,7 +198,7 @@ def _matches(props: Mapping[str, Any]) -> dict[str, Match]:
     return {name: match_of(rule) for name, rule in props["rules"].items()}
 
 
-class VultrFirewallRules(Resource, module="index", name="VultrFirewallRules"):
+class VultrFirewallRules(OwnResource, name="VultrFirewallRules", provider=_Provider):
     """Rules with networks as sources, by name, in a firewall group.
 
     A rule that is there already is taken over. Notes are written when a rule is made and don't
@@ -215,4 +215,4 @@ class VultrFirewallRules(Resource, module="index", name="VultrFirewallRules"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {"group_id": group_id, "rules": dict(rules), "ids": None}
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(name, props, opts)

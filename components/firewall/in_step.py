@@ -138,7 +138,7 @@ class _Provider(Awaited):
         return [] if done else behind or ["its pods haven't been made yet"]
 
 
-class NodesInStep(ClusterResource, module="index", name="NodesInStep"):
+class NodesInStep(ClusterResource, name="NodesInStep", provider=_Provider):
     """Creating or updating it waits as long as, within three minutes, one more node comes along.
 
     `behind` are the nodes that didn't, with why; the next update looks again.
@@ -149,7 +149,7 @@ class NodesInStep(ClusterResource, module="index", name="NodesInStep"):
     def __init__(
         self, name: str, args: NodesInStepArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, {**args, "behind": None}, opts)
+        super().__init__(name, {**args, "behind": None}, opts)
 
 
 def warning(behind: Sequence[str] | None) -> str | None:

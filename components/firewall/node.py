@@ -57,7 +57,7 @@ class NodeFirewallArgs(TypedDict):
     the pods' logs. remove takes out what enforcing put in, so that the component can go: a deleted
     component leaves each node's firewall as it stood."""
     image: NotRequired[str]
-    """name:tag, better with digest, with sh, nsenter and timeout. Default: IMAGE, busybox."""
+    """name:tag, better with digest, with sh, nsenter and timeout. Default: busybox."""
     interval: NotRequired[int]
     """Seconds between two looks at the node's firewall. Default: 60."""
     namespace: NotRequired[str]
@@ -179,6 +179,7 @@ class NodeFirewall(pulumi.ComponentResource):
     """
 
     behind: pulumi.Output[list[str]]
+    """Nodes where the table can't be enforced, and why; none where all are in step."""
 
     def __init__(
         self, name: str, args: NodeFirewallArgs, opts: pulumi.ResourceOptions | None = None

@@ -118,7 +118,7 @@ class _Provider(Precondition):
         return refusal(outside, props["nodes"], props["pods"]) if outside else None
 
 
-class NodeNetworks(ClusterResource, module="index", name="NodeNetworks"):
+class NodeNetworks(ClusterResource, name="NodeNetworks", provider=_Provider):
     """Is there when every node's addresses are in the table's networks; looks again when these
     change, and in the preview where the cluster is there. What closes nodes comes after it."""
 
@@ -134,4 +134,4 @@ class NodeNetworks(ClusterResource, module="index", name="NodeNetworks"):
             "pods": found.apply(lambda both: both[1]),
             "generation": found.apply(lambda both: " ".join([*both[0], "/", *both[1]])),
         }
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(name, props, opts)

@@ -5,7 +5,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Literal, NotRequired, ParamSpec, TypedDict
+from inspect import signature
+from typing import Any, Literal, NotRequired, ParamSpec, TypedDict, cast
 
 from . import rule_table
 from .rule_table import Protocol, Rule
@@ -91,6 +92,9 @@ def _as_data(make: Callable[_Options, list[Rule]]) -> Callable[_Options, list[Ru
     def made(*args: _Options.args, **kwargs: _Options.kwargs) -> list[RuleArgs]:
         return rule_data(make(*args, **kwargs))
 
+    # `wraps` took over what `make` says that it returns.
+    said = signature(make).replace(return_annotation=list[RuleArgs])
+    cast(Any, made).__signature__ = said
     return made
 
 

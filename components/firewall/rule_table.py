@@ -6,7 +6,7 @@ all of them.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Literal
@@ -74,15 +74,24 @@ def node_rules(
 ) -> list[Rule]:
     """The table for a cluster. Networks are CIDRs of either family.
 
-    `node_networks` are private networks of the nodes (the VPC); `node_addresses` further networks
-    that nodes talk to each other from, such as their public addresses. "vxlan" belongs in `tunnels`
-    whenever Calico runs eBPF with external services in tunnel mode, whatever its pools encapsulate
-    (docs/facts/calico-ingress.md §1). `bgp_peers` are routers that speak BGP with nodes; nodes do
-    with each other where `bgp_between_nodes`. Empty `ssh_sources` close SSH. `api_port` is the API
-    server's, where nodes of this cluster run it: administrators reach it as they reach SSH. With
-    `web_routed` nodes pass Cloudflare's packets on to pods, and take none in.
-
     Raises ValueError for a source that isn't a network, and where nodes couldn't reach each other.
+
+    Args:
+        ssh_sources: networks of administrators; none closes SSH.
+        node_networks: the nodes' private ones (the VPC).
+        pod_networks: from which pods have their addresses.
+        node_addresses: further networks that nodes talk to each other from, such as their public
+            addresses. Default: none.
+        ssh_port: where nodes take SSH. Default: 22.
+        api_port: the API server's, where nodes of this cluster run it: administrators reach it.
+            Default: none of them does.
+        web_ports: those that Cloudflare reaches. Default: 80 and 443.
+        web_routed: nodes pass Cloudflare's packets on to pods, and take none in. Default: false.
+        tunnels: between nodes. vxlan belongs there whenever Calico runs eBPF with external services
+            in tunnel mode, whatever its pools encapsulate (docs/facts/calico-ingress.md §1).
+            Default: vxlan.
+        bgp_between_nodes: nodes speak BGP with each other. Default: true.
+        bgp_peers: routers that speak BGP with nodes. Default: none.
     """
     admins = _networks("ssh_sources", ssh_sources)
     nodes = _of_somebody("node_networks", node_networks)
@@ -107,19 +116,34 @@ def node_rules(
         Rule("icmpv6", "icmpv6", (), EVERYBODY[1:], "neighbour discovery, path MTU and ping"),
         Rule("bgp", "tcp", _BGP, peers if bgp_between_nodes else (), "Calico routes between nodes"),
         Rule("bgp-peers", "tcp", _BGP, routers, "routes to pods, told to routers"),
-        Rule("node-tcp", "tcp", private, nodes, _INSIDE),
-        Rule("node-udp", "udp", datagrams, nodes, "VXLAN and hostNetwork services of this cluster"),
-        Rule("kubelet", "tcp", ((10250, 10250),), addresses, "logs, exec and metrics"),
-        Rule("typha", "tcp", ((5473, 5473),), addresses, "Calico fan-out to nodes"),
+        *_of_nodes(nodes, addresses, private, datagrams),
         *_of_pods(nodes, addresses, pods, private, datagrams),
     ]
     if api_port is not None:
         rules.append(Rule("api", "tcp", ((api_port, api_port),), admins, "kubectl and pulumi"))
-    if "vxlan" in tunnels:
-        rules.append(Rule("vxlan", "udp", ((_VXLAN, _VXLAN),), addresses, _TUNNELED))
-    if "ipip" in tunnels:
-        rules.append(Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node"))
+    rules += _of_tunnels(tunnels, addresses, peers)
     return [rule for rule in rules if rule.source and (rule.ports or rule.protocol not in PORTED)]
+
+
+def _of_tunnels(
+    tunnels: Sequence[Tunnel], addresses: tuple[str, ...], peers: tuple[str, ...]
+) -> Iterator[Rule]:
+    if "vxlan" in tunnels:
+        yield Rule("vxlan", "udp", ((_VXLAN, _VXLAN),), addresses, _TUNNELED)
+    if "ipip" in tunnels:
+        yield Rule("ipip", "ipip", (), peers, "IPIP between nodes", "node")
+
+
+def _of_nodes(
+    nodes: tuple[str, ...], addresses: tuple[str, ...], private: Ports, datagrams: Ports
+) -> list[Rule]:
+    """What nodes send to each other."""
+    return [
+        Rule("node-tcp", "tcp", private, nodes, _INSIDE),
+        Rule("node-udp", "udp", datagrams, nodes, "VXLAN and hostNetwork services of this cluster"),
+        Rule("kubelet", "tcp", ((10250, 10250),), addresses, "logs, exec and metrics"),
+        Rule("typha", "tcp", ((5473, 5473),), addresses, "Calico fan-out to nodes"),
+    ]
 
 
 def _of_pods(

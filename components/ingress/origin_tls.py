@@ -39,8 +39,11 @@ class OriginTls(pulumi.ComponentResource):
     """
 
     certificate: pulumi.Output[str]
+    """PEM."""
     private_key: pulumi.Output[str]
+    """PEM, a secret."""
     expires_on: pulumi.Output[str]
+    """When the certificate ends, as Cloudflare tells it."""
 
     def __init__(
         self, name: str, args: OriginTlsArgs, opts: pulumi.ResourceOptions | None = None

@@ -82,10 +82,10 @@ class _Provider(Awaited):
             )
 
 
-class Announced(ClusterResource, module="index", name="Announced"):
+class Announced(ClusterResource, name="Announced", provider=_Provider):
     """Is there once a node answers for the Service's addresses. Fails after `SECONDS`."""
 
     def __init__(
         self, name: str, args: AnnouncedArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, args, opts)
+        super().__init__(name, args, opts)

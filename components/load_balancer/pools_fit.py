@@ -83,7 +83,7 @@ class _Provider(Precondition):
         return "; ".join(found) or None
 
 
-class PoolsFit(ClusterResource, module="index", name="PoolsFit"):
+class PoolsFit(ClusterResource, name="PoolsFit", provider=_Provider):
     """Is there when no pool holds a node's address and every selector finds a node; looks again
     when these change, and in the preview where the cluster is there."""
 
@@ -99,4 +99,4 @@ class PoolsFit(ClusterResource, module="index", name="PoolsFit"):
             "wanted": wanted,
             "generation": json.dumps([pools, wanted], sort_keys=True),
         }
-        super().__init__(_Provider(), name, props, opts)
+        super().__init__(name, props, opts)

@@ -6,8 +6,8 @@ A list of its own: what stands here is held to for users that no type checker of
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from inspect import get_annotations
-from typing import Any, get_args, get_origin
+from inspect import get_annotations, signature
+from typing import Any, NotRequired, TypedDict, get_args, get_origin
 
 import pulumi
 
@@ -30,6 +30,28 @@ FUNCTIONS: Mapping[str, str] = {
     "node_rules": "firewall.rule_data",
 }
 """Functions of plain values."""
+RESULTS: Mapping[str, str] = {"cloudflare_networks": "networks", "node_rules": "rules"}
+"""What a function's list is called in the object that it gives to other languages."""
+CONFIGURATION: Mapping[str, str] = {
+    "vultrApiKey": "vultr:apiKey",
+    "cloudflareApiToken": "cloudflare:apiToken",
+    "cloudflareBaseUrl": "cloudflare:baseUrl",
+}
+"""The plugin's configuration, and where a Python program has the same (`vendors/credentials.py`).
+The environment's variables do as well, for both."""
+SECRETS = frozenset(
+    {
+        "Certificate.key",
+        "cloudflareApiToken",
+        "kubeconfig",
+        "origin_secret",
+        "origin_secrets",
+        "private_key",
+        "status_token",
+        "vultrApiKey",
+    }
+)
+"""What is secret of arguments, outputs and configuration: wherever it is, or of one type."""
 
 
 def published(name: str) -> Any:
@@ -39,9 +61,25 @@ def published(name: str) -> Any:
 
 
 def arguments(name: str) -> Any:
-    """The TypedDict that a component or resource is given."""
+    """The TypedDict that a component, resource or function is given."""
+    if name in FUNCTIONS:
+        return _keywords(name)
     module = {**COMPONENTS, **RESOURCES}[name]
     return getattr(import_module(f"..{module}", __package__), f"{name}Args")
+
+
+def result(name: str) -> Any:
+    """The type of what a function returns."""
+    return signature(published(name)).return_annotation
+
+
+def _keywords(name: str) -> Any:
+    function = published(name)
+    fields = {
+        each.name: each.annotation if each.default is each.empty else NotRequired[each.annotation]
+        for each in signature(function).parameters.values()
+    }
+    return TypedDict(camel(name), fields)  # pyright: ignore[reportArgumentType]
 
 
 def outputs(name: str) -> dict[str, Any]:
@@ -51,6 +89,16 @@ def outputs(name: str) -> dict[str, Any]:
         for key, hint in get_annotations(published(name)).items()
         if get_origin(hint) is pulumi.Output and not key.startswith("_")
     }
+
+
+def is_secret(of: str, field: str) -> bool:
+    """Whether a field is a secret.
+
+    Args:
+        of: the name of the component, resource or TypedDict that has it.
+        field: its name in Python.
+    """
+    return not SECRETS.isdisjoint({field, f"{of}.{field}"})
 
 
 def camel(name: str) -> str:

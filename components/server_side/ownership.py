@@ -123,13 +123,13 @@ class _Provider(ResourceProvider):
             raise RuntimeError("\n".join(problems))
 
 
-class OwnNames(ClusterResource, module="index", name="OwnNames"):
+class OwnNames(ClusterResource, name="OwnNames", provider=_Provider):
     """Fails, in the preview where the cluster is there, when a name is somebody else's."""
 
     def __init__(
         self, name: str, args: OwnNamesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(_Provider(), name, args, opts)
+        super().__init__(name, args, opts)
 
 
 def only_own_names(

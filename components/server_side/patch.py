@@ -10,7 +10,7 @@ The provider runs in a process of its own (Pulumi's dynamic provider) and may bl
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi.dynamic import (
@@ -252,18 +252,20 @@ def _refusal(props: Mapping[str, Any], obj: Mapping[str, Any] | None, refused: R
     return f"{where(props)}: the API server refuses the patch: {refused}"
 
 
-class ServerSidePatch(ClusterResource, module="index", name="ServerSidePatch"):
+class ServerSidePatch(ClusterResource, name="ServerSidePatch", provider=_Provider):
     """Our fields on an object that somebody else owns.
 
     Creating it waits for the object to appear. It does not wait for pods: `Rollout` does, given
     `generation`, the object's after the patch.
     """
 
+    DEFAULTS: ClassVar[Mapping[str, Any]] = {"force": False}
     generation: pulumi.Output[int]
+    """The object's after the patch."""
 
     def __init__(
         self, name: str, args: ServerSidePatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         refuse_arguments("ServerSidePatch", name, ServerSidePatchArgs, args)
-        props = {"force": False, **args, "generation": None}
-        super().__init__(_Provider(), name, props, opts)
+        props = {**self.DEFAULTS, **args, "generation": None}
+        super().__init__(name, props, opts)

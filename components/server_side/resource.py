@@ -1,21 +1,18 @@
-"""What dynamic resources in a cluster share: the way into it, which nobody may read in a state."""
+"""What resources in a cluster share: the way into it, which nobody may read in a state."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import Resource, ResourceProvider
+
+from ..own_resource import OwnResource
 
 
-class ClusterResource(Resource):
+class ClusterResource(OwnResource):
     """`props` have a `kubeconfig`. It is a secret in the state, whoever gave it."""
 
     def __init__(
-        self,
-        provider: ResourceProvider,
-        name: str,
-        props: Mapping[str, Any],
-        opts: pulumi.ResourceOptions | None = None,
+        self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         hidden = pulumi.Output.secret(props["kubeconfig"])
-        super().__init__(provider, name, {**props, "kubeconfig": hidden}, opts)
+        super().__init__(name, {**props, "kubeconfig": hidden}, opts)

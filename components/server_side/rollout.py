@@ -114,11 +114,11 @@ def _waiting(obj: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> str:
     return f"{done} of {desired} pods are new; not ready on: {shown or 'none'}"
 
 
-class Rollout(ClusterResource, module="index", name="Rollout"):
+class Rollout(ClusterResource, name="Rollout", provider=_Provider):
     """Creating or updating it waits while something changes, and names nodes that aren't ready."""
 
     def __init__(
         self, name: str, args: RolloutArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         refuse_arguments("Rollout", name, RolloutArgs, args)
-        super().__init__(_Provider(), name, args, opts)
+        super().__init__(name, args, opts)

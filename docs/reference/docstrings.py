@@ -42,12 +42,15 @@ def text(of: griffe.Object) -> str:
     return of.docstring.value.strip() if of.docstring else ""
 
 
-def apart(docstring: str) -> tuple[str, Mapping[str, str]]:
-    """A docstring without its sections (Args, Attributes, Outputs), and what these say, by name. A
+def apart(docstring: str) -> tuple[str, Mapping[str, Mapping[str, str]]]:
+    """A docstring without its sections (Args, Attributes, Outputs); and what each says, by name. A
     line of several names tells of each."""
-    about, *sections = re.split(r"^(?:Args|Attributes|Outputs):\n", docstring, flags=re.MULTILINE)
-    told: dict[str, str] = {}
-    entry = r"^    (\w[\w, ]*): ((?:.*(?:\n        .*)*))"
-    for names, said in re.findall(entry, "\n".join(sections), re.MULTILINE):
-        told |= dict.fromkeys(names.split(", "), said)
-    return about.strip(), told
+    about, *rest = re.split(r"^(Args|Attributes|Outputs):\n", docstring, flags=re.MULTILINE)
+    sections = {title: _entries(said) for title, said in zip(rest[::2], rest[1::2], strict=True)}
+    return about.strip(), sections
+
+
+def _entries(section: str) -> dict[str, str]:
+    found = re.findall(r"^    (\w[\w, ]*): ((?:.*(?:\n        .*)*))", section, re.MULTILINE)
+    told = [(names, re.sub(r"\n +", "\n", said)) for names, said in found]
+    return {name: said for names, said in told for name in names.split(", ")}

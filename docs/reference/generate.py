@@ -45,11 +45,15 @@ def components(library: griffe.Object | griffe.Alias) -> Iterator[griffe.Class]:
 def _page(component: griffe.Class) -> str:
     args = component.module[f"{component.name}Args"]
     known: dict[str, griffe.Class] = {}
-    about, told_of = apart(text(component))
+    about, sections = apart(text(component))
     lines = [f"# {component.name}", "", about, ""]
     lines += ["```python", f"from edgefleet import {component.name}", "```", ""]
     lines += pictures.section(component.name)
     lines += ["## Arguments", "", text(args), "", *_fields(args, known)]
+    if keywords := sections.get("Args"):
+        rows = [f"| `{name}` | {_cell(said)} |" for name, said in keywords.items()]
+        lines += ["", "Beside these, by keyword:", "", "| keyword | |", "|---|---|", *rows]
+    told_of = {name: said for each in sections.values() for name, said in each.items()}
     if outputs := [*_outputs(component, told_of)]:
         lines += ["", "## Outputs", "", "| output | type | |", "|---|---|---|", *outputs]
     told: set[str] = set()

@@ -1,16 +1,15 @@
 """What a stack file says about its cluster's dataplane."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from components.dataplane.calico_network import Dataplane, Encapsulation
 from components.dataplane.calico_options import (
+    CalicoImage,
     CalicoMistake,
     CalicoOptions,
     ConnectTimeLoadBalancing,
     ExternalServiceMode,
-    KubeProxy,
+    KubeProxyState,
     Switch,
     refuse,
 )
@@ -27,12 +26,12 @@ class Calico(Section):
     host_networked_nat_without_ctlb: Switch | None = Field(
         default=None, alias="hostNetworkedNATWithoutCTLB"
     )
-    kube_proxy: KubeProxy | None = None
+    kube_proxy: KubeProxyState | None = None
     kube_proxy_cleanup: bool | None = None
     api_endpoint: str | None = None
     version: str | None = None
     registry: str | None = None
-    init_containers: dict[str, Literal["node", "cni"]] | None = None
+    init_containers: dict[str, CalicoImage] | None = None
     encapsulation: Encapsulation | None = None
     ip_pool: str | None = None
     nat_outgoing: bool | None = None

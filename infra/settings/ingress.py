@@ -25,8 +25,11 @@ class IngressTuning(Section):
     server_tokens: bool | None = None
 
     def options(self) -> NginxTuning:
-        """As the component takes them: what isn't said is left to it."""
-        return NginxTuning(**self.model_dump(exclude_none=True))  # pyright: ignore[reportReturnType]
+        """As the component takes them: what isn't said is left to it, and so is "auto"."""
+        said = self.model_dump(exclude_none=True)
+        if self.worker_processes == "auto":
+            del said["worker_processes"]
+        return NginxTuning(**said)  # pyright: ignore[reportReturnType]
 
 
 class TraefikTuning(Section):

@@ -78,6 +78,13 @@ SOURCES = {
             "f960d0a06ae017978bb1d87ac0a240ab1f9ef149619c409766413ee2c2f5f718",
         ),
         Source(
+            "pulumi-metaschema.json",
+            "pulumi/pulumi, pkg/codegen/schema/pulumi.json",
+            "v3.246.0",
+            "Apache-2.0",
+            "45c9aa5144ef1c1ef1ce3515a6d379d288558d36d189435dfa32a246b9d3ad4b",
+        ),
+        Source(
             "pulumi-vultr-schema.json",
             "dirien/pulumi-vultr, the provider's schema",
             "2.26.1",
@@ -124,6 +131,11 @@ def pulumi_schema(text: str) -> Json:
             "secret": sorted(n for n, each in outputs.items() if each.get("secret")),
         }
     return {"resources": resources}
+
+
+def metaschema(text: str) -> Json:
+    """What a package's schema may be, without texts; groups have names as in Python's patterns."""
+    return {"schema": without_texts(json.loads(text.replace("(?<", "(?P<")))}
 
 
 def answers(text: str) -> Json:
@@ -208,6 +220,7 @@ TABLES: dict[str, tuple[str, Callable[[str], Json | list[Json]]]] = {
     "nginx-rights.yaml": ("nginx-ingress-v5.5.4-rbac.yaml", objects),
     "nginx-mounts.json": ("nginx-ingress-v5.5.4-daemonset.yaml", commented_mounts),
     "cloudflare-fields.json": ("pulumi-cloudflare-schema-subset.json", pulumi_schema),
+    "pulumi-metaschema.json": ("pulumi-metaschema.json", metaschema),
     "vultr-fields.json": ("pulumi-vultr-schema.json", pulumi_schema),
     "vultr-answers.json": ("vultr-openapi-2023.json", answers),
 }

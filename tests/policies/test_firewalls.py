@@ -10,7 +10,7 @@ from components.firewall.rule_table import node_rules
 from policies.firewalls import admitted, beside_cloudflare, public_ssh
 
 RULE, SERVICE = "vultr:index/firewallRule:FirewallRule", "kubernetes:core/v1:Service"
-RULES = "pulumi-python:dynamic/index:VultrFirewallRules"
+RULES = ["pulumi-python:dynamic/index:VultrFirewallRules", "edgefleet:internal:VultrFirewallRules"]
 
 
 def rule(subnet: str, size: int, port: str | None = "443", **other: str) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def test_whoever_else_reaches_a_web_port_is_named(
     assert beside_cloudflare(kind, props)[0].startswith(f"{named}, and isn't Cloudflare")
 
 
-def test_rules_that_our_own_resource_holds_are_read_too() -> None:
+@pytest.mark.parametrize("kind", RULES)
+def test_rules_that_our_own_resource_holds_are_read_too(kind: str) -> None:
     ranges = cloudflare_ranges.load().cidrs
     table = node_rules(
         ssh_sources=["198.51.100.0/24"],
@@ -73,11 +74,11 @@ def test_rules_that_our_own_resource_holds_are_read_too() -> None:
         pod_networks=["10.244.0.0/16"],
     )
     ours = vultr_rules(table, ranges)
-    assert [*admitted(RULES, {"rules": ours})]
-    assert beside_cloudflare(RULES, {"rules": ours}) == []
-    assert public_ssh(RULES, {"rules": ours}) == []
+    assert [*admitted(kind, {"rules": ours})]
+    assert beside_cloudflare(kind, {"rules": ours}) == []
+    assert public_ssh(kind, {"rules": ours}) == []
     open_to_all = vultr_rules(table, ["0.0.0.0/0"])
-    assert len(beside_cloudflare(RULES, {"rules": open_to_all})) == 2
+    assert len(beside_cloudflare(kind, {"rules": open_to_all})) == 2
 
 
 @pytest.mark.parametrize(

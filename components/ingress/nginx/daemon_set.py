@@ -66,6 +66,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
     """
 
     image: pulumi.Output[str]
+    """What runs, but on a canary's nodes."""
 
     def __init__(
         self, name: str, args: IngressDaemonSetArgs, opts: pulumi.ResourceOptions | None = None

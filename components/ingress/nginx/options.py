@@ -5,7 +5,7 @@ Sources: docs/facts/calico-ingress.md §3; nginx/kubernetes-ingress, as `keys.py
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from ..contract import HEALTH_PATH, REGION_HEADER, VISITOR_HEADER
 from ..mistake import IngressMistake
@@ -49,10 +49,10 @@ def access_log(trust: EdgeTrust) -> str:
 
 
 class NginxTuning(TypedDict):
-    """What is left out is as in `BUSY_EDGE`."""
+    """What is left out is as a busy edge needs it."""
 
-    worker_processes: NotRequired[int | Literal["auto"]]
-    """How many, or auto: one a core, the default."""
+    worker_processes: NotRequired[int]
+    """How many, 1 to 512. Default: one a core."""
     worker_connections: NotRequired[int]
     """At once in each worker, 1 to 1000000. Default: 10240."""
     keepalive_timeout: NotRequired[int]
@@ -66,7 +66,6 @@ class NginxTuning(TypedDict):
 
 
 BUSY_EDGE: NginxTuning = {
-    "worker_processes": "auto",
     "worker_connections": 10240,
     "keepalive_timeout": 65,
     "upstream_keepalive": 100,
@@ -130,7 +129,7 @@ def shutdown_timeout(tuning: NginxTuning) -> int:
 
 
 def _processes(tuning: NginxTuning) -> str:
-    if tuning.get("worker_processes") == "auto":
+    if "worker_processes" not in tuning:
         return "auto"
     return str(_number(tuning, "worker_processes", 1, 512))
 

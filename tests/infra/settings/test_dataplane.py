@@ -7,6 +7,7 @@ import pytest
 
 from infra.errors import SettingsError
 from infra.fleet.reading import load
+from infra.settings.ingress import IngressTuning
 from tests.projects import copy_project, region, region_stack, write_stack
 from tests.rendered import live_nodes, of_type, rendered
 
@@ -149,6 +150,11 @@ def test_what_a_file_says_arrives(tmp_path: Path):
     spec = found["us-policy-policy"]["spec"]
     assert (spec["order"], spec["tier"]) == (5, "edge")
     assert spec["ingress"][0]["source"]["selector"] == "has(x)"
+
+
+def test_as_many_workers_as_cores_is_what_the_component_does_by_itself():
+    for said, given in (("auto", {}), (4, {"worker_processes": 4})):
+        assert IngressTuning.model_validate({"workerProcesses": said}).options() == given
 
 
 def test_policies_in_kubernetes_own_words(tmp_path: Path):
