@@ -15,7 +15,7 @@ NODE_MODULES = ROOT / "examples" / "typescript-one-cluster" / "node_modules"
 _NEEDED = (
     NODE_MODULES / "installed",
     default_cache() / f"pulumi-yaml-{PULUMI_YAML}-{OS}-{ARCH}",
-    default_cache() / nodejs_sdk.folder(),
+    default_cache() / nodejs_sdk.BUILD.folder,
 )
 
 needs_languages = pytest.mark.skipif(

@@ -1,7 +1,6 @@
 """components/plugin/schema.json is what plugin/generate.py makes of the components, and Pulumi
 takes it; docs/facts/pulumi.md §4."""
 
-import asyncio
 import inspect
 import json
 import re
@@ -23,6 +22,7 @@ from components.vendors.credentials import cloudflare_access, vultr_key
 from plugin import generate
 from plugin.generate import SCHEMA, SchemaMistake, Types, described, translated, type_spec
 from tests.data import table
+from tests.loops import done
 from tests.projects import ROOT
 
 PACKAGE = json.loads(SCHEMA.read_text())
@@ -89,15 +89,18 @@ def test_what_must_be_given_and_what_must_be_known_is_what_python_refuses(name: 
     assert keys.keys() == inputs.keys()
     missing = {key for key in keys if any(m.startswith(f"{keys[key]}: is m") for m in told(shape))}
     assert missing == {*spec["requiredInputs"]}
-
-    async def refused() -> set[str]:
-        later = pulumi.Output.from_input("known later")
-        found = {key: told(shape, {ours: later}) for key, ours in keys.items()}
-        return {k for k, said in found.items() if any(": is an Output" in each for each in said)}
-
-    plain = asyncio.run(refused())
+    later = done(known_later())
+    plain = {
+        key
+        for key, ours in keys.items()
+        if any(m.startswith(f"{ours}: is an Output") for m in told(shape, {ours: later}))
+    }
     assert plain == {key for key, each in inputs.items() if each.get("plain")}
     assert spec["required"] == [*spec["properties"]] == [camel(k) for k in published.outputs(name)]
+
+
+async def known_later() -> "pulumi.Output[str]":
+    return pulumi.Output.from_input("x")
 
 
 def told(shape: Any, args: Mapping[str, Any] | None = None) -> list[str]:
