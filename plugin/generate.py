@@ -299,7 +299,10 @@ def text() -> str:
 
 
 def main() -> None:
-    SCHEMA.write_text(text())
+    try:
+        SCHEMA.write_text(text())
+    except SchemaMistake as mistake:
+        sys.exit(str(mistake))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class Daemon:
             say(f"ended a leftover of the last run: {name}")
         cleanup.callback(processes.stop_all)
 
-        built = metallb.built(default_cache())
+        built = metallb.BUILD.built(default_cache())
         controller = built / "controller" if built else None
         planes = ControlPlanes(directory / "clusters", processes, binaries, say, controller)
         say("starting etcd")

@@ -14,7 +14,7 @@ from tests.projects import ROOT
 NODE_MODULES = ROOT / "examples" / "typescript-one-cluster" / "node_modules"
 _BUILT = (
     default_cache() / f"pulumi-yaml-{PULUMI_YAML}-{OS}-{ARCH}",
-    default_cache() / nodejs_sdk.folder(),
+    default_cache() / nodejs_sdk.BUILD.folder,
 )
 """What an official CLI has."""
 _missing = [

@@ -72,6 +72,6 @@ class IngressArgs(TypedDict):
     Default: ports 80 and 443 of every node."""
     trust: NotRequired[TrustArgs]
     """How our own edge is known. Default: nothing is asked for."""
-    origin_secrets: NotRequired[pulumi.Input[Sequence[str]] | None]
+    origin_secrets: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
     """Values of the secret header that are taken, one or two, a secret; needed unless
     `trust.header` is off."""

@@ -2,7 +2,7 @@
 a certificate, a DaemonSet and that of its canary. `here` are the metadata that these share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NotRequired
+from typing import Any, NotRequired, cast
 
 import pulumi
 
@@ -54,6 +54,13 @@ def edge_trust(args: IngressArgs) -> EdgeTrust:
             f"trust.header: {trust.header!r}: needs origin_secrets, the values that are taken"
         )
     return trust
+
+
+def header_values(args: IngressArgs) -> pulumi.Output[Sequence[str]]:
+    """`origin_secrets`, a secret."""
+    given = pulumi.Output.secret(args.get("origin_secrets") or [])
+    # An Output of a list knows the Outputs in it, too, which the SDK's types don't say.
+    return cast("pulumi.Output[Sequence[str]]", given)
 
 
 def make_namespace(

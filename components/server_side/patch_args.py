@@ -9,9 +9,9 @@ import pulumi
 class ContainerPatch(TypedDict):
     """Fields of one container."""
 
-    env: NotRequired[Mapping[str, str]]
+    env: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Values of environment variables by their names; others stay."""
-    image: NotRequired[str]
+    image: NotRequired[pulumi.Input[str]]
     """name:tag, better with digest."""
 
 

@@ -62,7 +62,7 @@ def lacking(cache: Path) -> str | None:
     """Why no felix can be started here, or None: what this machine lacks, or that none is built."""
     if reason := missing():
         return reason
-    if build.built(cache):
+    if build.BUILD.built(cache):
         return None
     return f"felix {build.VERSION} isn't built: `make felix` makes it, in ten minutes, once"
 

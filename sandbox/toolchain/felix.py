@@ -12,16 +12,13 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import requests
 
-from sandbox.toolchain import source_build
 from sandbox.toolchain.go_build import BuildFailed, writable_copy
-from sandbox.toolchain.placing import ToolchainError
-from sandbox.toolchain.source_build import Workshop, patch
+from sandbox.toolchain.source_build import SourceBuild, Workshop, patch
 from sandbox.toolchain.tools import ARCH, OS
 
 VERSION = "3.31.0"
@@ -135,21 +132,6 @@ _PROGRAMS = ("clang-19", "llc-19", "gcc", "make")
 _HEADERS = {"libelf.h": "libelf-dev", "pcap.h": "libpcap-dev", "zlib.h": "zlib1g-dev"}
 
 
-def folder() -> str:
-    """Name of what this recipe makes."""
-    text = json.dumps([asdict(RECIPE), _OTHER_OBJECTS], sort_keys=True)
-    return source_build.folder("felix", VERSION, text)
-
-
-def built(cache: Path) -> Path | None:
-    """Where this recipe's felix lies, if it was made.
-
-    There are ``calico-felix``, its BPF objects (``lib/calico/bpf``), and Calico's definitions for
-    an API server (``crds``).
-    """
-    return source_build.kept(cache, folder())
-
-
 def lacking() -> str | None:
     """Why felix can't be built on this machine, or None."""
     if OS != "linux":
@@ -159,18 +141,6 @@ def lacking() -> str | None:
     if not absent:
         return None
     return f"no {', '.join(absent)} here: apt-get install {' '.join(PACKAGES)}"
-
-
-def make(cache: Path, say: Callable[[str], None]) -> Path:
-    """felix's folder in the cache, built unless it is there. Raises ToolchainError."""
-    if found := built(cache):
-        return found
-    if why := lacking():
-        raise ToolchainError(f"felix {VERSION} can't be built: {why}")
-
-    return source_build.make(
-        cache, f"felix {VERSION}", folder(), 10, lambda shop: _Build(shop).all(), say
-    )
 
 
 class _Build:
@@ -243,3 +213,15 @@ class _Build:
         self._shop.run_go(self._tree, "mod", "edit", f"-replace={api}")
         package = "./felix/cmd/calico-felix"
         self._shop.run_go(self._tree, "build", *RECIPE.go, "-o", str(result), package)
+
+
+BUILD = SourceBuild(
+    "felix",
+    VERSION,
+    json.dumps([asdict(RECIPE), _OTHER_OBJECTS], sort_keys=True),
+    10,
+    lambda shop: _Build(shop).all(),
+    lacking,
+)
+"""Leaves ``calico-felix``, its BPF objects (``lib/calico/bpf``), and Calico's definitions for an
+API server (``crds``)."""

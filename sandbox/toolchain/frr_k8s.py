@@ -7,13 +7,11 @@ Debian's. The version is the one that MetalLB is built against (metallb.py).
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from sandbox.toolchain import metallb, source_build
+from sandbox.toolchain import metallb
 from sandbox.toolchain.go_build import writable_copy
-from sandbox.toolchain.source_build import Workshop
+from sandbox.toolchain.source_build import SourceBuild, Workshop
 
 PACKAGES = (*metallb.PACKAGES, "frr-pythontools")
 """Debian's packages that it runs with: the last has what the script calls."""
@@ -36,21 +34,6 @@ RECIPE = _Recipe(
 _VERSION = RECIPE.version.removeprefix("v")
 
 
-def folder() -> str:
-    """Name of what this recipe makes."""
-    return source_build.folder("frr-k8s", _VERSION, json.dumps(asdict(RECIPE)))
-
-
-def built(cache: Path) -> Path | None:
-    """Where this recipe's `FILES` lie, if they were made."""
-    return source_build.kept(cache, folder())
-
-
-def make(cache: Path, say: Callable[[str], None]) -> Path:
-    """The folder in the cache, built unless it is there. Raises ToolchainError."""
-    return source_build.make(cache, f"frr-k8s {_VERSION}", folder(), 3, _build, say)
-
-
 def _build(shop: Workshop) -> None:
     tree, program = shop.work / "frr-k8s", shop.result / FILES[0]
     writable_copy(shop.module(_MODULE, RECIPE.version), tree)
@@ -60,3 +43,7 @@ def _build(shop: Workshop) -> None:
     # The proxy's archive has no executables: who runs the script names its shell.
     shutil.copyfile(tree / RECIPE.script, shop.result / FILES[1])
     shutil.copytree(tree / "config/crd/bases", shop.result / FILES[2])
+
+
+BUILD = SourceBuild("frr-k8s", _VERSION, json.dumps(asdict(RECIPE)), 3, _build)
+"""Leaves `FILES`."""

@@ -198,20 +198,15 @@ def main(wanted: Sequence[str] = ()) -> int:
     """Make what a sandbox needs, or what `wanted` names; the exit code."""
     toolchain = Toolchain(default_cache())
     special = {tool.name: tool for tool in SPECIAL}
-    recipes = {
-        "felix": felix.make,
-        "frr-k8s": frr_k8s.make,
-        "metallb": metallb.make,
-        nodejs_sdk.NAME: nodejs_sdk.make,
-        "traefik": traefik.make,
-    }
-    if unknown := sorted(set(wanted) - {*recipes, *special}):
-        names = ", ".join(sorted({*recipes, *special}))
+    recipes = (felix, frr_k8s, metallb, nodejs_sdk, traefik)
+    builds = {each.BUILD.name: each.BUILD for each in recipes}
+    if unknown := sorted(set(wanted) - {*builds, *special}):
+        names = ", ".join(sorted({*builds, *special}))
         to_stderr(f"error: nothing is called {' '.join(unknown)}: say {names}, or nothing")
         return 2
     try:
-        for name in [name for name in wanted if name in recipes]:
-            to_stderr(f"{name}: {recipes[name](default_cache(), to_stderr)}")
+        for name in [name for name in wanted if name in builds]:
+            to_stderr(f"{name}: {builds[name].make(default_cache(), to_stderr)}")
         for tool in [special[name] for name in wanted if name in special] if wanted else TOOLS:
             for file in tool.files:
                 to_stderr(f"{file}: {toolchain.binary(file)}")

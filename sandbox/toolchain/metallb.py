@@ -7,17 +7,13 @@ that is taken out of MetalLB's part that speaks to frr-k8s; the rest is as relea
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from sandbox.toolchain import source_build
 from sandbox.toolchain.go_build import BuildFailed, writable_copy
-from sandbox.toolchain.source_build import Workshop
+from sandbox.toolchain.source_build import SourceBuild, Workshop
 
 PACKAGES = ("frr", "iproute2", "util-linux")
 """Debian's packages that the programs run with."""
-FILES = ("controller", "speaker", "crds")
 _MODULE, _FRR_K8S = "go.universe.tf/metallb", "github.com/metallb/frr-k8s"
 _PATCHED = "internal/bgp/frrk8s/frrk8s.go"
 
@@ -43,21 +39,6 @@ RECIPE = _Recipe(
 _VERSION = RECIPE.version.removeprefix("v")
 
 
-def folder() -> str:
-    """Name of what this recipe makes."""
-    return source_build.folder("metallb", _VERSION, json.dumps(asdict(RECIPE)))
-
-
-def built(cache: Path) -> Path | None:
-    """Where this recipe's `FILES` lie, if they were made."""
-    return source_build.kept(cache, folder())
-
-
-def make(cache: Path, say: Callable[[str], None]) -> Path:
-    """The folder in the cache, built unless it is there. Raises ToolchainError."""
-    return source_build.make(cache, f"metallb {_VERSION}", folder(), 3, _build, say)
-
-
 def _build(shop: Workshop) -> None:
     tree = shop.work / "metallb"
     writable_copy(shop.module(_MODULE, RECIPE.version), tree)
@@ -68,6 +49,10 @@ def _build(shop: Workshop) -> None:
     flags = ("-mod=mod", "-buildvcs=false", "-ldflags", "-s -w")
     shop.run_go(tree, "build", *flags, "-o", f"{shop.result}/", "./controller", "./speaker")
     shutil.copytree(tree / "config/crd/bases", shop.result / "crds")
+
+
+BUILD = SourceBuild("metallb", _VERSION, json.dumps(asdict(RECIPE)), 3, _build)
+"""Leaves ``controller``, ``speaker`` and ``crds``."""
 
 
 def without_longer_paths(text: str) -> str:

@@ -8,9 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from sandbox.toolchain import source_build
 from sandbox.toolchain.placing import ToolchainError
-from sandbox.toolchain.source_build import Workshop
+from sandbox.toolchain.source_build import SourceBuild, Workshop
 from sandbox.toolchain.tools import PULUMI
 
 NAME = "pulumi-nodejs-sdk"
@@ -28,22 +27,12 @@ require github.com/pulumi/pulumi/sdk/v3 v{PULUMI}
 """
 
 
-def folder() -> str:
-    """Name of what is built from this source."""
-    return source_build.folder(NAME, PULUMI, " ".join(_GO) + _GO_MOD + _SOURCE.read_text())
-
-
-def make(cache: Path, say: Callable[[str], None]) -> Path:
-    """The generator's folder in the cache, built unless it is there. Raises ToolchainError."""
-    return source_build.make(cache, f"{NAME} {PULUMI}", folder(), 2, _build, say)
-
-
 def generate(cache: Path, request: bytes, say: Callable[[str], None]) -> bytes:
     """Write an SDK; `request` is a ``pulumirpc.GeneratePackageRequest``, the answer its response.
 
     Raises ToolchainError.
     """
-    program = make(cache, say) / NAME
+    program = BUILD.make(cache, say) / NAME
     done = subprocess.run([str(program)], input=request, capture_output=True, check=False)
     if done.returncode:
         raise ToolchainError(f"no SDK was generated: {done.stderr.decode().strip()}")
@@ -54,3 +43,6 @@ def _build(shop: Workshop) -> None:
     (shop.work / "go.mod").write_text(_GO_MOD)
     (shop.work / "main.go").write_text(_SOURCE.read_text())
     shop.run_go(shop.work, *_GO, "-o", str(shop.result / NAME), ".")
+
+
+BUILD = SourceBuild(NAME, PULUMI, " ".join(_GO) + _GO_MOD + _SOURCE.read_text(), 2, _build)

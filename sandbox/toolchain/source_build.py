@@ -4,6 +4,7 @@ so that another recipe is another build."""
 import hashlib
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -14,17 +15,6 @@ from sandbox.toolchain.placing import ToolchainError, placed
 from sandbox.toolchain.tools import ARCH, OS
 
 Say = Callable[[str], None]
-
-
-def folder(name: str, version: str, recipe: str) -> str:
-    """Name of what a recipe makes; `recipe` is everything that decides what comes out, as text."""
-    return f"{name}-{version}-{hashlib.sha256(recipe.encode()).hexdigest()[:10]}-{OS}-{ARCH}"
-
-
-def kept(cache: Path, folder: str) -> Path | None:
-    """Where it lies, if it was made."""
-    found = cache / folder
-    return found if found.is_dir() else None
 
 
 class Workshop:
@@ -62,26 +52,53 @@ def patch(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def make(
-    cache: Path,
-    program: str,
-    folder: str,
-    minutes: int,
-    build: Callable[[Workshop], None],
-    say: Say,
-) -> Path:
-    """The folder in the cache, built unless it is there; `program` (``felix 3.31.0``) is what is
-    told of it. Raises ToolchainError."""
+@dataclass(frozen=True)
+class SourceBuild:
+    """A program and the recipe that it is built by.
 
-    def fill(result: Path, work: Path) -> None:
-        say(f"building {program} from source, about {minutes} minutes; once")
-        log = cache / "logs" / f"{program.replace(' ', '-')}.log"
-        log.unlink(missing_ok=True)
-        try:
-            with FileLock(cache / "go.lock"):
-                go = go_build.find_go(cache, say)
-            build(Workshop(go, result, work, log, say))
-        except (BuildFailed, OSError, subprocess.SubprocessError) as error:
-            raise ToolchainError(f"can't make {program}: {error}") from error
+    Attributes:
+        name, version: as people call it (felix, 3.31.0).
+        recipe: everything that decides what comes out, as text.
+        minutes: that it takes on two idle cores.
+        steps: build it, and leave in the workshop's `result` what is to be kept.
+        lacking: says why it can't be built on this machine, or None.
+    """
 
-    return placed(cache, program, folder, fill, say)
+    name: str
+    version: str
+    recipe: str
+    minutes: int
+    steps: Callable[[Workshop], None]
+    lacking: Callable[[], str | None] = lambda: None
+
+    @property
+    def folder(self) -> str:
+        """Name of what the recipe makes: another for another recipe."""
+        digest = hashlib.sha256(self.recipe.encode()).hexdigest()[:10]
+        return f"{self.name}-{self.version}-{digest}-{OS}-{ARCH}"
+
+    def built(self, cache: Path) -> Path | None:
+        """Where what this recipe makes lies, if it was made."""
+        found = cache / self.folder
+        return found if found.is_dir() else None
+
+    def make(self, cache: Path, say: Say) -> Path:
+        """Its folder in the cache, built unless it is there. Raises ToolchainError."""
+        if found := self.built(cache):
+            return found
+        program = f"{self.name} {self.version}"
+        if why := self.lacking():
+            raise ToolchainError(f"{program} can't be built: {why}")
+
+        def fill(result: Path, work: Path) -> None:
+            say(f"building {program} from source, about {self.minutes} minutes; once")
+            log = cache / "logs" / f"{program.replace(' ', '-')}.log"
+            log.unlink(missing_ok=True)
+            try:
+                with FileLock(cache / "go.lock"):
+                    go = go_build.find_go(cache, say)
+                self.steps(Workshop(go, result, work, log, say))
+            except (BuildFailed, OSError, subprocess.SubprocessError) as error:
+                raise ToolchainError(f"can't make {program}: {error}") from error
+
+        return placed(cache, program, self.folder, fill, say)

@@ -9,13 +9,10 @@ Everything that decides what comes out is in `RECIPE`.
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from sandbox.toolchain import source_build
 from sandbox.toolchain.go_build import writable_copy
-from sandbox.toolchain.source_build import Workshop, patch
+from sandbox.toolchain.source_build import SourceBuild, Workshop, patch
 
 VERSION = "3.7.13"
 _MODULE = "github.com/traefik/traefik/v3"
@@ -112,22 +109,6 @@ RECIPE = _Recipe(
 )
 
 
-def folder() -> str:
-    """Name of what this recipe makes."""
-    return source_build.folder("traefik", VERSION, json.dumps(asdict(RECIPE), sort_keys=True))
-
-
-def built(cache: Path) -> Path | None:
-    """Where this recipe's Traefik lies, if it was made: the program ``traefik``, and its
-    definitions and the Gateway API's for an API server (``crds``)."""
-    return source_build.kept(cache, folder())
-
-
-def make(cache: Path, say: Callable[[str], None]) -> Path:
-    """Traefik's folder in the cache, built unless it is there. Raises ToolchainError."""
-    return source_build.make(cache, f"traefik {VERSION}", folder(), 5, _build, say)
-
-
 def _build(shop: Workshop) -> None:
     shop.env["CGO_ENABLED"] = "0"
     module, _, version = RECIPE.module.partition("@")
@@ -147,3 +128,8 @@ def _build(shop: Workshop) -> None:
     gateway_api = shop.module(*_GATEWAY_API) / "config/crd/standard"
     for file in gateway_api.glob("gateway.networking.k8s.io_*.yaml"):
         shutil.copyfile(file, crds / file.name)
+
+
+BUILD = SourceBuild("traefik", VERSION, json.dumps(asdict(RECIPE), sort_keys=True), 5, _build)
+"""Leaves the program ``traefik``, and its definitions and the Gateway API's for an API server
+(``crds``)."""

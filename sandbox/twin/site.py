@@ -67,7 +67,7 @@ class Site:
         self._say = say
         cache = default_cache()
         why = felix_node.lacking(cache)
-        self.felix = None if why else felix.built(cache)
+        self.felix = None if why else felix.BUILD.built(cache)
         """Where the nodes' felix was built, or None: then they run without."""
         runs = f"Calico's felix {felix.VERSION} runs on the nodes"
         say(f"the nodes run without Calico: {why}" if why else runs)

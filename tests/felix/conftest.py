@@ -30,7 +30,7 @@ def runs_felix() -> None:
 @pytest.fixture(scope="module")
 def world(runs_felix: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two nodes without felix, which a test starts with the variables that it wants."""
-    built = felix.built(default_cache())
+    built = felix.BUILD.built(default_cache())
     assert built
     with ExitStack() as stack:
         yield World(tmp_path_factory.mktemp("felix"), built, stack)

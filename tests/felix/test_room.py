@@ -47,7 +47,7 @@ def of_the_machine() -> list[str]:
 
 def test_a_kill_leaves_nothing(tmp_path: Path) -> None:
     before = of_the_machine()
-    built = felix.built(default_cache())
+    built = felix.BUILD.built(default_cache())
     command = [sys.executable, "-c", _MADE, str(built), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as made:
         assert made.stdout
@@ -65,7 +65,7 @@ def test_what_a_kill_of_all_has_left_goes_with_the_next_start(tmp_path: Path) ->
     assert top
     left = top / "edgefleet-felix-999999999-n1-1"
     left.mkdir()
-    built = felix.built(default_cache())
+    built = felix.BUILD.built(default_cache())
     assert built
     with Namespace() as network:
         made = node.FelixNode(built, Processes(tmp_path), "n1", network.pid, tmp_path / "none")
@@ -79,7 +79,7 @@ def test_what_a_kill_of_all_has_left_goes_with_the_next_start(tmp_path: Path) ->
 
 
 def test_a_network_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
-    built = felix.built(default_cache())
+    built = felix.BUILD.built(default_cache())
     assert built
     with pytest.raises(ProcessFailed, match="no room for felix on n1: nsenter"):
         node.FelixNode(built, Processes(tmp_path), "n1", 999999999, tmp_path / "none")

@@ -21,7 +21,7 @@ def lacking() -> str | None:
         return "needs root"
     if not (FRR / "bgpd").exists() or not shutil.which("vtysh"):
         return f"needs the Debian packages {' '.join(metallb.PACKAGES)}"
-    if metallb.built(default_cache()):
+    if metallb.BUILD.built(default_cache()):
         return None
     return "MetalLB isn't built: `make metallb` makes it, in three minutes, once"
 
@@ -32,7 +32,7 @@ def lacking_frr_k8s() -> str | None:
         return reason
     if not (FRR / "frr-reload.py").exists():
         return f"needs the Debian packages {' '.join(frr_k8s.PACKAGES)}"
-    if frr_k8s.built(default_cache()):
+    if frr_k8s.BUILD.built(default_cache()):
         return None
     return "frr-k8s isn't built: `make metallb` makes it, in three minutes, once"
 
@@ -50,7 +50,7 @@ def _skip(reason: str | None) -> None:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two nodes without speakers, a router, and the controller."""
     _skip(lacking())
-    built = metallb.built(default_cache())
+    built = metallb.BUILD.built(default_cache())
     assert built
     with ExitStack() as stack:
         yield World(tmp_path_factory.mktemp("metallb"), built, stack, PASSWORD)
@@ -60,7 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def frr_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrrWorld]:
     """The same, where frr-k8s speaks BGP, with BFD."""
     _skip(lacking_frr_k8s())
-    built, beside = metallb.built(default_cache()), frr_k8s.built(default_cache())
+    built, beside = metallb.BUILD.built(default_cache()), frr_k8s.BUILD.built(default_cache())
     assert built
     assert beside
     with ExitStack() as stack:

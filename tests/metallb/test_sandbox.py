@@ -125,7 +125,7 @@ def running(folder: Path) -> bool:
 
 
 def test_a_service_of_its_class_gets_its_address_while_the_pod_is_there(tmp_path: Path):
-    built = metallb.built(default_cache())
+    built = metallb.BUILD.built(default_cache())
     if built is None:
         pytest.skip("MetalLB isn't built: `make metallb` makes it, in three minutes, once")
     with cluster_of(tmp_path, built) as (planes, said):

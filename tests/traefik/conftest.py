@@ -17,7 +17,7 @@ from tests.traefik.world import ApiServer, application
 @pytest.fixture(scope="session")
 def built() -> Path:
     """Traefik's folder: a test fails where all is asked for and it can't be had, else skips."""
-    if found := traefik.built(default_cache()):
+    if found := traefik.BUILD.built(default_cache()):
         return found
     reason = (
         f"traefik {traefik.VERSION} isn't built: `make traefik` makes it, in five minutes, once"

@@ -20,6 +20,7 @@ from ..controller import (
     Metadata,
     bind_rights,
     edge_trust,
+    header_values,
     make_account,
     make_certificate,
     make_class,
@@ -89,7 +90,7 @@ class IngressDaemonSet(pulumi.ComponentResource):
         status = bool(args.get("status_address"))
         everywhere = cluster_rules(args.get("custom_resources", False), status)
         rights = bind_rights(name, here, everywhere, child, own_rules(status))
-        files_name = _files_name(trust, args.get("origin_secrets"))
+        files_name = _files_name(trust, header_values(args))
         config_name = _config_name(files_name)
         config = KubernetesObject(
             f"{name}-config",
@@ -167,13 +168,13 @@ def _arguments(
 
 
 def _files_name(
-    trust: EdgeTrust, secrets: pulumi.Input[Sequence[str]] | None
+    trust: EdgeTrust, secrets: pulumi.Output[Sequence[str]]
 ) -> pulumi.Output[str] | None:
     """Of the secret with the files that `trust` needs: another for each content, so that a change
     rolls the pods: nginx reads files when it starts. The name itself tells nothing."""
     if not trust.asks:
         return None
-    content = pulumi.Output.secret(secrets or []).apply(lambda taken: files(trust, taken))
+    content = secrets.apply(lambda taken: files(trust, taken))
     return pulumi.Output.unsecret(content.apply(lambda f: content_name("nginx-files", f)))
 
 
@@ -195,11 +196,10 @@ def _files(
     """The secret with the files that `trust` needs."""
     if not trust.asks:
         return None
-    secrets = pulumi.Output.secret(args.get("origin_secrets") or [])
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": metadata,
-        "stringData": secrets.apply(lambda taken: files(trust, taken)),
+        "stringData": header_values(args).apply(lambda taken: files(trust, taken)),
     }
     return KubernetesObject(f"{name}-files", manifest, opts).name

@@ -20,6 +20,7 @@ from ..controller import (
     Metadata,
     bind_rights,
     edge_trust,
+    header_values,
     make_account,
     make_certificate,
     make_class,
@@ -212,9 +213,7 @@ def _secrets(
     """The secret with the rule that names the header's values. Its own name tells nothing."""
     if trust.header == "off":
         return None
-    content = pulumi.Output.secret(args.get("origin_secrets") or []).apply(
-        lambda taken: {SECRETS_FILE: _text(secret_config(taken))}
-    )
+    content = header_values(args).apply(lambda taken: {SECRETS_FILE: _text(secret_config(taken))})
     name_of = pulumi.Output.unsecret(content.apply(lambda data: content_name(SECRETS, data)))
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {**here, "name": name_of}}
     return KubernetesObject(

@@ -5,8 +5,8 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
-from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
+from pulumi.runtime.proto import status_pb2  # google.rpc has it, too: a process takes one of them
 
 from sandbox.providers.base.operations import InitFailed, PluginError
 from sandbox.providers.base.values import Properties, conceal, marshal

@@ -1,5 +1,10 @@
 """What the ingress is told about our own edge. What nginx makes of it: tests/packets."""
 
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
 import pytest
 
 from components.ingress.mistake import IngressMistake
@@ -10,7 +15,9 @@ from components.ingress.nginx.trust import config as trust_config
 from components.ingress.nginx.trust import files as trust_files
 from components.ingress.origin_tls import renewal_days
 from components.ingress.placing import content_name
+from components.ingress.traefik.daemon_set import TraefikIngress
 from components.ingress.trust import EdgeTrust, Step, origin_secrets
+from tests.registrations import all_registered
 
 NEW, OLD = "n" * 40, "o" * 40
 
@@ -54,6 +61,21 @@ def test_a_header_without_values_is_refused():
     }
     with pytest.raises(IngressMistake, match=r"trust\.header: 'observe': needs origin_secrets"):
         IngressDaemonSet("ingress", args)
+
+
+@pytest.mark.parametrize("ingress", [IngressDaemonSet, TraefikIngress])
+def test_values_may_be_known_later_one_by_one_or_together(ingress: Callable[..., pulumi.Resource]):
+    def sent(values: Callable[[], pulumi.Input[Sequence[pulumi.Input[str]]]]) -> dict[str, Any]:
+        args = {"image": "a:1", "trusted_proxies": ["192.0.2.0/24"], "trust": {"header": "require"}}
+        made, _ = all_registered(lambda: ingress("ingress", {**args, "origin_secrets": values()}))
+        return {f"{each['type']} {each['name']}": each["object"] for each in made}
+
+    said = sent(lambda: [NEW, OLD])
+    held = json.dumps([each for key, each in said.items() if ":Secret " in key])
+    assert NEW in held
+    assert OLD in held
+    assert sent(lambda: [pulumi.Output.secret(NEW), OLD]) == said
+    assert sent(lambda: pulumi.Output.secret([NEW, OLD])) == said
 
 
 @pytest.mark.parametrize("step", ["observe", "require"])

@@ -22,6 +22,7 @@ from components.vendors.credentials import cloudflare_access, vultr_key
 from plugin import generate
 from plugin.generate import SCHEMA, SchemaMistake, Types, described, translated, type_spec
 from tests.data import table
+from tests.loops import done
 from tests.projects import ROOT
 
 PACKAGE = json.loads(SCHEMA.read_text())
@@ -65,6 +66,10 @@ def test_all_that_is_published_is_there_and_nothing_else():
     assert of == {f"edgefleet:index:{n}": n in published.COMPONENTS for n in RESOURCES}
     functions = {f"edgefleet:index:{camel(name)}" for name in published.FUNCTIONS}
     assert PACKAGE["functions"].keys() == functions
+    page = (ROOT / "docs" / "languages.md").read_text()
+    (said,) = re.findall(r"Published are (.*)\.\n", page)
+    names = {token.rpartition(":")[2] for token in (*of, *functions)}
+    assert {*re.findall(r"`(\w+)`", said)} == names
 
 
 def test_every_property_says_what_it_is():
@@ -84,7 +89,7 @@ def test_what_must_be_given_and_what_must_be_known_is_what_python_refuses(name: 
     assert keys.keys() == inputs.keys()
     missing = {key for key in keys if any(m.startswith(f"{keys[key]}: is m") for m in told(shape))}
     assert missing == {*spec["requiredInputs"]}
-    later = pulumi.Output.from_input("known later")
+    later = done(known_later())
     plain = {
         key
         for key, ours in keys.items()
@@ -92,6 +97,10 @@ def test_what_must_be_given_and_what_must_be_known_is_what_python_refuses(name: 
     }
     assert plain == {key for key, each in inputs.items() if each.get("plain")}
     assert spec["required"] == [*spec["properties"]] == [camel(k) for k in published.outputs(name)]
+
+
+async def known_later() -> "pulumi.Output[str]":
+    return pulumi.Output.from_input("x")
 
 
 def told(shape: Any, args: Mapping[str, Any] | None = None) -> list[str]:

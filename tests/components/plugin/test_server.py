@@ -1,7 +1,6 @@
 """The plugin's answers to the engine's requests, without an engine."""
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
@@ -25,6 +24,7 @@ from components.plugin.components import Components
 from components.plugin.server import Servicer
 from components.vendors.credentials import vultr_key
 from components.vendors.provider import VendorProvider
+from tests.loops import done
 
 SCHEMA = '{"name": "edgefleet", "version": "1.2.3"}'
 URN = "urn:pulumi:dev::shop::edgefleet:index:VkeCluster$edgefleet:internal:Example::a"
@@ -102,15 +102,6 @@ def text(value: str, *, secret: bool = False) -> PropertyValue:
 
 def answers(method: str, request: Any) -> Any:
     return done(getattr(Servicer(Components(SCHEMA), ""), method)(request, Context()))
-
-
-def done(what: Coroutine[Any, Any, Any]) -> Any:
-    """In a loop of its own: `asyncio.run` takes away this thread's, which Outputs want."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(what)
-    finally:
-        loop.close()
 
 
 def test_a_secret_input_is_plain_to_its_provider_and_secret_in_the_state(asked: list[Any]):

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from pulumi.output import UNKNOWN
 
 from components.server_side.patch import _Provider
 from tests.kubernetes_harness import kubeconfig_text
@@ -67,6 +68,15 @@ def failures(api: ApiServer, status: int) -> list[str]:
     assert all("dryRun=All" in path for path in api.patches)
     assert len(api.patches) == 1
     return [failure.reason for failure in checked.failures]
+
+
+@pytest.mark.parametrize("later", [{"env": {"A": UNKNOWN}}, {"image": UNKNOWN}])
+def test_what_is_known_later_is_asked_later(api: ApiServer, later: dict[str, Any]):
+    kubeconfig = kubeconfig_text(f"http://127.0.0.1:{api.server.server_address[1]}")
+    props = {**PATCH, "kubeconfig": kubeconfig, "containers": {"calico-node": later}}
+    assert _Provider().check({}, props).failures == []
+    assert _Provider().diff("id", {**props, "containers": {}}, props).changes
+    assert api.patches == []
 
 
 @pytest.mark.parametrize("status", [200, 404, 429, 500, 503])

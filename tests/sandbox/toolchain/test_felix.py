@@ -1,35 +1,22 @@
 """felix's build: what names it, and what it says where it can't be had."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sandbox.felix.node import TOOLS
 from sandbox.toolchain import felix
-from sandbox.toolchain.install import main
 from sandbox.toolchain.placing import ToolchainError
 
 MAKEFILE = Path(__file__).parents[3] / "Makefile"
-
-
-def test_another_recipe_is_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    usual = felix.folder()
-    assert re.fullmatch(r"felix-3\.31\.0-[0-9a-f]{10}-\w+-\w+", usual)
-    (tmp_path / usual).mkdir()
-    assert felix.built(tmp_path) == tmp_path / usual
-    patches = felix.RECIPE.patches[1:]
-    monkeypatch.setattr(felix, "RECIPE", replace(felix.RECIPE, patches=patches))
-    assert felix.folder() != usual
-    assert felix.built(tmp_path) is None
 
 
 def test_what_is_missing_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(felix, "OS", "linux")
     with pytest.raises(ToolchainError, match=r"felix 3\.31\.0 can't be built: no clang-19, llc-19"):
-        felix.make(tmp_path, lambda _: None)
+        felix.BUILD.make(tmp_path, lambda _: None)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -41,7 +28,3 @@ def test_ci_installs_what_it_is_built_and_run_with() -> None:
     said = re.search(r"^DEBIAN_PACKAGES := ((?:.*\\\n)*.*)", MAKEFILE.read_text(), re.MULTILINE)
     assert said
     assert {*felix.PACKAGES, *TOOLS.values()} <= set(said[1].split())
-
-
-def test_another_name_is_refused() -> None:
-    assert main(["felux"]) == 2
