@@ -16,10 +16,12 @@ import grpc.aio
 import pulumi
 from google.protobuf import empty_pb2
 from pulumi.output import Unknown
+from pulumi.provider import ConstructResult
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.server import ProviderServicer
 from pulumi.runtime import proto, rpc
 from pulumi.runtime.proto import provider_pb2_grpc
+from pulumi.runtime.stack import wait_for_rpcs
 
 from ..errors import EdgefleetError, NoCredential
 from ..own_resource import are_made_by_the_plugin
@@ -59,6 +61,14 @@ class Servicer(ProviderServicer):
         except Exception as error:
             await _end(context, error)
             raise
+
+    async def _construct_response(self, result: ConstructResult) -> Any:
+        answer = await super()._construct_response(result)
+        # A component may register in an `apply`, as RegionalDns does, and the SDK's server waits
+        # for what is registered alone (3.246.0): what comes after its answer is gone from the
+        # engine's view, which deletes it.
+        await wait_for_rpcs()
+        return answer
 
     async def Invoke(self, request: Any, context: Any) -> Any:
         try:

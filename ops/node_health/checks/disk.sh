@@ -11,7 +11,7 @@ done
 [ -d "$directory" ] || said '"skipped":"there is no such folder"'
 command -v fio >/dev/null 2>&1 || said '"skipped":"fio is not installed there (apt-get install fio)"'
 for comm in /proc/[0-9]*/comm; do
-    read -r name <"$comm" 2>/dev/null || continue
+    read -r name 2>/dev/null <"$comm" || continue
     case $name in
     etcd | k3s-server | rke2)
         [ "${BESIDE_ETCD:-}" = yes ] ||

@@ -10,7 +10,7 @@ fetch() {
 }
 running=false
 for comm in /proc/[0-9]*/comm; do
-    read -r name <"$comm" 2>/dev/null || continue
+    read -r name 2>/dev/null <"$comm" || continue
     case $name in etcd | k3s-server | rke2) running=true ;; esac
 done
 fetch | awk -v running="$running" '

@@ -1,9 +1,11 @@
 """The plugin's answers to the engine's requests, without an engine."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import grpc
+import pulumi
 import pytest
 from pulumi.dynamic import (
     CheckFailure,
@@ -15,6 +17,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 from pulumi.output import Unknown
+from pulumi.provider import ConstructResult
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import proto, rpc
 
@@ -236,6 +239,20 @@ def test_a_mistake_in_a_components_arguments_is_the_sentence_alone(
         "groupId: is missing"
     )
     assert capfd.readouterr().err == ""
+
+
+def test_a_component_is_answered_for_when_what_it_does_later_is_done():
+    later: list[str] = []
+
+    async def constructed() -> None:
+        known = pulumi.Output.from_input(asyncio.sleep(0.2, "registered"))
+        known.apply(
+            lambda word: pulumi.Output.from_input(asyncio.sleep(0.2, word)).apply(later.append)
+        )
+        await Servicer(Components(SCHEMA), "")._construct_response(ConstructResult(URN, {}))  # pyright: ignore[reportPrivateUsage]
+
+    done(constructed())
+    assert later == ["registered"]
 
 
 @pytest.mark.usefixtures("no_engine")
