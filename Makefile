@@ -29,14 +29,14 @@ demo-metal: setup ## The same on servers of one's own: two clusters without VKE,
 twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it: Linux, root
 	$(BIN)/fleet twin --svg docs/twin.svg
 
-# Two workers: a cluster takes a gigabyte. FAST=1 leaves out what starts engines, clusters, networks,
+# Two workers: a cluster takes a gigabyte. FAST=1 leaves out what starts engines, clusters, networks, the sandbox,
 # and the checks; THOROUGH=1 gives properties as many examples as in CI, and has CI build MetalLB and
 # Traefik, too: a quarter of an hour. REAL="vultr kubernetes"
 # runs the fleet's tests, with these providers' installed plugins: see sandbox/README.md.
 WORKERS ?= 2
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies languages $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes four minutes
+test: $(if $(FAST)$(REAL),setup,check packages policies languages $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes two minutes
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),-m "not slow") $(if $(REAL),tests/fleet)

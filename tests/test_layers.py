@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -22,10 +23,16 @@ VULTRS_OWN = {"LiveCluster", "LiveNode", "Pool", "Wanted"}
 """What `components.vendors.vultr` knows of a cluster; others know `components.cluster.contract`."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Each file's once: a thousand tests look at them."""
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[tuple[str, str]]:
     """Each import of a file: the whole name of the module, and the name taken from it."""
     package = path.relative_to(ROOT).parent.parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +90,7 @@ def test_a_file_is_a_small_room(path: Path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_function_fits_a_screen(path: Path):
-    assert {name: n for name, n in own_lines(ast.parse(path.read_text())) if n > 66} == {}
+    assert {name: n for name, n in own_lines(parsed(path)) if n > 66} == {}
 
 
 def test_the_programs_do_not_know_the_sandbox():
@@ -96,7 +103,7 @@ def test_the_programs_do_not_know_the_sandbox():
 def test_components_know_no_environment():
     """But for the one place where the vendors' credentials are, as the providers look for them."""
     for path in (ROOT / "components").glob("**/*.py"):
-        nodes = ast.walk(ast.parse(path.read_text()))
+        nodes = ast.walk(parsed(path))
         attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         if path != ROOT / "components" / "vendors" / "credentials.py":
             assert "environ" not in attributes, path
@@ -113,6 +120,6 @@ def test_nobody_but_its_own_folders_knows_vultrs_clusters():
 def test_imports_inside_components_are_relative():
     """So the same files work as a package of another name."""
     for path in (ROOT / "components").glob("**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").split(".")[0] != "components", path
