@@ -64,6 +64,10 @@ class Cluster:
                 command = commands.kwok(binary, file, STAGES)
             self.start(name, command)
 
+    def ended(self) -> list[str]:
+        """Names of children that have ended. Its thread may start others meanwhile."""
+        return [n for n, child in list(self.children.items()) if child.exit_code() is not None]
+
     def kubeconfig_file(self, user: str) -> Path:
         """A kubeconfig for a process on this machine."""
         server = f"https://127.0.0.1:{self.record.port}"

@@ -159,8 +159,7 @@ class ControlPlanes(ClusterBackend):
             self._say("etcd ended; starting it again")
             self._start_etcd()
         for cluster in list(self._clusters.values()):
-            dead = [n for n, child in cluster.children.items() if child.exit_code() is not None]
-            if dead and cluster.ready.is_set():
+            if (dead := cluster.ended()) and cluster.ready.is_set():
                 self._say(f"{', '.join(dead)} of {cluster.record.label} ended; starting it again")
                 cluster.ready.clear()
                 self._background(cluster, self._boot)
