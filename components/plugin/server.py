@@ -26,11 +26,11 @@ from pulumi.runtime.stack import wait_for_rpcs
 from ..errors import EdgefleetError, NoCredential
 from ..own_resource import are_made_by_the_plugin
 from .components import Components, deleted_with
-from .own_resources import load_all, provider_of
+from .own_resources import NoSuchType, load_all, provider_of
 from .published import CONFIGURATION
 
 _HIDDEN = "kubeconfig"
-_TOLD = (EdgefleetError, pulumi.RunError, RuntimeError, LookupError)
+_TOLD = (EdgefleetError, pulumi.RunError, RuntimeError, NoSuchType)
 """What is raised to be read by a person."""
 _Answer = TypeVar("_Answer")
 

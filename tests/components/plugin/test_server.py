@@ -265,10 +265,12 @@ def test_a_component_that_there_is_not_is_named():
 def test_a_bug_ends_with_its_words_and_its_place_goes_to_the_log(
     asked: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(Example, "create", lambda *_: 1 / 0)
-    with pytest.raises(Ended, match="division by zero"):
+    monkeypatch.setattr(Example, "create", lambda _, props: props["nothing"])
+    with pytest.raises(Ended, match="nothing"):
         answers("Create", proto.CreateRequest(urn=URN, properties=values({})))
-    assert "test_server.py" in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert "KeyError" in told
+    assert "test_server.py" in told
 
 
 def test_each_of_our_own_resources_is_served():
