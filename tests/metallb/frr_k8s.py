@@ -74,8 +74,11 @@ class FrrNode(MetalNode):
         frr_k8s, shared = self.world.frr_k8s, self.root / str(_SHARED)[1:]
         child = self._start("reloader", "bash", str(frr_k8s / "frr-reloader.sh"))
         child.wait_until((shared / "lock").exists, 30, what="its lock")
+        # As a kubelet does: started again where it ends.
+        loop = "trap 'kill $!; exit' TERM; while :; do \"$@\" & wait $!; sleep 1; done"
+        again = ("bash", "-c", loop, "again")
         self._start(
-            "frr-k8s", str(frr_k8s / "frr-k8s"), f"--node-name={self.name}",
+            "frr-k8s", *again, str(frr_k8s / "frr-k8s"), f"--node-name={self.name}",
             f"--namespace={NAMESPACE}", "--log-level=info", "--metrics-bind-address=0",
         )  # fmt: skip
         return super().speaker()
@@ -105,3 +108,11 @@ class FrrWorld(World):
         super().__init__(folder, built, stack, password)
         for file in sorted((frr_k8s / "crds").glob("*.yaml")):
             self.plane.apply(yaml.safe_load(file.read_text()))
+
+    def logs(self) -> str:
+        """The end of what each program said, for whoever asks why a test failed."""
+        files = sorted((self.plane.kubeconfig.parent / "processes" / "logs").glob("n*.log"))
+        ends = (file.read_text(errors="replace").splitlines()[-12:] for file in files)
+        return "\n".join(
+            "\n".join([f"--- {file.name}", *end]) for file, end in zip(files, ends, strict=True)
+        )

@@ -32,7 +32,11 @@ def test_a_node_without_a_link_is_out_by_bfd(frr_world: FrrWorld):
     until("the Service has its address", lambda: frr_world.plane.given("far") == [ADDRESS])
     one.speaker()
     silent = two.speaker()
-    until("BFD is up with both", lambda: router.sees() == both)
+    try:
+        until("BFD is up with both", lambda: router.sees() == both)
+    except AssertionError:
+        print(frr_world.logs())  # noqa: T201
+        raise
     until("both sessions stand", lambda: router.hold_seconds() == [HOLD, HOLD])
     assert router.next_hops(ADDRESS) == set()
 
