@@ -20,6 +20,7 @@ from pulumi.output import Unknown
 from pulumi.provider import ConstructResult
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime import proto, rpc
+from pulumi.runtime.settings import reset_options
 
 from components.own_resource import kinds, token
 from components.plugin import own_resources
@@ -245,6 +246,8 @@ def test_a_component_is_answered_for_when_what_it_does_later_is_done():
     later: list[str] = []
 
     async def constructed() -> None:
+        # As for each component: what others left unfinished isn't waited for.
+        reset_options()
         known = pulumi.Output.from_input(asyncio.sleep(0.2, "registered"))
         known.apply(
             lambda word: pulumi.Output.from_input(asyncio.sleep(0.2, word)).apply(later.append)
