@@ -43,7 +43,7 @@ def schema() -> Spec:
     types = Types()
     resources = {
         _token(name): _resource(name, types)
-        for name in sorted({**published.COMPONENTS, **published.RESOURCES})
+        for name in sorted((*published.COMPONENTS, *published.RESOURCES))
     }
     functions = {_token(camel(n)): _function(n, types) for n in sorted(published.FUNCTIONS)}
     configuration = {n: _credential(n, known) for n, known in published.CONFIGURATION.items()}

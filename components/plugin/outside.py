@@ -27,6 +27,7 @@ class Outside(ResourceProvider):
         super().__init__()
         self._given = arguments(name)
         self._made = {**self._given.__annotations__, **outputs(name)}
+        self._named = {camel(key): key for key in self._made}
         self._defaults: Mapping[str, Any] = published(name).DEFAULTS
         self._inner: ResourceProvider = published(name).provided_by()
 
@@ -64,8 +65,7 @@ class Outside(ResourceProvider):
         self._inner.delete(_id, self._in(_props))
 
     def _in(self, props: Mapping[str, Any]) -> dict[str, Any]:
-        made = {camel(key): key for key in self._made}
-        known = {made.get(key, key): value for key, value in props.items()}
+        known = {self._named.get(key, key): value for key, value in props.items()}
         return {
             **self._defaults,
             **{key: from_outside(self._made.get(key, Any), one) for key, one in known.items()},

@@ -12,23 +12,19 @@ from typing import Any, NotRequired, TypedDict, get_args, get_origin
 import pulumi
 
 PACKAGE = "edgefleet"
-COMPONENTS: Mapping[str, str] = {
-    "CalicoDataplane": "dataplane.calico",
-    "CloudFirewall": "firewall.cloud",
-    "EdgeRouter": "edge.router",
-    "IngressDaemonSet": "ingress.nginx.daemon_set",
-    "NodeFirewall": "firewall.node",
-    "OriginTls": "ingress.origin_tls",
-    "RegionalDns": "dns.regional",
-    "VkeCluster": "cluster.vke",
-}
-"""Components by name, and the module of each below this package."""
-RESOURCES: Mapping[str, str] = {"ServerSidePatch": "server_side.patch"}
+COMPONENTS = (
+    "CalicoDataplane",
+    "CloudFirewall",
+    "EdgeRouter",
+    "IngressDaemonSet",
+    "NodeFirewall",
+    "OriginTls",
+    "RegionalDns",
+    "VkeCluster",
+)
+RESOURCES = ("ServerSidePatch",)
 """Resources of their own, which have no children."""
-FUNCTIONS: Mapping[str, str] = {
-    "cloudflare_networks": "firewall.cloudflare_ranges",
-    "node_rules": "firewall.rule_data",
-}
+FUNCTIONS = ("cloudflare_networks", "node_rules")
 """Functions of plain values."""
 RESULTS: Mapping[str, str] = {"cloudflare_networks": "networks", "node_rules": "rules"}
 """What a function's list is called in the object that it gives to other languages."""
@@ -55,17 +51,15 @@ SECRETS = frozenset(
 
 
 def published(name: str) -> Any:
-    """The class or function of a name in the lists above. Raises KeyError."""
-    module = {**COMPONENTS, **RESOURCES, **FUNCTIONS}[name]
-    return getattr(import_module(f"..{module}", __package__), name)
+    """The class or function of a name in the lists above. Raises AttributeError."""
+    return getattr(import_module("..", __package__), name)
 
 
 def arguments(name: str) -> Any:
     """The TypedDict that a component, resource or function is given."""
     if name in FUNCTIONS:
         return _keywords(name)
-    module = {**COMPONENTS, **RESOURCES}[name]
-    return getattr(import_module(f"..{module}", __package__), f"{name}Args")
+    return getattr(import_module(published(name).__module__), f"{name}Args")
 
 
 def result(name: str) -> Any:

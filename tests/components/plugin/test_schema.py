@@ -27,7 +27,7 @@ from tests.projects import ROOT
 
 PACKAGE = json.loads(SCHEMA.read_text())
 METASCHEMA = table("pulumi-metaschema")["schema"]
-RESOURCES = sorted({**published.COMPONENTS, **published.RESOURCES})
+RESOURCES = sorted((*published.COMPONENTS, *published.RESOURCES))
 Step = Literal["off", "on"]
 Spelled = Literal["off", "on"]
 PLAIN = {"type": "string", "plain": True}
