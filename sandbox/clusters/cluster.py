@@ -26,6 +26,7 @@ class Cluster:
         self.record = record
         self.pki = folder / "pki"
         self.children: dict[str, Child] = {}
+        self.api: ClusterApi | None = None
         self.ready = threading.Event()
         self.stopping = False
         self.error = ""
@@ -78,10 +79,17 @@ class Cluster:
 
     def ask(self, work: Callable[[ClusterApi], None]) -> None:
         """Have `work` done with the API, unless the cluster is starting or stopping."""
-        if self.stopping or not self.ready.is_set():
-            return
-        api = ClusterApi(self.record.port, self.pki)
-        try:
-            work(api)
-        finally:
-            api.close()
+        if self.api and self.ready.is_set() and not self.stopping:
+            work(self.api)
+
+    def connect(self) -> ClusterApi:
+        """Have the API's client, whose connections stay open: it is asked twice a second, and a
+        handshake costs more than an answer."""
+        self.disconnect()
+        self.api = ClusterApi(self.record.port, self.pki)
+        return self.api
+
+    def disconnect(self) -> None:
+        """Close what `connect` opened."""
+        if self.api:
+            self.api.close()

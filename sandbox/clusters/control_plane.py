@@ -177,6 +177,8 @@ class ControlPlanes(ClusterBackend):
             cluster.worker.shutdown(wait=False, cancel_futures=True)
         with ThreadPoolExecutor(max_workers=8) as pool:
             pool.map(Child.stop, [c for each in clusters for c in list(each.children.values())])
+        for cluster in clusters:
+            cluster.disconnect()
         if self._etcd:
             self._etcd.stop()
 
@@ -216,20 +218,17 @@ class ControlPlanes(ClusterBackend):
                         _prefix(record.id),
                     ),
                 )
-            api = ClusterApi(record.port, pki)
-            try:
-                cluster.children["kube-apiserver"].wait_until(
-                    lambda: cluster.stopping or api.ready(), _API_SECONDS, what="/readyz"
-                )
-                if cluster.stopping:
-                    return
-                cluster.start_clients(self._binaries)
-                if not record.seeded:
-                    record.maker.seed(api, record.version, endpoint(record.id))
-                    record.seeded = True
-                    cluster.save()
-            finally:
-                api.close()
+            api = cluster.connect()
+            cluster.children["kube-apiserver"].wait_until(
+                lambda: cluster.stopping or api.ready(), _API_SECONDS, what="/readyz"
+            )
+            if cluster.stopping:
+                return
+            cluster.start_clients(self._binaries)
+            if not record.seeded:
+                record.maker.seed(api, record.version, endpoint(record.id))
+                record.seeded = True
+                cluster.save()
         cluster.ready.set()
         self._say(f"cluster {record.label} ({record.id}) ready on 127.0.0.1:{record.port}")
         self._sync(cluster)
@@ -278,6 +277,7 @@ class ControlPlanes(ClusterBackend):
             say_announcements(api, service_addresses.NAMESPACE)
 
     def _remove(self, cluster: Cluster) -> None:
+        cluster.disconnect()
         for child in list(cluster.children.values()):
             child.stop()
         etcd.forget(self._etcd_port, _prefix(cluster.record.id))

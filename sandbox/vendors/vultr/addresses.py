@@ -6,6 +6,7 @@ private (Python's ``ipaddress``, Cloudflare's proxy) and a node's address may no
 
 import ipaddress
 from dataclasses import dataclass
+from functools import cache
 
 BLOCKS = range(1, 255)
 HOSTS = range(10, 255)
@@ -23,6 +24,7 @@ class Addresses:
     mac_address: str
 
 
+@cache
 def node_addresses(block: int, host: int, network: str) -> Addresses:
     """The addresses of node ``host`` (one of HOSTS) of the cluster that has ``block``.
 
