@@ -88,6 +88,7 @@ SLOW = (
     "ops/render/test_cost.py",
     "ops/render/test_diff.py",
     "ops/render/test_renames.py",
+    "ops/render/test_replacing_fields.py",
     "ops/render/test_revisions.py",
     "ops/replace_pool/test_world.py",
     "ops/test_ca.py",
@@ -102,8 +103,8 @@ SLOW = (
     "workflows/",
 )
 """What starts an engine, an API server, a Worker or a network, the sandbox's own, and what takes
-longest of the rest, as it starts commands or renders a stack many times: `make test FAST=1` leaves
-it out."""
+longest of the rest, as it starts commands or renders a stack many times: with --fast
+(`make test FAST=1`) it isn't even loaded."""
 
 # CI looks longer than somebody who waits.
 settings.register_profile("default", max_examples=60, deadline=None)
@@ -115,8 +116,16 @@ settings.load_profile(
 _ENDINGS = pytest.StashKey[ExitStack]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="without what takes long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    place = os.path.relpath(collection_path, HERE) + "/" * collection_path.is_dir()
+    return True if config.getoption("--fast") and place.startswith(SLOW) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: starts an engine, an API server or a network")
     config.stash[_ENDINGS] = ExitStack()
     # An Output that failed and that nobody asked is told when it is collected, with a traceback,
     # for which Python 3.11 parses code. Where that comes in the middle of `ast.parse`, that one
@@ -156,9 +165,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    for item in items:
-        if _place(item.nodeid).startswith(SLOW):
-            item.add_marker(pytest.mark.slow)
     order = {name: number for number, name in enumerate(LONGEST)}
     seen: dict[str, int] = {}
     for item in items:

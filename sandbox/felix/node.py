@@ -23,6 +23,8 @@ _PROGRAM = "calico-felix"
 _HEALTH_PORT, _METRICS_PORT = 9099, 9091
 _READY_SECONDS = 300
 TOOLS = {
+    # felix, where eBPF is switched off: without it, its programs stay at the interfaces.
+    "bpftool": "bpftool",
     "conntrack": "conntrack", "curl": "curl", "ip": "iproute2", "iptables": "iptables",
     "ip6tables": "iptables", "ipset": "ipset", "nft": "nftables", "nsenter": "util-linux",
     "setpriv": "util-linux", "unshare": "util-linux",

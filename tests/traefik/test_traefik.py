@@ -29,7 +29,6 @@ from tests.traefik.world import (
     own_address,
 )
 
-pytestmark = pytest.mark.slow
 NEW, OLD, OTHER = "n" * 40, "o" * 40, "x" * 40
 VISITOR = "198.51.100.7"
 SUBJECT = "CN=edgefleet origin pulls,O=edgefleet"
