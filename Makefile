@@ -40,7 +40,7 @@ twin: setup packages ## Run the demo's fleet with real packets, hurt it, draw it
 WORKERS ?= $(if $(FAST),2,3)
 export REAL THOROUGH
 
-test: $(if $(FAST)$(REAL),setup,check packages policies languages helm $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes two minutes
+test: $(if $(FAST)$(REAL),setup,check packages policies languages helm $(if $(filter true,$(CI)),felix $(if $(THOROUGH),metallb traefik))) ## Run every test; with FAST=1 what takes a minute
 	$(if $(and $(FAST),$(REAL)),$(error FAST=1 leaves out the fleet's tests, which REAL= is for))
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
 	  $(if $(FAST),--fast) $(if $(REAL),tests/fleet)
