@@ -120,8 +120,13 @@ def writable_copy(source: Path, target: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Of every build: a user's GOFLAGS (-mod=vendor) and a go.work around the cache have no say."""
-    return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
+    """Of every build: a user's GOFLAGS (-mod=vendor) and a go.work around the cache have no say.
+
+    A compiler that collects garbage less often takes a sixth less time (etcd: 74 s, 89 s with Go's
+    own 100); the limit has it collect as ever where much is live. A user's own settings win.
+    """
+    lazy = {"GOGC": "400", "GOMEMLIMIT": "1500MiB"}
+    return {**lazy, **os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
 def _staging_modules(program: GoProgram, go: Path, work: Path, env: Mapping[str, str]) -> list[str]:

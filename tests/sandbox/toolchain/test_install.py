@@ -325,3 +325,12 @@ def test_a_long_build_says_that_it_goes_on(tmp_path: Path, monkeypatch: pytest.M
     program = GoProgram("example.com/x", "v1.0.0", ("example.com/x",))
     go_build.build(program, ("x",), go, tmp_path / "w", tmp_path / "o", tmp_path / "log", say)
     assert said[0].startswith("  building for ")
+
+
+def test_how_a_build_collects_garbage_is_a_users_to_say(monkeypatch: pytest.MonkeyPatch):
+    for name in ("GOGC", "GOMEMLIMIT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GOFLAGS", "-mod=vendor")
+    assert go_build.environment().items() >= {"GOGC": "400", "GOFLAGS": ""}.items()
+    monkeypatch.setenv("GOGC", "50")
+    assert go_build.environment()["GOGC"] == "50"
